@@ -1,0 +1,1 @@
+"""The demo checkpoint's recipe: data, acoustic model, language model and clips."""

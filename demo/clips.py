@@ -1,0 +1,57 @@
+"""Make the demo clips: ``python -m demo.clips``.
+
+Sixteen sentences by voices that training never used, none of them a training sentence.
+Writes FLAC files and ``manifest.jsonl``, with paths relative to it, to ``demo/clips``.
+"""
+
+import json
+import random
+
+import soundfile
+
+from demo.paths import DEMO
+from demo.prepare import SEED as TRAINING_SEED
+from demo.prepare import SYNTHETIC_SENTENCES
+from demo.sentences import sentences
+from demo.synthesis import CLIP_VOICES, SAMPLE_RATE_HZ, Delivery, speak, vary_recording
+
+SEED = 5391
+CLIPS = 16
+LEAST_WORDS = 4
+
+
+def clip_sentences() -> list[str]:
+    """``CLIPS`` sentences of at least ``LEAST_WORDS`` words that training never saw."""
+    seen = set(sentences(SYNTHETIC_SENTENCES, TRAINING_SEED))
+    fresh = dict.fromkeys(
+        text
+        for text in sentences(CLIPS * 10, SEED)
+        if text not in seen and len(text.split()) >= LEAST_WORDS
+    )
+    return list(fresh)[:CLIPS]
+
+
+def main() -> None:
+    """Write the clips and their manifest."""
+    folder = DEMO / "clips"
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for index, text in enumerate(clip_sentences()):
+        rng = random.Random(f"{SEED} {index}")
+        voice = CLIP_VOICES[index % len(CLIP_VOICES)]
+        delivery = Delivery(voice, rate=rng.uniform(0.85, 1.15), pitch=rng.uniform(0.85, 1.2))
+        audio = vary_recording(speak(text, delivery), rng)
+        name = f"clip_{index + 1:02d}.flac"
+        soundfile.write(folder / name, audio, SAMPLE_RATE_HZ, subtype="PCM_16")
+        entry = {
+            "audio_filepath": name,
+            "duration": round(len(audio) / SAMPLE_RATE_HZ, 3),
+            "text": text,
+            "voice": f"{voice.engine} {voice.name}",
+        }
+        lines.append(json.dumps(entry) + "\n")
+    (folder / "manifest.jsonl").write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Make the training data: ``python -m demo.prepare``.
+
+Reads AN4 and the spoken digits from ``SPEECH_DATA``, writes audio and NeMo manifests to
+``demo/data``. Every random choice hangs on a fixed seed. AN4's ``dev`` and ``test`` lists
+and the digits' takes 0–4 never enter ``train.jsonl``.
+"""
+
+import json
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from tqdm import tqdm
+
+from demo.paths import GENERATED, SPEECH_DATA
+from demo.sentences import DIGITS, sentences
+from demo.synthesis import (
+    SAMPLE_RATE_HZ,
+    TRAINING_VOICES,
+    Delivery,
+    change_speed,
+    speak,
+    vary_recording,
+)
+
+SEED = 20261123
+SYNTHETIC_SENTENCES = 2000
+DIGIT_STRINGS = 600
+HELD_OUT_DIGIT_STRINGS = 100
+HELD_OUT_TAKES = range(5)
+SPEEDS = (0.9, 1.0, 1.1)
+
+Entry = dict[str, str | float]
+
+
+def main() -> None:
+    """Write every part, then the manifests that name them."""
+    if not SPEECH_DATA.is_dir():
+        sys.exit(f"no speech data at {SPEECH_DATA}: set SPEECH_DATA to the folder with an4/, fsdd/")
+    training_takes, held_out_takes = _digit_takes()
+    held_out = _parallel(
+        HELD_OUT_DIGIT_STRINGS,
+        lambda index: _digit_string("digits_held_out", index, held_out_takes, degrade=False),
+        "held-out digit strings",
+    )
+    digits = _parallel(
+        DIGIT_STRINGS,
+        lambda index: _digit_string("digits", index, training_takes, degrade=True),
+        "digit strings",
+    )
+    texts = sentences(SYNTHETIC_SENTENCES, SEED)
+    synthetic = _parallel(
+        SYNTHETIC_SENTENCES, lambda index: _synthetic(index, texts[index]), "synthetic speech"
+    )
+    an4 = list(_an4_at_speeds())
+    _write_manifest("digits_held_out.jsonl", held_out)
+    _write_manifest("dev.jsonl", _an4_entries("dev"))
+    _write_manifest("train.jsonl", [*an4, *digits, *synthetic])
+    for name, part in (("AN4", an4), ("digit strings", digits), ("synthetic", synthetic)):
+        hours = sum(float(entry["duration"]) for entry in part) / 3600
+        print(f"{name:14} {len(part):5} utterances {hours:5.2f} h")
+
+
+def _parallel(count: int, make: Callable[[int], Entry], name: str) -> list[Entry]:
+    with ThreadPoolExecutor() as pool:
+        return list(tqdm(pool.map(make, range(count)), total=count, desc=name))
+
+
+def _synthetic(index: int, text: str) -> Entry:
+    rng = random.Random(f"{SEED} synthetic {index}")
+    delivery = Delivery(
+        rng.choice(TRAINING_VOICES), rate=rng.uniform(0.75, 1.35), pitch=rng.uniform(0.7, 1.4)
+    )
+    audio = vary_recording(speak(text, delivery), rng)
+    return _write_audio(f"synthetic/{index:05d}.wav", audio, text)
+
+
+def _digit_takes() -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """FSDD recordings per speaker, training takes and held-out takes."""
+    training: dict[str, list[Path]] = defaultdict(list)
+    held_out: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted((SPEECH_DATA / "fsdd" / "recordings").glob("*.wav")):
+        _, speaker, take = path.stem.split("_")
+        (held_out if int(take) in HELD_OUT_TAKES else training)[speaker].append(path)
+    return training, held_out
+
+
+def _digit_string(part: str, index: int, takes: dict[str, list[Path]], degrade: bool) -> Entry:
+    """One speaker's takes in a row, 1–8 of them, with silences of up to 0.3 s between them."""
+    rng = random.Random(f"{SEED} {part} {index}")
+    chosen = rng.choices(takes[rng.choice(sorted(takes))], k=rng.randint(1, 8))
+    pieces: list[np.ndarray] = []
+    for path in chosen:
+        audio, rate_hz = soundfile.read(path, dtype="float32")
+        pause = np.zeros(round(rng.uniform(0.02, 0.3) * SAMPLE_RATE_HZ), np.float32)
+        pieces += [soxr.resample(audio, rate_hz, SAMPLE_RATE_HZ), pause]
+    string = np.concatenate(pieces)
+    if degrade:
+        string = vary_recording(change_speed(string, rng.uniform(0.88, 1.12)), rng)
+    text = " ".join(DIGITS[int(path.name[0])] for path in chosen)
+    return _write_audio(f"{part}/{index:05d}.wav", string, text)
+
+
+def _an4_entries(split: str) -> list[Entry]:
+    manifest = SPEECH_DATA / "an4" / f"{split}_manifest.json"
+    entries: list[Entry] = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for entry in entries:
+        entry["audio_filepath"] = str(manifest.parent / str(entry["audio_filepath"]))
+    return entries
+
+
+def _an4_at_speeds() -> Iterator[Entry]:
+    for entry in tqdm(_an4_entries("train"), desc="AN4 at three speeds"):
+        path = Path(str(entry["audio_filepath"]))
+        audio, _ = soundfile.read(path, dtype="float32")
+        for speed in SPEEDS:
+            yield _write_audio(
+                f"an4/{path.stem}_{speed}.wav", change_speed(audio, speed), str(entry["text"])
+            )
+
+
+def _write_audio(name: str, audio: np.ndarray, text: str) -> Entry:
+    path = GENERATED / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, audio, SAMPLE_RATE_HZ, subtype="PCM_16")
+    return {"audio_filepath": str(path), "duration": len(audio) / SAMPLE_RATE_HZ, "text": text}
+
+
+def _write_manifest(name: str, entries: list[Entry]) -> None:
+    lines = (json.dumps(entry) + "\n" for entry in entries)
+    (GENERATED / name).write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    main()

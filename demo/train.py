@@ -1,0 +1,78 @@
+"""Train the demo checkpoint: ``python -m demo.train``, after ``python -m demo.prepare``.
+
+Resumes from the last checkpoint when run again, picks the best by WER on AN4's ``dev`` list
+and writes ``demo/demo.nemo``. Uses a GPU when there is one.
+"""
+
+import argparse
+
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from nemo.collections.asr.models import EncDecCTCModel
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from demo.paths import DEMO, GENERATED
+
+SEED = 20261123
+STEPS_BETWEEN_VALIDATIONS = 250
+CHECKPOINTS = GENERATED / "checkpoints"
+
+
+def main() -> None:
+    """Train to ``--steps``, resuming when a checkpoint is there, and save the best model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=5000, help="optimiser steps (default 5000)")
+    options = parser.parse_args()
+    lightning.seed_everything(SEED, workers=True)
+    config = _model_config()
+    best = ModelCheckpoint(
+        dirpath=CHECKPOINTS,
+        filename="{step}-{val_wer:.4f}",
+        monitor="val_wer",
+        save_last=True,
+        save_top_k=1,
+    )
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=1,
+        precision="bf16-mixed",
+        max_steps=options.steps,
+        max_epochs=-1,
+        limit_train_batches=STEPS_BETWEEN_VALIDATIONS,
+        gradient_clip_val=1.0,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=25,
+        logger=CSVLogger(GENERATED, name="logs"),
+        callbacks=[best, TQDMProgressBar(refresh_rate=25)],
+    )
+    model = EncDecCTCModel(cfg=config, trainer=trainer)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
+    last = CHECKPOINTS / "last.ckpt"
+    trainer.fit(model, ckpt_path=last if last.exists() else None)
+    _save(model, best)
+
+
+def _model_config() -> DictConfig:
+    config = OmegaConf.load(DEMO / "quartznet.yaml").model
+    config.train_ds.manifest_filepath = str(GENERATED / "train.jsonl")
+    config.validation_ds.manifest_filepath = str(GENERATED / "dev.jsonl")
+    return config
+
+
+def _save(model: EncDecCTCModel, best: ModelCheckpoint) -> None:
+    """Write the best weights as a ``.nemo`` file that names no data set and no path."""
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=False)
+    model.load_state_dict(state["state_dict"])
+    with open_dict(model.cfg):
+        for section in ("train_ds", "validation_ds"):
+            model.cfg.pop(section, None)
+    model.save_to(str(DEMO / "demo.nemo"))
+    print(f"saved demo/demo.nemo, WER on dev {best.best_model_score:.4f}")
+
+
+if __name__ == "__main__":
+    main()
