@@ -2,7 +2,7 @@
 
 Reads AN4 and the spoken digits from ``SPEECH_DATA``, writes audio and NeMo manifests to
 ``demo/data``. Every random choice hangs on a fixed seed. AN4's ``dev`` and ``test`` lists
-and the digits' takes 0–4 never enter ``train.jsonl``.
+and the digits' takes 0 to 4 never enter ``train.jsonl``.
 """
 
 import json
@@ -12,10 +12,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from demo.paths import GENERATED, SPEECH_DATA
@@ -91,11 +93,11 @@ def _digit_takes() -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     return training, held_out
 
 
-def _digit_string(part: str, index: int, takes: dict[str, list[Path]], degrade: bool) -> Entry:
-    """One speaker's takes in a row, 1–8 of them, with silences of up to 0.3 s between them."""
+def _digit_string(part: str, index: int, takes: dict[str, list[Path]], *, degrade: bool) -> Entry:
+    """One speaker's takes in a row, 1 to 8 of them, with silences of up to 0.3 s between them."""
     rng = random.Random(f"{SEED} {part} {index}")
     chosen = rng.choices(takes[rng.choice(sorted(takes))], k=rng.randint(1, 8))
-    pieces: list[np.ndarray] = []
+    pieces: list[NDArray[Any]] = []
     for path in chosen:
         audio, rate_hz = soundfile.read(path, dtype="float32")
         pause = np.zeros(round(rng.uniform(0.02, 0.3) * SAMPLE_RATE_HZ), np.float32)
@@ -125,7 +127,7 @@ def _an4_at_speeds() -> Iterator[Entry]:
             )
 
 
-def _write_audio(name: str, audio: np.ndarray, text: str) -> Entry:
+def _write_audio(name: str, audio: NDArray[Any], text: str) -> Entry:
     path = GENERATED / name
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, audio, SAMPLE_RATE_HZ, subtype="PCM_16")

@@ -5,11 +5,10 @@ sentences of those kinds from word lists of its own; no AN4 transcript is copied
 """
 
 import random
+from collections.abc import Callable
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-TEENS = (
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
+TEENS = ("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
@@ -63,6 +62,8 @@ PLACES = (
     "wexford willow wilmington woodlawn yorkville"
 ).split()
 STREET_KINDS = ("", "", "", "", " street", " road", " drive", " lane", " place", " court")
+
+MakeSentence = Callable[[], str]
 
 
 def spell(text: str) -> str:
@@ -124,7 +125,7 @@ def random_letters(rng: random.Random) -> str:
 
 def sentence(rng: random.Random) -> str:
     """One sentence, lower case, letters and spaces only."""
-    kinds = (
+    kinds: tuple[tuple[int, MakeSentence], ...] = (
         (4, lambda: spell(rng.choice(LAST_NAMES))),
         (3, lambda: spell(rng.choice(FIRST_NAMES))),
         (4, lambda: spell(rng.choice(PLACES) + rng.choice(STREET_KINDS))),

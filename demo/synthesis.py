@@ -9,10 +9,12 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 16000
 ESPEAK = "espeak-ng"
@@ -58,7 +60,7 @@ class Delivery:
     pitch: float
 
 
-def speak(text: str, delivery: Delivery) -> np.ndarray:
+def speak(text: str, delivery: Delivery) -> NDArray[Any]:
     """Synthesise lower-case ``text``; float32, shape = (n_samples,), at ``SAMPLE_RATE_HZ``."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
@@ -86,8 +88,8 @@ def _command(text: str, delivery: Delivery, path: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def vary_recording(audio: np.ndarray, rng: random.Random) -> np.ndarray:
-    """Add silence at both ends, coloured noise at 8–40 dB below speech, and a random gain.
+def vary_recording(audio: NDArray[Any], rng: random.Random) -> NDArray[Any]:
+    """Add silence at both ends, coloured noise at 8 to 40 dB below speech, and a random gain.
 
     ``audio`` is float32, shape = (n_samples,); a longer array comes back, peak at most 0.95.
     """
@@ -107,7 +109,7 @@ def vary_recording(audio: np.ndarray, rng: random.Random) -> np.ndarray:
     return np.asarray(audio * (peak / (np.abs(audio).max() + 1e-9)), dtype=np.float32)
 
 
-def change_speed(audio: np.ndarray, factor: float) -> np.ndarray:
+def change_speed(audio: NDArray[Any], factor: float) -> NDArray[Any]:
     """Play ``factor`` times as fast, pitch and all; shape = (n_samples / factor,)."""
     return np.asarray(
         soxr.resample(audio, SAMPLE_RATE_HZ * factor, SAMPLE_RATE_HZ), dtype=np.float32

@@ -6,7 +6,6 @@ and writes ``demo/demo.nemo``. Uses a GPU when there is one.
 
 import argparse
 
-
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
@@ -42,6 +41,8 @@ def main() -> None:
         max_steps=options.steps,
         max_epochs=-1,
         limit_train_batches=STEPS_BETWEEN_VALIDATIONS,
+        val_check_interval=STEPS_BETWEEN_VALIDATIONS,
+        check_val_every_n_epoch=None,
         gradient_clip_val=1.0,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,

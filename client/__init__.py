@@ -1,0 +1,62 @@
+"""Client of a served CTC model: audio in, transcripts out.
+
+::
+
+    from client import Transcriber
+
+    with Transcriber("localhost:8001", "demo") as transcriber:
+        for result in transcriber.transcribe(["a.wav", "b.flac"]):
+            print(result.transcript or result.error)
+
+Names are loaded when first used, so that ``client.contract`` stays free of everything else.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from client.audio import Clip, load_audio, to_pcm
+    from client.contract import Contract
+    from client.decoding import BeamOptions
+    from client.errors import AsrError
+    from client.transcriber import Result, Transcriber
+    from client.transcript import Transcript
+    from client.transport import TransportOptions
+
+__all__ = [
+    "AsrError",
+    "BeamOptions",
+    "Clip",
+    "Contract",
+    "Result",
+    "Transcriber",
+    "Transcript",
+    "TransportOptions",
+    "load_audio",
+    "to_pcm",
+]
+
+_HOMES = {
+    "AsrError": "client.errors",
+    "BeamOptions": "client.decoding",
+    "Clip": "client.audio",
+    "Contract": "client.contract",
+    "Result": "client.transcriber",
+    "Transcriber": "client.transcriber",
+    "Transcript": "client.transcript",
+    "TransportOptions": "client.transport",
+    "load_audio": "client.audio",
+    "to_pcm": "client.audio",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return list(__all__)

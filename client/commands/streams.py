@@ -1,0 +1,61 @@
+"""Where results and messages go: files written whole or not at all, and standard error."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import tee
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import track
+
+from client.manifest import Entry
+from client.transcriber import Result, Transcriber
+
+_WIDTH_OF_FILES = 160
+
+messages = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that appears under its name only when all went well."""
+    if path is None:
+        yield sys.stdout
+    elif path.exists() and not path.is_file():  # a pipe or /dev/null must not be replaced
+        with path.open("w", encoding="utf-8") as stream:
+            yield stream
+    else:
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("w", encoding="utf-8") as stream:
+                yield stream
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def tables(stream: TextIO) -> Console:
+    """A console that prints tables to ``stream``, without cutting them in files and pipes."""
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH_OF_FILES)
+
+
+def transcribe_entries(
+    transcriber: Transcriber, entries: Iterable[Entry], total: int
+) -> Iterator[tuple[Entry, Result]]:
+    """Each entry with its result, in order; shows progress and reports failures."""
+    ours, theirs = tee(entries)  # they are ahead by the requests in flight, no more
+    results = transcriber.transcribe(entry.item for entry in theirs)
+    pairs = zip(ours, results, strict=True)
+    hidden = not messages.is_terminal
+    for entry, result in track(pairs, "Transcribing", total, console=messages, disable=hidden):
+        if result.error is not None:
+            messages.print(_failure(entry, str(result.error)))
+        yield entry, result
+
+
+def _failure(entry: Entry, error: str) -> str:
+    """The error with the entry's name, which errors of reading already hold."""
+    return f"error: {error}" if entry.name in error else f"error: {entry.name}: {error}"

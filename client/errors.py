@@ -1,0 +1,57 @@
+"""What can go wrong, as the caller sees it.
+
+::
+
+    AsrError
+    ├── ContractError        the server's model does not say what it needs, or says it wrongly
+    ├── AudioError           one recording cannot be read or is not acceptable
+    ├── DecoderError         decoding options or a language model are unusable
+    ├── ManifestError        a manifest, or one line of it, is malformed
+    └── ServerError          the server did not answer as it should
+        ├── ServerUnavailable    not reachable, or overloaded
+        ├── ModelNotReady        unknown model, or known and not loaded
+        ├── DeadlineExceeded     no answer in the time allowed
+        └── InvalidRequest       the server refuses the request as malformed
+
+Every message says what was expected, what came, and how to fix it.
+"""
+
+
+class AsrError(Exception):
+    """Base of all errors this package raises."""
+
+
+class ContractError(AsrError):
+    """The model's contract is missing, malformed or of another version."""
+
+
+class AudioError(AsrError):
+    """A recording is missing, unreadable, or outside what the model takes."""
+
+
+class DecoderError(AsrError):
+    """Decoding options, hotwords or a language model are unusable."""
+
+
+class ManifestError(AsrError):
+    """A manifest, or one line of it, is malformed."""
+
+
+class ServerError(AsrError):
+    """The server failed, or answered something unexpected."""
+
+
+class ServerUnavailable(ServerError):
+    """The server cannot be reached or takes no more requests."""
+
+
+class ModelNotReady(ServerError):
+    """The model is unknown to the server or not loaded."""
+
+
+class DeadlineExceeded(ServerError):
+    """The server did not answer within the deadline."""
+
+
+class InvalidRequest(ServerError):
+    """The server refuses the request: wrong name, type or shape."""

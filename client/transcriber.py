@@ -1,0 +1,144 @@
+"""The main path: recordings in, results out, in order, many requests in flight.
+
+Flow: item → :mod:`client.audio` → :mod:`client.transport` → :mod:`client.decoding` → result.
+Reading and decoding happen in the caller's thread while the server works on what is in flight.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.audio import AudioSource, Clip, load_audio, to_pcm
+from client.contract import Contract
+from client.decoding import BeamOptions, Decoder, make_decoder
+from client.errors import AsrError
+from client.transcript import Transcript
+from client.transport import Transport, TransportOptions, TritonTransport
+
+DEFAULT_MAX_IN_FLIGHT = 16
+
+Item: TypeAlias = AudioSource | Clip | NDArray[Any] | AsrError
+"""A recording; an array of samples at the model's rate; or an error that takes an item's place."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of the item at position ``index``: a transcript, or an error.
+
+    ``duration_s`` is the length of the audio sent, 0 when there was none to send.
+    """
+
+    index: int
+    duration_s: float = 0.0
+    transcript: Transcript | None = None
+    error: AsrError | None = None
+
+
+class Transcriber:
+    """A model on a server, ready to transcribe; a context manager.
+
+    ``beam`` chooses beam search, ``None`` greedy decoding. Raises the errors of
+    :class:`~client.transport.TritonTransport`, and :class:`DecoderError` for a language model
+    that cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        beam: BeamOptions | None = None,
+        options: TransportOptions | None = None,
+        max_in_flight: int = DEFAULT_MAX_IN_FLIGHT,
+    ) -> None:
+        if max_in_flight < 1:
+            raise ValueError(f"max_in_flight is {max_in_flight}, expected at least 1")
+        self._max_in_flight = max_in_flight
+        self._transport = TritonTransport(url, model, options)
+        try:
+            self._decoder = make_decoder(self._transport.contract, beam)
+        except AsrError:
+            self._transport.close()
+            raise
+
+    @property
+    def contract(self) -> Contract:
+        """What the model says of itself."""
+        return self._transport.contract
+
+    def transcribe(self, items: Iterable[Item]) -> Iterator[Result]:
+        """One result for each item, in order; an item's error is in its result.
+
+        Items are read when their turn comes, never more than the requests in flight.
+        """
+        return transcribe(items, self._transport, self._decoder, self._max_in_flight)
+
+    def close(self) -> None:
+        """Hang up and release the language model."""
+        self._transport.close()
+        self._decoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """An item under way."""
+
+    index: int
+    duration_s: float = 0.0
+    posteriors: Future[NDArray[Any]] = field(default_factory=Future)
+
+
+def transcribe(
+    items: Iterable[Item], transport: Transport, decoder: Decoder, max_in_flight: int
+) -> Iterator[Result]:
+    """The bounded, ordered loop behind :meth:`Transcriber.transcribe`."""
+    pending: deque[_Pending] = deque()
+    for index, item in enumerate(items):
+        pending.append(_start(index, item, transport, decoder.output))
+        while pending and (len(pending) >= max_in_flight or pending[0].posteriors.done()):
+            yield _finish(pending.popleft(), decoder)
+    while pending:
+        yield _finish(pending.popleft(), decoder)
+
+
+def _start(index: int, item: Item, transport: Transport, output: str) -> _Pending:
+    duration_s = 0.0
+    rate_hz = transport.contract.sample_rate_hz
+    try:
+        if isinstance(item, AsrError):
+            raise item
+        if isinstance(item, np.ndarray):
+            samples = to_pcm(item, rate_hz, rate_hz)
+        else:
+            samples = load_audio(item, rate_hz)
+        duration_s = len(samples) / rate_hz
+        return _Pending(index, duration_s, transport.submit(samples, output))
+    except AsrError as error:
+        failed = _Pending(index, duration_s)
+        failed.posteriors.set_exception(error)
+        return failed
+
+
+def _finish(pending: _Pending, decoder: Decoder) -> Result:
+    try:
+        transcript = decoder.decode(pending.posteriors.result())
+    except AsrError as error:
+        return Result(pending.index, pending.duration_s, error=error)
+    return Result(pending.index, pending.duration_s, transcript)

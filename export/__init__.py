@@ -1,0 +1,1 @@
+"""From a NeMo checkpoint to a verified Triton model repository."""

@@ -1,0 +1,102 @@
+"""Torch modules to ONNX files with declared names, types and axes."""
+
+from pathlib import Path
+from typing import Final
+
+import onnx
+import torch
+from onnx import TensorProto
+from torch import nn
+
+from export.errors import GraphError
+from export.tensors import Model, Tensor
+
+OPSET: Final = 17
+IR_VERSION: Final = 8  # opset 17's own; read by ONNX Runtime 1.19 (Triton 24.10) and later
+
+_ONNX_TYPES: Final = {
+    "FP32": TensorProto.FLOAT,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+}
+
+
+def export_graph(
+    module: nn.Module, model: Model, example: tuple[torch.Tensor, ...], path: Path
+) -> None:
+    """Trace ``module`` on ``example`` and write it to ``path`` with the axes of ``model``.
+
+    Raises :class:`GraphError` when the traced graph does not match the declaration.
+    """
+    names = [tensor.name for tensor in (*model.inputs, *model.outputs)]
+    with torch.no_grad():
+        torch.onnx.export(
+            module.eval(),
+            example,
+            str(path),
+            input_names=names[: len(model.inputs)],
+            output_names=names[len(model.inputs) :],
+            dynamic_axes={
+                tensor.name: {
+                    axis: label for axis, label in enumerate(tensor.axes) if isinstance(label, str)
+                }
+                for tensor in (*model.inputs, *model.outputs)
+            },
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    graph = onnx.load(path)
+    graph.ir_version = IR_VERSION
+    # Tracing names free output axes after itself, and forgets fixed ones behind a Where.
+    for declared, traced in zip(model.outputs, graph.graph.output, strict=True):
+        _set_axes(traced, declared)
+    onnx.checker.check_model(graph, full_check=True)
+    check_graph(graph, model)
+    onnx.save(graph, path)
+
+
+def check_graph(graph: onnx.ModelProto, model: Model) -> None:
+    """Compare names, types and axes with the declaration.
+
+    Raises :class:`GraphError` naming every difference.
+    """
+    problems = [
+        *_differences("input", model.inputs, list(graph.graph.input)),
+        *_differences("output", model.outputs, list(graph.graph.output)),
+    ]
+    if problems:
+        raise GraphError(f"the {model.role}'s graph is not as declared: " + "; ".join(problems))
+
+
+def _differences(
+    kind: str, declared: tuple[Tensor, ...], actual: list[onnx.ValueInfoProto]
+) -> list[str]:
+    by_name = {value.name: value for value in actual}
+    expected = [tensor.name for tensor in declared]
+    if list(by_name) != expected:
+        return [f"{kind}s are {list(by_name)}, expected {expected}"]
+    problems = []
+    for tensor in declared:
+        value = by_name[tensor.name].type.tensor_type
+        axes = tuple(dim.dim_value or dim.dim_param for dim in value.shape.dim)
+        if value.elem_type != _ONNX_TYPES[tensor.type]:
+            found = TensorProto.DataType.Name(value.elem_type)
+            problems.append(f"{kind} {tensor.name} is {found}, expected {tensor.type}")
+        if axes != tensor.axes:
+            problems.append(f"{kind} {tensor.name} has axes {axes}, expected {tensor.axes}")
+    return problems
+
+
+def _set_axes(value: onnx.ValueInfoProto, tensor: Tensor) -> None:
+    shape = value.type.tensor_type.shape
+    traced = [dim.dim_value for dim in shape.dim]
+    for axis, label in zip(traced, tensor.axes, strict=True):
+        if axis and axis != label:
+            raise GraphError(f"{tensor.name} was traced with a fixed axis {axis} for {label!r}")
+    del shape.dim[:]
+    for label in tensor.axes:
+        if isinstance(label, int):
+            shape.dim.add(dim_value=label)
+        else:
+            shape.dim.add(dim_param=label)

@@ -1,0 +1,1 @@
+"""The checkpoint's three parts as torch modules that can be traced into ONNX graphs."""

@@ -1,0 +1,32 @@
+"""NeMo's CTC head: encoder output to log-probabilities, and their arg max as tokens."""
+
+import torch
+from nemo.collections.asr.modules import ConvASRDecoder
+from torch import Tensor, nn
+
+
+class Decoder(nn.Module):
+    """Log-probabilities and best token of each frame; ``blank`` is the last index."""
+
+    def __init__(self, decoder: ConvASRDecoder) -> None:
+        super().__init__()
+        self.layers = decoder.decoder_layers
+        self.temperature: float = decoder.temperature
+        self.blank: int = decoder.num_classes_with_blank - 1
+
+    def forward(self, encoded: Tensor, encoded_length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Score every frame.
+
+        Args:
+            encoded: float32, shape = (B, D, S).
+            encoded_length: int64, shape = (B, 1).
+
+        Returns:
+            ``tokens`` int32, shape = (B, S), blank beyond the length; ``log_probs`` float32,
+            shape = (B, S, V); ``log_probs_length`` int64, shape = (B, 1).
+        """
+        logits = self.layers(encoded).transpose(1, 2) / self.temperature  # [B, S, V]
+        log_probs = torch.log_softmax(logits, dim=-1)
+        valid = torch.arange(log_probs.shape[1]) < encoded_length  # [B, S]
+        tokens = torch.where(valid, log_probs.argmax(dim=-1), self.blank).to(torch.int32)
+        return tokens, log_probs, encoded_length.clone()

@@ -1,0 +1,68 @@
+"""NeMo's convolutional encoder with its length masks intact and traceable.
+
+NeMo's own exporter turns the masks of ``MaskedConv1d`` off, so that a short utterance is
+transcribed differently beside a longer one; left on, tracing bakes a cached range into the
+graph, which then fails on longer audio. Here each mask is computed inside the graph from the
+lengths, so an utterance's output does not depend on its neighbours.
+"""
+
+import copy
+
+import torch
+from nemo.collections.asr.modules import ConvASREncoder
+from nemo.collections.asr.parts.submodules.jasper import MaskedConv1d, SqueezeExcite
+from torch import Tensor, nn
+
+from export.errors import CheckpointError
+
+
+class Encoder(nn.Module):
+    """A copy of a Jasper or QuartzNet encoder that can be traced.
+
+    Raises :class:`CheckpointError` for encoders with layers that are not made traceable here.
+    """
+
+    def __init__(self, encoder: ConvASREncoder) -> None:
+        super().__init__()
+        encoder = copy.deepcopy(encoder)
+        for name, module in encoder.named_modules():
+            if isinstance(module, SqueezeExcite):
+                raise CheckpointError(
+                    f"the encoder's layer {name} is squeeze-excite (Citrinet), which is not"
+                    " exported yet; Jasper and QuartzNet encoders are"
+                )
+            if isinstance(module, MaskedConv1d):
+                module.__class__ = TraceableMaskedConv1d
+        self.blocks = encoder.encoder
+
+    def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a padded batch.
+
+        Args:
+            features: float32, shape = (B, F, T).
+            features_length: int64, shape = (B, 1).
+
+        Returns:
+            ``encoded`` float32, shape = (B, D, S), and ``encoded_length`` int64, shape = (B, 1).
+        """
+        outputs, length = self.blocks(([features], features_length.squeeze(1)))
+        return outputs[-1], length.unsqueeze(1)
+
+
+class TraceableMaskedConv1d(MaskedConv1d):
+    """``MaskedConv1d`` whose mask comes from the lengths alone; takes its class in place."""
+
+    def forward(self, x: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the valid frames; shapes (B, C, T), (B,) as in NeMo."""
+        # A pointwise convolution does not mix frames: only wider kernels need the mask.
+        if self.conv.kernel_size[0] > 1:
+            valid = torch.arange(x.shape[2], device=x.device) < lens.unsqueeze(1)  # [B, T]
+            x = x * valid.unsqueeze(1).to(x.dtype)
+        length: Tensor = self.get_seq_len(lens)
+        if self.pad_layer is not None:
+            x = self.pad_layer(x)
+        if self.heads == -1:
+            return self.conv(x), length
+        batch, _, frames = x.shape
+        grouped = self.conv(x.view(-1, self.heads, frames))
+        return grouped.view(batch, self.real_out_channels, -1), length

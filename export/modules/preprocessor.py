@@ -1,0 +1,148 @@
+"""Audio to mel features, as NeMo's ``AudioToMelSpectrogramPreprocessor`` does in eval mode.
+
+NeMo does not export its preprocessor. This one takes a ragged batch, flat int16 samples and
+the utterances' lengths, and gives the features that NeMo computes for each utterance alone:
+
+int16 [ΣN] → padded [B, N] → pre-emphasis → power spectrum (a convolution with the windowed
+DFT basis) → mel bands → log → normalisation over the valid frames → [B, F, T]
+"""
+
+import math
+
+import torch
+from nemo.collections.asr.parts.preprocessing.features import FilterbankFeatures
+from torch import Tensor, nn
+
+from export.errors import CheckpointError
+
+INT16_SCALE = 1 / 32768  # int16 to [-1, 1), as soundfile does
+STD_FLOOR = 1e-5  # NeMo's CONSTANT, added to each standard deviation
+NORMALIZATIONS = ("per_feature", "all_features", "NA", None)
+
+
+class Preprocessor(nn.Module):
+    """NeMo's mel features for a ragged batch.
+
+    Raises :class:`CheckpointError` for settings that no supported checkpoint has.
+    """
+
+    def __init__(self, featurizer: FilterbankFeatures) -> None:
+        super().__init__()
+        _check_supported(featurizer)
+        self.hop_length: int = featurizer.hop_length
+        self.preemphasis: float | None = featurizer.preemph
+        self.power: float = featurizer.mag_power
+        self.normalize: str | None = featurizer.normalize
+        self.log: bool = featurizer.log
+        self.guard_type: str = featurizer.log_zero_guard_type
+        self.guard: float = featurizer.log_zero_guard_value_fn(torch.zeros(1))
+        self.pad_value: float = featurizer.pad_value
+        self.window_length: int = featurizer.win_length
+        self.padding: tuple[int, int] = _padding(featurizer)
+        self.register_buffer("dft", _windowed_dft(featurizer))  # [2 * bins, 1, window]
+        self.register_buffer("mel", featurizer.fb[0].float())  # [F, bins]
+
+    def forward(self, audio_signal: Tensor, audio_signal_length: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of each utterance; zero (``pad_value``) beyond its length.
+
+        Args:
+            audio_signal: int16, shape = (ΣN,), the utterances one after another.
+            audio_signal_length: int32, shape = (B, 1), their lengths N in samples.
+
+        Returns:
+            ``features`` float32, shape = (B, F, T), and ``features_length`` int64, shape = (B, 1).
+        """
+        features, frames = self.log_mel(audio_signal, audio_signal_length)
+        valid = torch.arange(features.shape[2]) < frames  # [B, T]
+        features = self._normalized(features, frames, valid.unsqueeze(1))
+        return torch.where(valid.unsqueeze(1), features, self.pad_value), frames
+
+    def log_mel(self, audio_signal: Tensor, audio_signal_length: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-mel features before normalisation; shapes as in :meth:`forward`."""
+        lengths = audio_signal_length.to(torch.int64)
+        audio = self._preemphasized(*_padded(audio_signal, lengths))  # [B, N]
+        spectrum = self._power_spectrum(audio)  # [B, bins, T]
+        features = torch.matmul(self.mel, spectrum)  # [B, F, T]
+        frames = torch.div(
+            lengths + (sum(self.padding) - self.window_length),
+            self.hop_length,
+            rounding_mode="floor",
+        )
+        return (self._log(features) if self.log else features), frames
+
+    def _preemphasized(self, audio: Tensor, valid: Tensor) -> Tensor:
+        if self.preemphasis is not None:
+            later = audio[:, 1:] - self.preemphasis * audio[:, :-1]
+            audio = torch.cat((audio[:, :1], later), dim=1)
+        return torch.where(valid, audio, 0.0)
+
+    def _power_spectrum(self, audio: Tensor) -> Tensor:
+        audio = nn.functional.pad(audio.unsqueeze(1), self.padding)
+        # torch.stft gives one frame more than NeMo counts; without the last hop there is none.
+        audio = audio[:, :, : -self.hop_length]
+        real, imaginary = nn.functional.conv1d(audio, self.dft, stride=self.hop_length).chunk(2, 1)
+        power = real.square() + imaginary.square()
+        return power if self.power == 2.0 else power.sqrt().pow(self.power)
+
+    def _log(self, features: Tensor) -> Tensor:
+        if self.guard_type == "add":
+            return torch.log(features + self.guard)
+        return torch.log(features.clamp(min=self.guard))
+
+    def _normalized(self, features: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
+        if self.normalize not in ("per_feature", "all_features"):
+            return features
+        axes = (2,) if self.normalize == "per_feature" else (1, 2)
+        bands = 1 if self.normalize == "per_feature" else features.shape[1]
+        count = (frames * bands).unsqueeze(2).to(features.dtype)  # [B, 1, 1]
+        zero = torch.zeros((), dtype=features.dtype)
+        mean = torch.where(valid, features, zero).sum(axes, keepdim=True) / count
+        deviation = torch.where(valid, features - mean, zero)
+        variance = deviation.square().sum(axes, keepdim=True) / (count - 1.0)
+        return deviation / (variance.sqrt() + STD_FLOOR)
+
+
+def _padded(audio_signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Flat int16 [ΣN] to float [B, max N], and the mask of valid samples, same shape."""
+    position = torch.arange(lengths.max())  # [max N]
+    valid = position < lengths  # [B, max N]
+    start = torch.cumsum(lengths, dim=0) - lengths  # [B, 1]
+    index = torch.where(valid, start + position, 0)
+    return audio_signal[index].to(torch.float32) * INT16_SCALE, valid
+
+
+def _padding(featurizer: FilterbankFeatures) -> tuple[int, int]:
+    """Zeros before and after the audio such that frame ``t`` starts at ``t * hop_length``.
+
+    torch.stft centres the window in the FFT frame. Taps outside the window are zero, so the
+    kernel leaves them out and the padding shrinks by as much.
+    """
+    edge = featurizer.stft_pad_amount if featurizer.exact_pad else featurizer.n_fft // 2
+    before = (featurizer.n_fft - featurizer.win_length) // 2
+    after = featurizer.n_fft - featurizer.win_length - before
+    return edge - before, edge - after
+
+
+def _windowed_dft(featurizer: FilterbankFeatures) -> Tensor:
+    """Cosine and sine rows of the DFT times the window; shape = (2 * bins, 1, window).
+
+    Computed in float64: the phase 2πkn/N of the highest bins loses digits in float32.
+    """
+    before = (featurizer.n_fft - featurizer.win_length) // 2
+    sample = torch.arange(before, before + featurizer.win_length, dtype=torch.float64)
+    frequency = torch.arange(featurizer.n_fft // 2 + 1, dtype=torch.float64)
+    phase = 2 * math.pi / featurizer.n_fft * torch.outer(frequency, sample)
+    basis = torch.cat((phase.cos(), -phase.sin())) * featurizer.window.to(torch.float64)
+    return basis.unsqueeze(1).float()
+
+
+def _check_supported(featurizer: FilterbankFeatures) -> None:
+    if featurizer.normalize not in NORMALIZATIONS:
+        raise CheckpointError(
+            f"the preprocessor normalises by {featurizer.normalize!r}; exported are "
+            f"{', '.join(map(repr, NORMALIZATIONS))}"
+        )
+    if featurizer.frame_splicing != 1:
+        raise CheckpointError(
+            f"the preprocessor splices {featurizer.frame_splicing} frames; only 1 is exported"
+        )

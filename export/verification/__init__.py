@@ -1,0 +1,1 @@
+"""Does the exported model do what the checkpoint does? Alone, in batches, and through Triton."""

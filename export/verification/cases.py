@@ -1,0 +1,115 @@
+"""The utterances that verification runs: made-up ones of awkward lengths, and a manifest's."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from client.contract import Contract
+from export.errors import ExportError
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One utterance: int16 audio, shape = (n_samples,), at the model's rate.
+
+    ``digital_silence`` marks all-zero audio, for which NeMo's normalisation divides rounding
+    noise by 1e-5, so that features can only be compared before it.
+    """
+
+    name: str
+    audio: NDArray[Any]
+
+    @property
+    def digital_silence(self) -> bool:
+        """Whether every sample is zero."""
+        return not self.audio.any()
+
+
+def generated_cases(contract: Contract) -> list[Case]:
+    """Utterances around frame borders, very short and long, silent, faint and clipped."""
+    hop = round(contract.feature_stride_s * contract.sample_rate_hz)
+    stride = round(contract.frame_stride_s * contract.sample_rate_hz)
+    second = contract.sample_rate_hz
+    lengths = {
+        "shortest": contract.min_samples,
+        "shortest + 1": contract.min_samples + 1,
+        "3 hops - 1": 3 * hop - 1,
+        "16 hops - 1": 16 * hop - 1,
+        "16 hops": 16 * hop,
+        "16 hops + 1": 16 * hop + 1,
+        "25 frames - 1": 25 * stride - 1,
+        "25 frames": 25 * stride,
+        "25 frames + 1": 25 * stride + 1,
+        "0.1 s": second // 10,
+        "1 s": second,
+        "2.37 s": 237 * second // 100,
+        "10 s": 10 * second,
+        "30 s": 30 * second,
+        "60 s": 60 * second,
+    }
+    cases = [Case(name, _babble(length, second)) for name, length in lengths.items()]
+    speech = _babble(2 * second, second)
+    return [
+        *cases,
+        Case("clipped", np.where(speech < 0, -32768, 32767).astype(np.int16)),
+        Case("faint", (speech // 128).astype(np.int16)),
+        Case("silent start", np.concatenate([np.zeros(second, np.int16), speech])),
+        Case("digital silence", np.zeros(second, np.int16)),
+    ]
+
+
+def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
+    """The utterances of a NeMo manifest; paths are relative to its folder.
+
+    Raises :class:`ExportError` for a line that names no 16-bit mono audio at the model's rate.
+    """
+    return [
+        Case(path.name, _read(path, contract.sample_rate_hz)) for path in _audio_paths(manifest)
+    ]
+
+
+def _audio_paths(manifest: Path) -> Iterator[Path]:
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+        entries: list[dict[str, Any]] = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError) as error:
+        raise ExportError(f"cannot read the manifest {manifest}: {error}") from error
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict) or "audio_filepath" not in entry:
+            raise ExportError(f"{manifest}, line {number}: no audio_filepath")
+        yield manifest.parent / entry["audio_filepath"]
+
+
+def _read(path: Path, sample_rate_hz: int) -> NDArray[Any]:
+    try:
+        audio, rate_hz = soundfile.read(path, dtype="int16")
+    except (OSError, soundfile.SoundFileError) as error:
+        raise ExportError(f"cannot read {path}: {error}") from error
+    if audio.ndim != 1 or rate_hz != sample_rate_hz:
+        raise ExportError(
+            f"{path}: verification takes mono audio at {sample_rate_hz} Hz, this has shape"
+            f" {audio.shape} at {rate_hz} Hz"
+        )
+    return np.asarray(audio, dtype=np.int16)
+
+
+def _babble(n_samples: int, rate_hz: int) -> NDArray[Any]:
+    """Voiced syllables of changing pitch over a noise floor; int16, shape = (n_samples,)."""
+    rng = np.random.default_rng(SEED + n_samples)
+    time_s = np.arange(n_samples) / rate_hz
+    pitch_hz = 120 + 40 * np.sin(2 * np.pi * 0.7 * time_s)
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / rate_hz
+    formant = 0.5 + 0.5 * np.sin(2 * np.pi * 1.3 * time_s)
+    harmonics = range(1, 25)
+    voice = sum(np.sin(k * phase) * np.exp(-((k / 8 - 2 * formant) ** 2)) / k for k in harmonics)
+    syllables = np.clip(np.sin(2 * np.pi * 2.1 * time_s), 0, None)
+    noise = rng.standard_normal(n_samples)
+    return np.asarray(6000 * voice * syllables + 150 * noise, dtype=np.int16)

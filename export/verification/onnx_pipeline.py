@@ -1,0 +1,60 @@
+"""The three exported graphs one after another in bare ONNX Runtime, without a server."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from client.contract import (
+    AUDIO_SIGNAL,
+    FEATURES,
+    FEATURES_LENGTH,
+    LOG_PROBS,
+    LOG_PROBS_LENGTH,
+    TOKENS,
+    Contract,
+)
+from export.config import model_name
+from export.repository import graph_path
+from export.tensors import AUDIO_SIGNAL_LENGTH, Pipeline
+from export.verification.outputs import Outputs, collapse
+
+
+class OnnxPipeline:
+    """Runs batches of utterances as the server would, ragged audio included."""
+
+    def __init__(self, repository: Path, name: str, pipeline: Pipeline, contract: Contract) -> None:
+        paths = [graph_path(repository, model_name(name, model)) for model in pipeline.models]
+        providers = ["CPUExecutionProvider"]
+        self._sessions = [onnxruntime.InferenceSession(p, providers=providers) for p in paths]
+        self._contract = contract
+
+    def run(self, utterances: Sequence[NDArray[Any]]) -> list[Outputs]:
+        """Outputs of int16 ``utterances``, each of shape = (n_samples,), as one batch."""
+        lengths = [[len(audio)] for audio in utterances]
+        values = {
+            AUDIO_SIGNAL: np.concatenate(utterances),
+            AUDIO_SIGNAL_LENGTH: np.array(lengths, dtype=np.int32),
+        }
+        for session in self._sessions:
+            feeds = {tensor.name: values[tensor.name] for tensor in session.get_inputs()}
+            names = [tensor.name for tensor in session.get_outputs()]
+            values |= dict(zip(names, session.run(names, feeds), strict=True))
+        return [self._utterance(values, index) for index in range(len(utterances))]
+
+    def _utterance(self, values: dict[str, NDArray[Any]], index: int) -> Outputs:
+        frames = int(values[LOG_PROBS_LENGTH][index, 0])
+        tokens = values[TOKENS][index]
+        padding = tokens[frames:]
+        if (padding != self._contract.blank).any():
+            # Shown as a wrong transcript: a client that forgot to trim would see these tokens.
+            frames = len(tokens)
+        return Outputs(
+            features=values[FEATURES][index][:, : int(values[FEATURES_LENGTH][index, 0])],
+            log_probs=values[LOG_PROBS][index, :frames],
+            tokens=tokens[:frames],
+            text=collapse(tokens[:frames], self._contract.vocabulary),
+        )

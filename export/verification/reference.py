@@ -1,0 +1,44 @@
+"""What NeMo itself computes: eval mode, no dither, one utterance at a time, no padding."""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from export.checkpoint import Checkpoint
+from export.modules.preprocessor import INT16_SCALE, Preprocessor
+from export.verification.outputs import Outputs
+
+
+def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
+    """Transcribe int16 ``audio``, shape = (n_samples,), with the checkpoint's own modules."""
+    model = checkpoint.model
+    with torch.no_grad():
+        signal = torch.from_numpy(audio).float().unsqueeze(0) * INT16_SCALE
+        length = torch.tensor([len(audio)])
+        features, frames = model.preprocessor(input_signal=signal, length=length)
+        features = features[:, :, : int(frames)]  # without pad_to's padding
+        encoded, encoded_length = model.encoder(audio_signal=features, length=frames)
+        log_probs = model.decoder(encoder_output=encoded)[:, : int(encoded_length)]
+        hypotheses = model.decoding.ctc_decoder_predictions_tensor(log_probs, encoded_length)
+    return Outputs(
+        features=features[0].numpy(),
+        log_probs=log_probs[0].numpy(),
+        tokens=log_probs[0].argmax(dim=-1).to(torch.int32).numpy(),
+        text=hypotheses[0].text,
+    )
+
+
+def log_mel_difference(checkpoint: Checkpoint, audio: NDArray[Any]) -> float:
+    """Largest difference between NeMo's and our features before normalisation."""
+    featurizer = checkpoint.model.preprocessor.featurizer
+    ours, _ = Preprocessor(featurizer).log_mel(
+        torch.from_numpy(audio), torch.tensor([[len(audio)]], dtype=torch.int32)
+    )
+    normalize, featurizer.normalize = featurizer.normalize, None
+    try:
+        signal = torch.from_numpy(audio).float().unsqueeze(0) * INT16_SCALE
+        nemo, frames = featurizer(signal, torch.tensor([len(audio)]))
+    finally:
+        featurizer.normalize = normalize
+    return float((ours - nemo[:, :, : int(frames)]).abs().max())

@@ -1,0 +1,1 @@
+"""Triton backends that the embedded server brings along."""

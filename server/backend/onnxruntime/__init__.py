@@ -1,0 +1,1 @@
+"""The Python-based ``onnxruntime`` backend; Triton loads ``model.py`` as a file of its own."""

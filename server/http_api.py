@@ -1,0 +1,52 @@
+"""The two questions the launcher asks Triton over HTTP: is it up, and which models are ready."""
+
+import json
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+
+TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """One entry of Triton's repository index; ``reason`` says why it is not ready, if known."""
+
+    name: str
+    ready: bool
+    reason: str
+
+
+def is_live(host: str, port: int) -> bool:
+    """Whether the server answers; it does so once it has tried to load every model."""
+    try:
+        status, _ = _request(host, port, "GET", "/v2/health/live")
+    except (OSError, HTTPException):
+        return False
+    return status == 200
+
+
+def repository_index(host: str, port: int) -> list[ModelState]:
+    """Every model Triton found in the repository.
+
+    Raises ``OSError`` or ``HTTPException`` when it does not answer.
+    """
+    _, body = _request(host, port, "POST", "/v2/repository/index")
+    return [
+        ModelState(
+            name=entry["name"],
+            ready=entry.get("state") == "READY",
+            # The python backend appends a Python traceback to the reason.
+            reason=entry.get("reason", "").partition("\n\nAt:")[0],
+        )
+        for entry in json.loads(body)
+    ]
+
+
+def _request(host: str, port: int, method: str, path: str) -> tuple[int, bytes]:
+    connection = HTTPConnection(host, port, timeout=TIMEOUT_S)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()

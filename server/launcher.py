@@ -1,0 +1,318 @@
+"""Run a real Triton server on this machine's CPU for as long as a ``with`` block lasts.
+
+::
+
+    with EmbeddedServer(ServerOptions(repository=Path("model_repository"))) as server:
+        ...  # server.grpc_url, server.http_url, server.metrics_url
+        server.watch()  # blocks until the server or one of its stubs dies, then raises
+
+Start: check the repository and the ports, build a temporary backend directory, start
+``tritonserver`` tied to this process, wait until it answers, and ask it for every model's state.
+Stop: SIGTERM, SIGKILL to whatever is left, then remove what a killed server leaves behind.
+"""
+
+import errno
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+from server import http_api, processes
+from server.backend_directory import build_backend_directory
+from server.errors import (
+    ModelLoadError,
+    OptionsError,
+    PortInUseError,
+    RepositoryError,
+    ServerDiedError,
+    StartError,
+    StubDiedError,
+)
+from server.installation import STUB_NAME, find_installation
+from server.log import LogRelay
+from server.options import ServerOptions
+
+NAME_PREFIX = "nemo_ctc_triton_"  # of temporary directories and shared-memory regions
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # not a temporary file: where Linux keeps regions
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # compared with, never bound
+TETHER = Path(__file__).parent / "tether.py"
+READY_POLL_S = 0.1
+WATCH_POLL_S = 0.5
+STOP_GRACE_S = 5.0  # beyond the time that requests in flight are given
+LOG_TIMEOUT_S = 5.0
+
+
+class EmbeddedServer:
+    """A Triton server that lives and dies with this process; a context manager.
+
+    The kernel ends the server when the thread that called :meth:`start` ends, so start it from a
+    thread that outlives it.
+    """
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self._cleanup = ExitStack()
+        self._process: subprocess.Popen[str] | None = None
+        self._log: LogRelay | None = None
+        self._stubs: dict[int, str] = {}
+        self._models: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models served."""
+        return self._models
+
+    @property
+    def grpc_url(self) -> str:
+        """Where gRPC clients connect, ``host:port``."""
+        return f"{self._client_host()}:{self.options.grpc_port}"
+
+    @property
+    def http_url(self) -> str:
+        """Where HTTP clients connect, with the scheme."""
+        return f"http://{self._client_host()}:{self.options.http_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus scrapes."""
+        return f"http://{self._client_host()}:{self.options.metrics_port}/metrics"
+
+    def start(self) -> None:
+        """Start the server and return when every model is ready.
+
+        Raises :class:`InstallationError`, :class:`RepositoryError`, :class:`PortInUseError`,
+        :class:`OptionsError`, :class:`StartError`, or :class:`ModelLoadError` with each failed
+        model's reason. Nothing is left running then.
+        """
+        if self._process is not None:
+            raise StartError("this server has been started already: make another EmbeddedServer")
+        try:
+            _check_repository(self.options.repository)
+            _check_ports(self.options)
+            self._launch()
+            self._wait_until_live()
+            self._models = self._ready_models()
+            self._stubs = self._running_stubs()
+        except BaseException:
+            self.stop()
+            raise
+
+    def check(self) -> None:
+        """Raise :class:`ServerDiedError` or :class:`StubDiedError` if something died."""
+        process = self._running()
+        if (code := process.poll()) is not None:
+            raise ServerDiedError(f"the Triton server ended with {_describe(code)}{self._said()}")
+        dead = {
+            model
+            for pid, model in self._stubs.items()
+            if not processes.runs_in_session(pid, process.pid)
+        }
+        if dead:
+            raise StubDiedError(
+                f"a process of {', '.join(sorted(dead))} died, perhaps out of memory; Triton does "
+                "not restart it and every request to it fails: restart the server"
+            )
+
+    def watch(self) -> None:
+        """Block until the server or one of its stubs dies, and raise what :meth:`check` raises."""
+        while True:
+            self.check()
+            time.sleep(WATCH_POLL_S)
+
+    def stop(self) -> None:
+        """End the server and everything it started; harmless when nothing runs."""
+        self._cleanup.close()
+
+    def _launch(self) -> None:
+        installation = find_installation()
+        prefix = f"{NAME_PREFIX}{secrets.token_hex(8)}_"
+        directory = Path(self._cleanup.enter_context(TemporaryDirectory(prefix=prefix)))
+        backends = directory / "backends"
+        backends.mkdir()
+        build_backend_directory(backends, installation)
+        options = self.options
+        command = [
+            str(installation.binary),
+            f"--model-repository={options.repository.resolve()}",
+            f"--backend-directory={backends}",
+            f"--backend-config=python,shm-region-prefix-name={prefix}",
+            "--disable-auto-complete-config",
+            "--exit-on-error=false",  # so that every model's reason can be asked for
+            f"--exit-timeout-secs={options.stop_timeout_s}",
+            f"--grpc-address={options.host}",
+            f"--grpc-port={options.grpc_port}",
+            f"--http-address={options.host}",
+            f"--http-port={options.http_port}",
+            f"--metrics-address={options.host}",
+            f"--metrics-port={options.metrics_port}",
+            "--allow-gpu-metrics=false",
+            "--pinned-memory-pool-byte-size=0",
+            f"--log-info={str(options.verbose).lower()}",
+            *options.extra_arguments,
+        ]
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            # Stubs put their working directory first on sys.path: an empty one shadows nothing.
+            cwd=directory,
+            # Signals of a terminal come to the launcher alone, and the stubs can be told apart.
+            start_new_session=True,
+        )
+        self._cleanup.callback(self._end, self._process, prefix)
+        if self._process.stdout is not None:
+            self._log = LogRelay(self._process.stdout)
+
+    def _wait_until_live(self) -> None:
+        process, options = self._running(), self.options
+        deadline_s = time.monotonic() + options.ready_timeout_s
+        while not http_api.is_live(self._client_host(), options.http_port):
+            if (code := process.poll()) is not None:
+                raise StartError(
+                    f"the Triton server ended with {_describe(code)} before it was ready"
+                    f"{self._said()}"
+                )
+            if time.monotonic() > deadline_s:
+                raise StartError(
+                    f"the Triton server did not answer within {options.ready_timeout_s:g} s: give "
+                    "large models a longer ready_timeout_s"
+                )
+            time.sleep(READY_POLL_S)
+
+    def _ready_models(self) -> tuple[str, ...]:
+        """The served models' names; raises :class:`ModelLoadError` unless all are ready."""
+        try:
+            states = http_api.repository_index(self._client_host(), self.options.http_port)
+        except (OSError, HTTPException) as error:
+            raise StartError(
+                f"the Triton server stopped answering: {error}{self._said()}"
+            ) from error
+        ready = {state.name for state in states if state.ready}
+        reasons = {state.name: state.reason for state in states if not state.ready}
+        for name in _model_names(self.options.repository):
+            if name not in ready:
+                reasons[name] = reasons.get(name) or self._logged_reason(name)
+        if reasons:
+            raise ModelLoadError(dict(sorted(reasons.items())))
+        return tuple(sorted(ready))
+
+    def _logged_reason(self, name: str) -> str:
+        """Triton's index names a model it cannot even read without a reason, or not at all."""
+        logged = self._log.last_error(f"'{name}'") if self._log else ""
+        return logged or "Triton gave no reason; check its config.pbtxt and version folders"
+
+    def _running_stubs(self) -> dict[int, str]:
+        """The model each stub process serves, by process id."""
+        stubs = {}
+        for pid in processes.session_members(self._running().pid):
+            arguments = processes.command_line(pid)
+            if arguments and Path(arguments[0]).name == STUB_NAME:
+                model_file = Path(arguments[1])  # <repository>/<model>/<version>/<file>
+                stubs[pid] = model_file.parent.parent.name
+        return stubs
+
+    def _running(self) -> "subprocess.Popen[str]":
+        if self._process is None:
+            raise ServerDiedError("the server has not been started: call start() first")
+        return self._process
+
+    def _said(self) -> str:
+        """The end of a sentence: what Triton logged last, if anything."""
+        if self._log is None:
+            return ""
+        self._log.join(LOG_TIMEOUT_S)
+        error = self._log.last_error()
+        return f"; it said: {error}" if error else ""
+
+    def _end(self, process: "subprocess.Popen[str]", prefix: str) -> None:
+        process.terminate()
+        try:
+            process.wait(self.options.stop_timeout_s + STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        processes.kill_session(process.pid)
+        for region in SHARED_MEMORY.glob(f"{prefix}*"):
+            region.unlink(missing_ok=True)
+        if self._log is not None:
+            self._log.join(LOG_TIMEOUT_S)
+
+    def _client_host(self) -> str:
+        """A server on all addresses is reached through this machine's own."""
+        return "127.0.0.1" if self.options.host == ANY_ADDRESS else self.options.host
+
+
+def _model_names(repository: Path) -> list[str]:
+    return [path.name for path in repository.iterdir() if path.is_dir() and path.name[0] != "."]
+
+
+def _check_repository(repository: Path) -> None:
+    fix = "build one with 'python -m export build', or correct --repository"
+    if not repository.is_dir():
+        raise RepositoryError(f"expected a model repository at {repository}, found none: {fix}")
+    if not _model_names(repository):
+        raise RepositoryError(
+            f"expected a folder per model in {repository}, found no folder: {fix}"
+        )
+
+
+def _check_ports(options: ServerOptions) -> None:
+    for service, port in options.ports().items():
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((options.host, port))
+            except OSError as error:
+                place = f"{options.host}:{port} for {service} ({error.strerror})"
+                if error.errno == errno.EADDRINUSE:
+                    raise PortInUseError(
+                        f"cannot listen on {place}: stop the program that does, or choose another "
+                        f"{service} port"
+                    ) from error
+                raise OptionsError(
+                    f"cannot listen on {place}: expected the name or IPv4 address of this machine, "
+                    "and a port this user may open"
+                ) from error
+
+
+def _environment() -> dict[str, str]:
+    """This environment, arranged so that the stubs find this Python's packages and no GPU.
+
+    ONNX Runtime's wheels report use to their maker unless told not to; here nothing leaves the
+    machine unless the user sets the variable otherwise.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {
+        "ORT_DISABLE_TELEMETRY": "1",
+        **os.environ,
+        "PATH": path,
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+
+
+def _describe(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit status {code}"

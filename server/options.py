@@ -1,0 +1,45 @@
+"""What a user decides about the embedded server, and the defaults."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.errors import OptionsError
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How to serve a model repository. Ports are TCP ports on ``host``.
+
+    ``stop_timeout_s`` is how long requests in flight may take to finish when the server stops.
+    ``verbose`` shows Triton's information log as well, not only warnings and errors.
+    ``extra_arguments`` are passed to ``tritonserver`` as they are.
+
+    Raises :class:`OptionsError` on ports out of range or used twice, and on negative times.
+    """
+
+    repository: Path
+    host: str = "127.0.0.1"
+    grpc_port: int = 8001
+    http_port: int = 8000
+    metrics_port: int = 8002
+    ready_timeout_s: float = 300.0
+    stop_timeout_s: int = 30
+    verbose: bool = False
+    extra_arguments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no server could be started with."""
+        for name, port in self.ports().items():
+            if not 0 < port < 2**16:
+                raise OptionsError(f"{name} port is {port}, expected 1 to {2**16 - 1}")
+        if len(set(self.ports().values())) < len(self.ports()):
+            raise OptionsError(f"ports are {self.ports()}, expected three different ones")
+        if self.ready_timeout_s <= 0 or self.stop_timeout_s <= 0:
+            raise OptionsError(
+                f"timeouts are {self.ready_timeout_s} s to be ready and {self.stop_timeout_s} s to "
+                "stop, expected both to be above 0"
+            )
+
+    def ports(self) -> dict[str, int]:
+        """The port of each service, by the service's name."""
+        return {"gRPC": self.grpc_port, "HTTP": self.http_port, "metrics": self.metrics_port}

@@ -1,0 +1,1 @@
+"""Tests of the client; a Triton server that misbehaves on purpose is in ``support``."""

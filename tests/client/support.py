@@ -1,0 +1,141 @@
+"""What the client's tests share: a contract, a language model, recordings, and a scripted server.
+
+The scripted server speaks Triton's real gRPC service; it answers what a healthy server does not.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import grpc
+import numpy as np
+import soundfile
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from client.contract import LOG_PROBS_LENGTH, TOKENS, Contract
+
+CONTRACT = Contract(
+    version=1,
+    audio_type="INT16",
+    sample_rate_hz=16000,
+    min_samples=320,
+    max_samples=32000,
+    feature_stride_s=0.01,
+    frame_stride_s=0.02,
+    vocabulary=tuple(" abcdefghijklmnopqrstuvwxyz'"),
+    vocabulary_kind="char",
+    blank=28,
+    checkpoint="test",
+    checkpoint_sha256="0" * 64,
+    precision="fp32",
+    exporter_version="0.1.0",
+)
+
+PIECES = replace(
+    CONTRACT,
+    vocabulary=("<unk>", "▁ca", "▁co", "t", "s", "▁"),
+    vocabulary_kind="sentencepiece",
+    blank=6,
+)
+
+# "dog" has no back-off weight, as in the files that some tools write.
+ARPA = """\\data\\
+ngram 1=6
+ngram 2=3
+
+\\1-grams:
+-1.0\t<unk>
+0\t<s>\t-0.3
+-1.0\t</s>
+-0.5\tcat\t-0.3
+-0.9\tcot\t-0.3
+-2.0\tdog
+
+\\2-grams:
+-0.1\t<s> cat
+-1.5\t<s> cot
+-0.1\tcat </s>
+
+\\end\\
+"""
+
+
+def encoded(samples: np.ndarray, rate_hz: int = 16000, kind: str = "WAV", **more: str) -> bytes:
+    """A recording as the bytes of a file."""
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, rate_hz, format=kind, **more)
+    return stream.getvalue()
+
+
+def tokens_of(text: str) -> np.ndarray:
+    """Frames that collapse to ``text``: every character, then a blank."""
+    tokens = [(CONTRACT.vocabulary.index(letter), CONTRACT.blank) for letter in text]
+    return np.array(tokens, np.int32).reshape(-1)  # [2 * len(text)]
+
+
+def peaky(tokens: np.ndarray, n_tokens: int) -> np.ndarray:
+    """Log-probabilities that leave no doubt about ``tokens``, ``float32 [S, V]``."""
+    rest = 1e-3 / (n_tokens - 1)
+    log_probs = np.full((len(tokens), n_tokens), np.log(rest), np.float32)
+    log_probs[np.arange(len(tokens)), tokens] = np.log(1 - 1e-3)
+    return log_probs
+
+
+def infer_reply(text: str = "cat", length: int | None = None) -> service_pb2.ModelInferResponse:
+    """What a model answers for an utterance of ``text``, two frames longer than its own."""
+    tokens = np.append(tokens_of(text), [CONTRACT.blank] * 2).astype(np.int32)
+    reply = service_pb2.ModelInferResponse(model_name="demo")
+    reply.outputs.add(name=TOKENS, datatype="INT32", shape=[1, len(tokens)])
+    reply.raw_output_contents.append(tokens.tobytes())
+    reply.outputs.add(name=LOG_PROBS_LENGTH, datatype="INT64", shape=[1, 1])
+    own = len(tokens) - 2 if length is None else length
+    reply.raw_output_contents.append(np.array([own], np.int64).tobytes())
+    return reply
+
+
+Infer = Callable[[service_pb2.ModelInferRequest, grpc.ServicerContext], object]
+
+
+class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
+    def __init__(self, infer: Infer, contract_json: str, unloaded: str) -> None:
+        self._infer = infer
+        self._contract_json = contract_json
+        self._unloaded = unloaded
+
+    def ModelConfig(self, request, context):  # noqa: N802
+        if request.name == self._unloaded:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "has no available versions")
+        if request.name != "demo":
+            context.abort(grpc.StatusCode.NOT_FOUND, "unknown model")
+        reply = service_pb2.ModelConfigResponse()
+        reply.config.name = request.name
+        if self._contract_json:
+            reply.config.parameters["contract"].string_value = self._contract_json
+        return reply
+
+    def RepositoryIndex(self, request, context):  # noqa: N802, ARG002
+        reply = service_pb2.RepositoryIndexResponse()
+        reply.models.add(name="demo", version="1", state="READY")
+        reply.models.add(name=self._unloaded, state="UNAVAILABLE", reason="weights are missing")
+        return reply
+
+    def ModelInfer(self, request, context):  # noqa: N802
+        return self._infer(request, context)
+
+
+@contextmanager
+def scripted_server(
+    infer: Infer = lambda *_: infer_reply(), contract_json: str = CONTRACT.to_json()
+) -> Iterator[str]:
+    """Serve model ``demo`` (and ``broken``, which is not loaded); gives ``host:port``."""
+    server = grpc.server(ThreadPoolExecutor(8))
+    service = _Service(infer, contract_json, unloaded="broken")
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(grace=None).wait()

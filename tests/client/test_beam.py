@@ -1,0 +1,209 @@
+"""Beam search: the language model counts, bad ones are refused, and pyctcdecode cannot guess."""
+
+import gzip
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyctcdecode.decoder import BeamSearchDecoderCTC
+
+from client.decoding import BeamDecoder, BeamOptions, GreedyDecoder, language_model
+from client.decoding.language_model import read_words
+from client.errors import DecoderError
+from tests.client.support import ARPA, CONTRACT, PIECES, peaky, tokens_of
+
+N_TOKENS = CONTRACT.blank + 1
+PLAIN = BeamDecoder(CONTRACT, BeamOptions())
+
+
+@pytest.fixture
+def arpa(tmp_path):
+    path = tmp_path / "model.arpa"
+    path.write_text(ARPA)
+    return path
+
+
+@pytest.fixture
+def arpa_gz(tmp_path):
+    path = tmp_path / "model.arpa.gz"
+    path.write_bytes(gzip.compress(ARPA.encode()))
+    return path
+
+
+def cot_rather_than_cat():
+    """Acoustics that prefer "cot" to "cat" by three to two."""
+    log_probs = peaky(tokens_of("cot"), N_TOKENS)
+    log_probs[2, [1, 15]] = np.log([0.4, 0.6])  # a, o
+    return log_probs
+
+
+def test_the_language_model_corrects_the_acoustics(arpa):
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa))
+    assert PLAIN.decode(cot_rather_than_cat()).text == "cot"
+    assert decoder.decode(cot_rather_than_cat()).text == "cat"
+    decoder.close()
+
+
+def test_without_weight_the_language_model_corrects_nothing(arpa):
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa, alpha=0))
+    assert decoder.decode(cot_rather_than_cat()).text == "cot"
+    decoder.close()
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 3, CONTRACT.blank]), max_size=15))
+def test_without_language_model_and_doubt_beam_search_is_greedy(tokens):
+    array = np.array(tokens, np.int32)
+    greedy = GreedyDecoder(CONTRACT).decode(array).text
+    assert PLAIN.decode(peaky(array, N_TOKENS)).text == " ".join(greedy.split())
+
+
+def test_beam_search_sums_over_alignments_where_greedy_does_not():
+    probs = np.full((2, N_TOKENS), 1e-6, np.float32)
+    probs[:, [1, CONTRACT.blank]] = [0.45, 0.55]  # "a": 0.45² + 2 · 0.45 · 0.55 > 0.55²
+    assert PLAIN.decode(np.log(probs)).text == "a"
+
+
+def test_pieces_are_searched_as_words():
+    decoder = BeamDecoder(PIECES, BeamOptions())
+    log_probs = peaky(np.array([1, 6, 3, 3, 2, 3, 4]), PIECES.blank + 1)
+    assert decoder.decode(log_probs).text == "cat cots"
+    decoder.close()
+
+
+@pytest.mark.parametrize("runner_up", [PIECES.vocabulary.index("▁"), 0], ids=["▁", "<unk>"])
+@pytest.mark.parametrize("frame", range(4))
+def test_an_unlikely_mark_does_not_break_the_best_word(runner_up, frame):
+    tokens = np.array([1, 3, 4, PIECES.blank])  # ▁ca, t, s
+    probs = np.exp(peaky(tokens, PIECES.blank + 1))
+    probs[frame, [runner_up, tokens[frame]]] = [0.05, 0.94]
+    decoder = BeamDecoder(PIECES, BeamOptions())
+    assert decoder.decode(np.log(probs)).text == "cats"
+    decoder.close()
+
+
+def test_a_lone_word_mark_starts_a_word():
+    decoder = BeamDecoder(PIECES, BeamOptions())
+    log_probs = peaky(np.array([1, 3, 5, 4, 3, 0, 2]), PIECES.blank + 1)  # ▁ca t ▁ s t <unk> ▁co
+    assert decoder.decode(log_probs).text == "cat st ⁇ co"
+    decoder.close()
+
+
+@pytest.mark.parametrize("mark", ["|", "_", "[PAD]"])
+def test_characters_that_pyctcdecode_would_take_for_marks_stay_themselves(mark):
+    contract = replace(CONTRACT, vocabulary=(" ", "a", mark), blank=3)
+    decoder = BeamDecoder(contract, BeamOptions())
+    assert decoder.decode(peaky(np.array([1, 2, 1]), 4)).text == f"a{mark}a"
+    decoder.close()
+
+
+def test_a_vocabulary_without_space_is_no_trouble():
+    decoder = BeamDecoder(replace(CONTRACT, vocabulary=("a", "b"), blank=2), BeamOptions())
+    assert decoder.decode(peaky(np.array([0, 1]), 3)).text == "ab"
+    decoder.close()
+
+
+@pytest.mark.parametrize(
+    ("log_probs", "text"),
+    [
+        (np.zeros((0, N_TOKENS), np.float32), ""),
+        (peaky(np.array([CONTRACT.blank] * 3), N_TOKENS), ""),
+        (np.where(peaky(tokens_of("ab"), N_TOKENS) > -1, 0, -np.inf), "ab"),
+        (peaky(tokens_of("ab"), N_TOKENS) + 1e-4, "ab"),
+    ],
+    ids=["no frames", "blanks", "certainty", "rounding above 0"],
+)
+def test_edges_are_decoded(log_probs, text):
+    assert PLAIN.decode(log_probs).text == text
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (np.exp(peaky(tokens_of("ab"), N_TOKENS)), "log-softmax"),  # rows that sum to 1
+        (np.full((3, N_TOKENS), 5.0), "log-softmax"),
+        (np.full((3, N_TOKENS), np.nan), "NaN"),
+        (np.zeros((3, N_TOKENS - 1)), r"\[frames, 29\]"),
+        (np.zeros(N_TOKENS), r"\[frames, 29\]"),
+    ],
+    ids=["probabilities", "logits", "NaN", "one token short", "one dimension"],
+)
+def test_what_are_no_log_probabilities_is_refused(values, says):
+    with pytest.raises(DecoderError, match=says):
+        PLAIN.decode(values.astype(np.float32))
+
+
+def test_all_words_are_known_gzipped_or_not(arpa, arpa_gz):
+    assert read_words(arpa) == read_words(arpa_gz) == {"cat", "cot", "dog"}
+
+
+def test_a_gzipped_model_decodes_as_the_plain_one(arpa_gz):
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa_gz))
+    assert decoder.decode(cot_rather_than_cat()).text == "cat"
+    decoder.close()
+
+
+def test_loading_and_decoding_say_nothing(arpa, capfd, caplog):
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa))
+    decoder.decode(cot_rather_than_cat())
+    decoder.close()
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_closing_releases_the_language_model(arpa):
+    before = set(BeamSearchDecoderCTC.model_container)
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa))
+    assert set(BeamSearchDecoderCTC.model_container) > before
+    decoder.close()
+    assert set(BeamSearchDecoderCTC.model_container) == before
+
+
+BAD_MODELS = {
+    "empty": (b"", "empty"),
+    "text": (b"just some words\n", "found no words"),
+    "noise": (bytes(range(256)) * 4, "cannot read"),
+    "no unigrams": (ARPA.split("\\1-grams")[0].encode(), "found no words"),
+    "cut in the bigrams": (ARPA[: ARPA.index("-1.5")].encode(), "cannot load"),
+    "wrong count": (ARPA.replace("1=6", "1=60").encode(), "cannot load"),
+    "half a gzip": (gzip.compress(ARPA.encode())[:40], "cannot read"),
+    "gzip cut in the bigrams": (gzip.compress(ARPA.encode())[:-20], "cannot load"),
+    "KenLM binary": (b"mmap lm http://kheafield.com/code format version 5\n\0", "ARPA"),
+}
+
+
+@pytest.mark.parametrize(("data", "says"), BAD_MODELS.values(), ids=BAD_MODELS)
+def test_a_bad_language_model_is_refused(data, says, tmp_path):
+    path = tmp_path / "bad.arpa"
+    path.write_bytes(data)
+    with pytest.raises(DecoderError, match=says):
+        BeamDecoder(CONTRACT, BeamOptions(lm=path))
+
+
+def test_a_missing_language_model_is_refused(tmp_path):
+    for path in (tmp_path / "gone.arpa", tmp_path):
+        with pytest.raises(DecoderError, match="cannot read"):
+            BeamDecoder(CONTRACT, BeamOptions(lm=path))
+
+
+def test_a_language_model_without_kenlm_is_refused(arpa, monkeypatch):
+    monkeypatch.setattr(language_model, "kenlm", None)
+    with pytest.raises(DecoderError, match="pip install kenlm"):
+        BeamDecoder(CONTRACT, BeamOptions(lm=arpa))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alpha": -1.0},
+        {"alpha": float("nan")},
+        {"beta": float("inf")},
+        {"beam_width": 0},
+        {"beam_prune_logp": 1.0},
+        {"token_min_logp": 0.0},
+    ],
+)
+def test_options_that_make_no_sense_are_named(options):
+    with pytest.raises(DecoderError, match=next(iter(options))):
+        BeamOptions(**options)

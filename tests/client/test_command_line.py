@@ -1,0 +1,212 @@
+"""The command line as scripts use it: streams, exit status, and one clear line for each failure."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from client.__main__ import main
+from tests.client.support import encoded, infer_reply, scripted_server
+
+ENTRIES = [
+    {"audio_filepath": "good.wav", "text": "cat", "speaker": 7},
+    {"audio_filepath": "gone.wav", "text": "cat"},
+    {"audio_filepath": "good.wav", "text": "dog cat", "pred_text": "old", "error": "old"},
+]
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server that hears "cat" in everything."""
+    with scripted_server(lambda *_: infer_reply("cat")) as url:
+        yield url
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with one recording and a manifest whose second line is wrong."""
+    (tmp_path / "good.wav").write_bytes(encoded(np.zeros(16000, np.int16)))
+    lines = [json.dumps(entry) for entry in ENTRIES]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    (tmp_path / "good.jsonl").write_text(lines[0])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command, *arguments, url):
+    return main([command, *arguments, "--model", "demo", "--url", url])
+
+
+def test_text_is_a_line_for_each_recording_and_failures_go_to_standard_error(server, capsys):
+    assert run("transcribe", "good.wav", "gone.wav", "good.wav", url=server) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "good.wav\tcat\ngone.wav\t\ngood.wav\tcat\n"
+    assert captured.err == "error: gone.wav: no such file: check the path\n"
+
+
+def test_json_lines_keep_the_manifests_fields(server, capsys):
+    assert run("transcribe", "--manifest", "m.jsonl", "--format", "jsonl", url=server) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    first, second, third = ENTRIES
+    assert lines[0] == {**first, "duration": 1.0, "pred_text": "cat"}
+    assert lines[1] == {**second, "error": "gone.wav: no such file: check the path"}
+    assert lines[2] == {
+        "audio_filepath": "good.wav", "text": third["text"], "duration": 1.0, "pred_text": "cat",
+    }  # fmt: skip
+
+
+def test_all_well_is_status_0(server, capsys):
+    assert run("transcribe", "good.wav", url=server) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_output_appears_whole(folder, server, capsys):
+    assert run("transcribe", "good.wav", "--output", "out.txt", url=server) == 0
+    assert (folder / "out.txt").read_text() == "good.wav\tcat\n"
+    assert capsys.readouterr().out == ""
+
+
+def test_an_output_that_could_not_be_finished_leaves_the_old_one(folder, capsys):
+    (folder / "out.txt").write_text("old")
+    assert run("transcribe", "good.wav", "--output", "out.txt", url="localhost:1") == 1
+    assert (folder / "out.txt").read_text() == "old"
+    assert not list(folder.glob(".*part"))
+    assert capsys.readouterr().err.startswith("error: the server at localhost:1 is not reachable")
+
+
+def test_evaluate_emits_rates_as_fractions_with_their_counts(server, capsys):
+    assert run("evaluate", "--manifest", "m.jsonl", "--format", "json", url=server) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["wer"] == pytest.approx(1 / 3)
+    assert report["words"] == {
+        "hits": 2, "substitutions": 0, "deletions": 1, "insertions": 0, "reference": 3,
+    }  # fmt: skip
+    assert report["cer"] == pytest.approx(4 / 10)
+    assert (report["utterances"], report["failed"], report["audio_s"]) == (2, 1, 2.0)
+    assert report["rtfx"] > 0
+    assert report["failures"] == [
+        {"name": "gone.wav", "error": "gone.wav: no such file: check the path"}
+    ]
+
+
+def test_evaluate_shows_wrong_utterances_reference_over_hypothesis(server, capsys):
+    assert run("evaluate", "--manifest", "m.jsonl", url=server) == 1
+    out = capsys.readouterr().out
+    assert "33.33%" in out
+    assert "2 utterances, 1 failed" in out
+    assert "  reference   dog cat\n  hypothesis  *** cat\n" in out
+
+
+def test_evaluate_shows_no_more_errors_than_asked_for(server, capsys):
+    run("evaluate", "--manifest", "m.jsonl", "--show-errors", "0", url=server)
+    out = capsys.readouterr().out
+    assert "hypothesis" not in out
+    assert "1 more wrong utterance" in out
+
+
+def test_evaluate_needs_a_reference(folder, server, capsys):
+    (folder / "m.jsonl").write_text('{"audio_filepath": "good.wav"}\n')
+    assert run("evaluate", "--manifest", "m.jsonl", "--format", "json", url=server) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["wer"] is None
+    assert "line 1 lacks text" in captured.err
+
+
+def test_evaluate_of_nothing_is_an_error(folder, server, capsys):
+    (folder / "m.jsonl").write_text("\n")
+    assert run("evaluate", "--manifest", "m.jsonl", url=server) == 1
+    assert "no utterances" in capsys.readouterr().err
+
+
+def test_models_are_listed_and_one_not_ready_is_a_failure(server, capsys):
+    assert main(["models", "--url", server]) == 1
+    out = capsys.readouterr().out
+    for fact in ("demo", "16000 Hz", "28 char", "20 ms", "fp32", "broken", "weights are missing"):
+        assert fact in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["translate"],
+        ["transcribe", "--model", "demo"],
+        ["transcribe", "a.wav"],
+        ["transcribe", "a.wav", "--manifest", "m.jsonl", "--model", "demo"],
+        ["transcribe", "a.wav", "--model", "demo", "--alpha", "1"],
+        ["transcribe", "a.wav", "--model", "demo", "--lm", "x.arpa"],
+        ["transcribe", "a.wav", "--model", "demo", "--output", "nowhere/out.txt"],
+        ["evaluate", "--model", "demo"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("alpha", ["-1", "nan"])
+def test_senseless_options_are_one_clear_line(alpha, server, capsys):
+    arguments = ["good.wav", "--decoder", "beam", "--alpha", alpha]
+    assert run("transcribe", *arguments, url=server) == 1
+    assert capsys.readouterr().err.startswith(f"error: beam search options: alpha {float(alpha)}")
+
+
+def client_process(*arguments):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "client", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def http_url():
+    """A port where something listens that is no gRPC server."""
+
+    class Quiet(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("case", ["server down", "wrong port", "unknown model"])
+def test_a_failed_connection_is_one_line_and_status_1(case, server, http_url):
+    url, says = {
+        "server down": ("127.0.0.1:1", "not reachable"),
+        "wrong port": (http_url, "8001, not HTTP's 8000"),
+        "unknown model": (server, "it has broken, demo"),
+    }[case]
+    done = client_process("transcribe", "a.wav", "--model", "dmo", "--url", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys; from client.__main__ import main\n"
+        "try: main(['-h'])\n"
+        "except SystemExit: print('IMPORTED', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    text, _, imported = done.stdout.partition("IMPORTED")
+    assert "transcribe" in text
+    assert not {"numpy", "grpc", "rich", "soundfile"} & set(imported.split())

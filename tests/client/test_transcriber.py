@@ -1,0 +1,174 @@
+"""The main path: results in the items' order, few items at a time, one failure for one item."""
+
+import threading
+from concurrent.futures import Future
+from itertools import count
+
+import grpc
+import numpy as np
+import pytest
+
+import client
+from client import BeamOptions, Clip, Transcriber
+from client.decoding import GreedyDecoder
+from client.errors import (
+    AudioError,
+    DecoderError,
+    InvalidRequest,
+    ManifestError,
+    ServerUnavailable,
+)
+from client.transcriber import transcribe
+from tests.client.support import CONTRACT, encoded, infer_reply, scripted_server, tokens_of
+
+SAMPLES = np.zeros(1000, np.int16)
+
+
+def samples_of(request):
+    """How many samples a request carries; the tests number their utterances by it."""
+    return request.inputs[0].shape[1]
+
+
+def texts(results):
+    return [result.transcript.text for result in results]
+
+
+def test_every_kind_of_item_is_transcribed(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(encoded(SAMPLES))
+    items = [path, str(path), path.read_bytes(), SAMPLES, SAMPLES / 32768, Clip(path, 0.01, 0.03)]
+    with scripted_server() as url, Transcriber(url, "demo") as transcriber:
+        results = list(transcriber.transcribe(items))
+    assert texts(results) == ["cat"] * 6
+    assert [result.duration_s for result in results] == [0.0625] * 5 + [0.03]
+
+
+def test_replies_out_of_order_give_results_in_order():
+    last_has_come = threading.Event()
+
+    def infer(request, _):
+        number = samples_of(request) - 1000
+        if number == 3:
+            last_has_come.set()
+        assert last_has_come.wait(10)
+        return infer_reply("abcd"[number])
+
+    items = [np.zeros(1000 + number, np.int16) for number in range(4)]
+    with scripted_server(infer) as url, Transcriber(url, "demo") as transcriber:
+        results = list(transcriber.transcribe(items))
+    assert texts(results) == ["a", "b", "c", "d"]
+    assert [result.index for result in results] == [0, 1, 2, 3]
+
+
+def test_as_many_requests_as_allowed_are_in_flight_and_no_more_items_are_read():
+    together = threading.Barrier(3, timeout=10)  # passes only when three requests are there
+    read = []
+
+    def infer(*_):
+        together.wait()
+        return infer_reply()
+
+    def items():
+        for number in range(9):
+            read.append(number)
+            yield SAMPLES
+
+    with (
+        scripted_server(infer) as url,
+        Transcriber(url, "demo", max_in_flight=3) as transcriber,
+    ):
+        for result in transcriber.transcribe(items()):
+            assert result.error is None
+            assert len(read) - result.index <= 3
+
+
+class Instant:
+    """A transport whose every reply is there at once."""
+
+    contract = CONTRACT
+
+    def submit(self, samples, output):  # noqa: ARG002
+        """A finished future."""
+        future = Future()
+        future.set_result(tokens_of("cat"))
+        return future
+
+    def close(self):
+        """Nothing to close."""
+
+
+def test_a_result_that_is_there_is_given_before_the_next_item_is_read():
+    read = []
+    items = (read.append(number) or SAMPLES for number in count())
+    results = transcribe(items, Instant(), GreedyDecoder(CONTRACT), max_in_flight=16)
+    assert texts([next(results)]) == ["cat"]
+    assert read == [0]
+
+
+def test_one_bad_item_loses_nothing_else():
+    def infer(request, context):
+        if samples_of(request) == 2000:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
+        reply = infer_reply()
+        if samples_of(request) == 3000:
+            reply.raw_output_contents[0] = np.full(8, 77, np.int32).tobytes()
+        return reply
+
+    cases = [
+        (SAMPLES, None),
+        (b"noise", AudioError),
+        (SAMPLES, None),
+        ("gone.wav", AudioError),
+        (42, AudioError),
+        (SAMPLES[:5], AudioError),
+        (np.zeros(2000, np.int16), InvalidRequest),
+        (np.zeros(3000, np.int16), DecoderError),
+        (ManifestError("line 9"), ManifestError),
+        (SAMPLES, None),
+    ]
+    with scripted_server(infer) as url, Transcriber(url, "demo") as transcriber:
+        results = list(transcriber.transcribe(item for item, _ in cases))
+    assert [result.error and type(result.error) for result in results] == [e for _, e in cases]
+    assert [result.transcript is None for result in results] == [e is not None for _, e in cases]
+
+
+def test_when_the_server_dies_each_remaining_item_gets_its_error():
+    over = threading.Event()
+
+    def infer(request, _):
+        if samples_of(request) >= 1003:  # from the fourth on, no answer before the end
+            over.wait(10)
+        return infer_reply()
+
+    items = [np.zeros(1000 + number, np.int16) for number in range(30)]
+    with scripted_server(infer) as url:
+        transcriber = Transcriber(url, "demo", max_in_flight=4)
+        stream = transcriber.transcribe(items)
+        before = [next(stream) for _ in range(3)]
+        over.set()
+    after = list(stream)
+    transcriber.close()
+    assert texts(before) == ["cat"] * 3
+    assert [result.index for result in before + after] == list(range(30))
+    assert all(isinstance(result.error, ServerUnavailable) for result in after[4:])
+
+
+def test_a_bad_language_model_hangs_up(tmp_path):
+    with scripted_server() as url, pytest.raises(DecoderError):
+        Transcriber(url, "demo", beam=BeamOptions(lm=tmp_path / "gone.arpa"))
+
+
+def test_no_requests_in_flight_would_be_no_use():
+    with pytest.raises(ValueError, match="max_in_flight is 0"):
+        Transcriber("localhost:1", "demo", max_in_flight=0)
+
+
+@pytest.mark.parametrize("name", client.__all__)
+def test_public_names_are_there_when_asked_for(name):
+    assert getattr(client, name).__name__ == name
+    assert name in dir(client)
+
+
+def test_other_names_are_not():
+    with pytest.raises(AttributeError, match="Transcribe"):
+        _ = client.Transcribe

@@ -1,0 +1,183 @@
+"""The wire: every way a server can fail is one typed error; replies are trimmed and checked.
+
+The server here is scripted: a healthy Triton does not give these answers.
+"""
+
+import json
+import socket
+import threading
+from dataclasses import asdict
+
+import grpc
+import numpy as np
+import pytest
+
+from client.contract import TOKENS
+from client.errors import (
+    AudioError,
+    ContractError,
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelNotReady,
+    ServerError,
+    ServerUnavailable,
+)
+from client.transport import TransportOptions, TritonTransport, list_models
+from tests.client.support import CONTRACT, infer_reply, scripted_server, tokens_of
+
+SAMPLES = np.zeros(1000, np.int16)
+
+
+def submit(url, samples=SAMPLES, **options):
+    transport = TritonTransport(url, "demo", TransportOptions(**options))
+    try:
+        return transport.submit(samples, TOKENS).result(timeout=10)
+    finally:
+        transport.close()
+
+
+def test_a_reply_is_trimmed_to_the_utterances_own_frames():
+    with scripted_server() as url:
+        np.testing.assert_array_equal(submit(url), tokens_of("cat"))
+
+
+def test_only_what_the_decoder_needs_is_asked_for():
+    asked = []
+
+    def infer(request, _):
+        asked.extend(output.name for output in request.outputs)
+        return infer_reply()
+
+    with scripted_server(infer) as url:
+        submit(url)
+    assert asked == ["tokens", "log_probs_length"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, ServerUnavailable),
+        (grpc.StatusCode.NOT_FOUND, ModelNotReady),
+        (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
+        (grpc.StatusCode.INTERNAL, ServerError),
+    ],
+)
+def test_a_status_becomes_a_typed_error_by_its_code(code, error):
+    def infer(_, context):
+        context.abort(code, "NOT_FOUND UNAVAILABLE INVALID_ARGUMENT")  # the text says nothing
+
+    with scripted_server(infer) as url, pytest.raises(ServerError) as raised:
+        submit(url)
+    assert type(raised.value) is error
+    assert raised.value.__cause__ is not None
+
+
+def test_a_server_that_does_not_answer_meets_the_deadline():
+    over = threading.Event()
+
+    def infer(*_):
+        over.wait(10)
+        return infer_reply()
+
+    with scripted_server(infer) as url:
+        with pytest.raises(DeadlineExceeded, match=r"0\.3 s"):
+            submit(url, timeout_s=0.3)
+        over.set()
+
+
+@pytest.mark.parametrize("length", [-1, 9])
+def test_a_length_outside_the_reply_is_an_error(length):
+    with (
+        scripted_server(lambda *_: infer_reply(length=length)) as url,
+        pytest.raises(ServerError, match="8 frames"),
+    ):
+        submit(url)
+
+
+def test_a_reply_without_the_tensor_is_an_error():
+    def infer(*_):
+        reply = infer_reply()
+        reply.outputs[0].name = "other"
+        return reply
+
+    with scripted_server(infer) as url, pytest.raises(ServerError, match="lacks 'tokens'"):
+        submit(url)
+
+
+def test_a_reply_of_too_few_bytes_fails_and_does_not_hang():
+    def infer(*_):
+        reply = infer_reply()
+        reply.raw_output_contents[0] = b"123"
+        return reply
+
+    with scripted_server(infer) as url, pytest.raises(ServerError, match="malformed"):
+        submit(url)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "says"),
+    [(0, "too short: 0.000 s"), (319, "at least 0.020 s"), (32001, "at most 2.0 s")],
+)
+def test_audio_outside_the_contract_is_not_sent(n_samples, says):
+    def infer(_, context):
+        context.abort(grpc.StatusCode.INTERNAL, "was sent")
+
+    with scripted_server(infer) as url, pytest.raises(AudioError, match=says):
+        submit(url, np.zeros(n_samples, np.int16))
+
+
+@pytest.mark.parametrize("n_samples", [320, 32000])
+def test_audio_at_the_bounds_of_the_contract_is_sent(n_samples):
+    with scripted_server() as url:
+        assert len(submit(url, np.zeros(n_samples, np.int16)))
+
+
+def test_an_unknown_model_is_an_error_that_lists_the_known():
+    with scripted_server() as url, pytest.raises(ModelNotReady, match="it has broken, demo"):
+        TritonTransport(url, "dmo")
+
+
+def test_a_model_that_is_not_loaded_is_told_from_a_server_that_is_not_there():
+    with scripted_server() as url, pytest.raises(ModelNotReady, match="weights are missing"):
+        TritonTransport(url, "broken")
+
+
+@pytest.mark.parametrize(
+    ("contract_json", "says"),
+    [
+        ("", "carries no contract"),
+        ("{", "not JSON"),
+        (json.dumps({**asdict(CONTRACT), "version": 2}), "version 2"),
+    ],
+)
+def test_a_model_without_a_usable_contract_is_refused(contract_json, says):
+    with (
+        scripted_server(contract_json=contract_json) as url,
+        pytest.raises(ContractError, match=says),
+    ):
+        TritonTransport(url, "demo")
+
+
+def test_no_server_is_an_error_that_names_the_address():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ServerUnavailable, match=f"{url}.*make serve"):
+            TritonTransport(url, "demo")
+
+
+def test_a_port_that_never_speaks_meets_the_deadline():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(DeadlineExceeded):
+            list_models(
+                f"127.0.0.1:{silent.getsockname()[1]}", TransportOptions(connect_timeout_s=0.3)
+            )
+
+
+def test_models_are_listed_with_their_contract_or_their_problem():
+    with scripted_server() as url:
+        broken, demo = list_models(url)
+    assert (broken.ready, broken.problem) == (False, "weights are missing")
+    assert (demo.ready, demo.contract) == (True, CONTRACT)

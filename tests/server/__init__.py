@@ -1,0 +1,1 @@
+"""Tests of the embedded server, its launcher and its backend."""
