@@ -1,8 +1,8 @@
 """Make the training data: ``python -m demo.prepare``.
 
 Reads AN4 and the spoken digits from ``SPEECH_DATA``, writes audio and NeMo manifests to
-``demo/data``. Every random choice hangs on a fixed seed. AN4's ``dev`` and ``test`` lists
-and the digits' takes 0 to 4 never enter ``train.jsonl``.
+``demo/data``. Every random choice hangs on a fixed seed. AN4's ``dev`` and ``test`` lists,
+the digits' takes 0 to 4 and the clips' sentences never enter ``train.jsonl``.
 """
 
 import json
@@ -20,6 +20,7 @@ import soxr
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from demo.clips import clip_sentences
 from demo.paths import GENERATED, SPEECH_DATA
 from demo.sentences import DIGITS, sentences
 from demo.synthesis import (
@@ -32,8 +33,8 @@ from demo.synthesis import (
 )
 
 SEED = 20261123
-SYNTHETIC_SENTENCES = 2000
-DIGIT_STRINGS = 600
+SYNTHETIC_SENTENCES = 6000
+DIGIT_STRINGS = 1200
 HELD_OUT_DIGIT_STRINGS = 100
 HELD_OUT_TAKES = range(5)
 SPEEDS = (0.9, 1.0, 1.1)
@@ -56,9 +57,9 @@ def main() -> None:
         lambda index: _digit_string("digits", index, training_takes, degrade=True),
         "digit strings",
     )
-    texts = sentences(SYNTHETIC_SENTENCES, SEED)
+    texts = training_sentences()
     synthetic = _parallel(
-        SYNTHETIC_SENTENCES, lambda index: _synthetic(index, texts[index]), "synthetic speech"
+        len(texts), lambda index: _synthetic(index, texts[index]), "synthetic speech"
     )
     an4 = list(_an4_at_speeds())
     _write_manifest("digits_held_out.jsonl", held_out)
@@ -67,6 +68,12 @@ def main() -> None:
     for name, part in (("AN4", an4), ("digit strings", digits), ("synthetic", synthetic)):
         hours = sum(float(entry["duration"]) for entry in part) / 3600
         print(f"{name:14} {len(part):5} utterances {hours:5.2f} h")
+
+
+def training_sentences() -> list[str]:
+    """The sentences of the synthetic speech, without those of the clips."""
+    held_out = set(clip_sentences())
+    return [text for text in sentences(SYNTHETIC_SENTENCES, SEED) if text not in held_out]
 
 
 def _parallel(count: int, make: Callable[[int], Entry], name: str) -> list[Entry]:
@@ -79,7 +86,8 @@ def _synthetic(index: int, text: str) -> Entry:
     delivery = Delivery(
         rng.choice(TRAINING_VOICES), rate=rng.uniform(0.75, 1.35), pitch=rng.uniform(0.7, 1.4)
     )
-    audio = vary_recording(speak(text, delivery), rng)
+    speech = change_speed(speak(text, delivery), rng.uniform(0.88, 1.14))
+    audio = vary_recording(speech, rng)
     return _write_audio(f"synthetic/{index:05d}.wav", audio, text)
 
 

@@ -26,7 +26,11 @@ ACCENTS = (
 TRAINING_VARIANTS = (
     "m1", "m2", "m3", "m4", "m6", "f1", "f2", "f3", "f4", "Alex", "Alicia", "Andrea", "Annie",
     "adam", "benjamin", "belinda", "ed", "Gene", "Jacky", "john", "Lee", "max", "Mario",
-    "paul", "quincy", "robert", "steph", "shelby", "klatt", "klatt2", "klatt3",
+    "paul", "quincy", "robert", "steph", "shelby", "klatt", "klatt2", "klatt3", "m5", "m8",
+    "Andy", "anika", "antonio", "aunty", "boris", "caleb", "Denis", "Diogo", "edward", "grandma",
+    "grandpa", "gustave", "Henrique", "Hugo", "iven", "iven2", "kaukovalta", "marcelo", "Marco",
+    "michel", "miguel", "Mike", "Nguyen", "norbert", "pablo", "pedro", "rob", "sandro", "travis",
+    "victor", "zac",
 )  # fmt: skip
 CLIP_VARIANTS = ("m7", "f5", "Michael", "linda", "david", "steph2")
 
@@ -41,9 +45,9 @@ class Voice:
 
 TRAINING_VOICES = (
     *(Voice(ESPEAK, f"{accent}+{v}") for accent in ACCENTS for v in TRAINING_VARIANTS),
-    *(Voice(FLITE, name) for name in ("awb", "slt", "kal16", "kal") for _ in range(50)),
+    *(Voice(FLITE, name) for name in ("awb", "slt", "kal16", "kal") for _ in range(80)),
 )
-"""espeak-ng's many variants, and flite's few but more natural voices, about half each."""
+"""espeak-ng's many variants, and flite's few but more natural voices, a third of the draws."""
 
 CLIP_VOICES = (
     *(Voice(ESPEAK, f"en-us+{variant}") for variant in CLIP_VARIANTS),

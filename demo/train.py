@@ -23,7 +23,8 @@ CHECKPOINTS = GENERATED / "checkpoints"
 def main() -> None:
     """Train to ``--steps``, resuming when a checkpoint is there, and save the best model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=5000, help="optimiser steps (default 5000)")
+    parser.add_argument("--steps", type=int, default=8000, help="optimiser steps (default 8000)")
+    parser.add_argument("--start-from", metavar="FILE.nemo", help="begin with these weights")
     options = parser.parse_args()
     lightning.seed_everything(SEED, workers=True)
     config = _model_config()
@@ -51,6 +52,9 @@ def main() -> None:
         callbacks=[best, TQDMProgressBar(refresh_rate=25)],
     )
     model = EncDecCTCModel(cfg=config, trainer=trainer)
+    if options.start_from:
+        started = EncDecCTCModel.restore_from(options.start_from, map_location="cpu")
+        model.load_state_dict(started.state_dict())
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
     last = CHECKPOINTS / "last.ckpt"
     trainer.fit(model, ckpt_path=last if last.exists() else None)

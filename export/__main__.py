@@ -79,17 +79,21 @@ def _verify(options: argparse.Namespace) -> None:
         for step in track(steps, "verifying", total=len(cases) + 1, console=progress):
             if isinstance(step, Verification):
                 verification = step
-    print_verification(verification, contract.sample_rate_hz, Console())
+    print_verification(verification, contract.sample_rate_hz)
     if not verification.passed:
         raise ParityError(f"{options.name} differs from {options.checkpoint}: see above")
 
 
 def _quiet_nemo() -> None:
-    """Keep NeMo's and the exporter's chatter out of the way of our own messages."""
+    """Keep the chatter of NeMo and its telemetry out of the way of our own messages.
+
+    NeMo's errors are silenced too: each comes back as an exception that we report.
+    """
     warnings.filterwarnings("ignore")
+    logging.getLogger("nv_one_logger").setLevel(logging.ERROR)
     from nemo.utils import logging as nemo_logging
 
-    nemo_logging.setLevel(logging.ERROR)
+    nemo_logging.setLevel(logging.CRITICAL)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def _downloaded(name: str) -> Path:
     except Exception as error:
         raise CheckpointError(
             f"{name!r} is neither a file nor a pretrained model that could be fetched"
-            f" ({type(error).__name__}: {error}). Give the path of a .nemo file, or a name of"
+            f" ({_cause(error)}). Give the path of a .nemo file, or a name of"
             " NGC or Hugging Face on a machine with access to it."
         ) from error
 
@@ -114,9 +114,14 @@ def _restore(path: Path, **options: Any) -> Any:
     # A damaged archive surfaces as whatever the unpickler, YAML or tar reader trips over.
     except Exception as error:
         raise CheckpointError(
-            f"{path} cannot be restored by NeMo ({type(error).__name__}: {error}):"
+            f"{path} cannot be restored by NeMo ({_cause(error)}):"
             " the file is damaged or not a NeMo ASR checkpoint; fetch it again"
         ) from error
+
+
+def _cause(error: Exception) -> str:
+    """The first line: torch's and NeMo's go on with advice about their own functions."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Torch modules to ONNX files with declared names, types and axes."""
 
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,14 @@ from export.tensors import Model, Tensor
 
 OPSET: Final = 17
 IR_VERSION: Final = 8  # opset 17's own; read by ONNX Runtime 1.19 (Triton 24.10) and later
+
+_EXPORTER_NOTICES: Final = (
+    "You are using the legacy TorchScript-based ONNX export",
+    "The feature will be removed",
+    "Constant folding",
+)
+"""torch's remarks on the tracing exporter, chosen because the newer one cannot export masks.
+A tracer's warning is not among them: it tells of a value that became a constant."""
 
 _ONNX_TYPES: Final = {
     "FP32": TensorProto.FLOAT,
@@ -30,7 +39,9 @@ def export_graph(
     Raises :class:`GraphError` when the traced graph does not match the declaration.
     """
     names = [tensor.name for tensor in (*model.inputs, *model.outputs)]
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        for notice in _EXPORTER_NOTICES:
+            warnings.filterwarnings("ignore", message=notice)
         torch.onnx.export(
             module.eval(),
             example,

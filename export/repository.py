@@ -13,7 +13,6 @@ nothing half-written is ever seen, and an interrupted build leaves the old model
 """
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,12 +54,20 @@ def write_config(repository: Path, config: ModelConfig) -> None:
 
 @contextmanager
 def staging(repository: Path) -> Iterator[Path]:
-    """A folder on the repository's file system, gone afterwards."""
-    repository.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{repository.name}.staging-", dir=repository.parent
-    ) as folder:
-        yield Path(folder)
+    """A folder on the repository's file system but outside it, gone afterwards.
+
+    Raises :class:`RepositoryError` when it cannot be made.
+    """
+    beside = repository.resolve().parent  # "." has a parent only when resolved
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".{repository.name}.staging-", dir=beside)
+    except OSError as error:
+        raise RepositoryError(
+            f"cannot make a staging folder beside the repository {repository}: {error}"
+        ) from error
+    with folder as staged:
+        yield Path(staged)
 
 
 def publish(staged: Path, repository: Path, inner: tuple[str, ...], ensemble: str) -> None:
@@ -69,17 +76,17 @@ def publish(staged: Path, repository: Path, inner: tuple[str, ...], ensemble: st
     In between the repository may lack the ensemble, but never has one over a mix of old and
     new models. On any failure the old models are put back. Raises :class:`RepositoryError`.
     """
-    repository.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=staged) as folder:
         retired = Path(folder)
         try:
+            repository.mkdir(exist_ok=True)
             for name in (ensemble, *inner):
                 if (repository / name).exists():
                     (repository / name).rename(retired / name)
             for name in (*inner, ensemble):
                 (staged / name).rename(repository / name)
         except BaseException as error:
-            _restore(retired, repository, (*inner, ensemble))
+            _restore(staged, retired, repository, (*inner, ensemble))
             if isinstance(error, OSError):
                 raise RepositoryError(
                     f"cannot write to the repository {repository}: {error}; the models there"
@@ -88,9 +95,10 @@ def publish(staged: Path, repository: Path, inner: tuple[str, ...], ensemble: st
             raise
 
 
-def _restore(retired: Path, repository: Path, names: tuple[str, ...]) -> None:
+def _restore(staged: Path, retired: Path, repository: Path, names: tuple[str, ...]) -> None:
+    for name in reversed(names):
+        if not (staged / name).exists():
+            (repository / name).rename(staged / name)
     for name in names:
         if (retired / name).exists():
-            if (repository / name).exists():
-                shutil.rmtree(repository / name)
             (retired / name).rename(repository / name)

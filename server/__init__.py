@@ -13,6 +13,7 @@ from server.errors import (
 )
 from server.launcher import EmbeddedServer
 from server.options import ServerOptions
+from server.ports import free_ports
 
 __all__ = [
     "EmbeddedServer",
@@ -26,4 +27,5 @@ __all__ = [
     "ServerOptions",
     "StartError",
     "StubDiedError",
+    "free_ports",
 ]

@@ -10,7 +10,7 @@ import copy
 
 import torch
 from nemo.collections.asr.modules import ConvASREncoder
-from nemo.collections.asr.parts.submodules.jasper import MaskedConv1d, SqueezeExcite
+from nemo.collections.asr.parts.submodules.jasper import JasperBlock, MaskedConv1d, SqueezeExcite
 from torch import Tensor, nn
 
 from export.errors import CheckpointError
@@ -26,13 +26,15 @@ class Encoder(nn.Module):
         super().__init__()
         encoder = copy.deepcopy(encoder)
         for name, module in encoder.named_modules():
-            if isinstance(module, SqueezeExcite):
-                raise CheckpointError(
-                    f"the encoder's layer {name} is squeeze-excite (Citrinet), which is not"
-                    " exported yet; Jasper and QuartzNet encoders are"
-                )
             if isinstance(module, MaskedConv1d):
                 module.__class__ = TraceableMaskedConv1d
+            unsupported = _unsupported(module)
+            if unsupported:
+                raise CheckpointError(
+                    f"the encoder's layer {name} has {unsupported}, which is not exported;"
+                    " exported are Jasper and QuartzNet encoders with batch normalisation and"
+                    " conv_mask: true"
+                )
         self.blocks = encoder.encoder
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,3 +68,14 @@ class TraceableMaskedConv1d(MaskedConv1d):
         batch, _, frames = x.shape
         grouped = self.conv(x.view(-1, self.heads, frames))
         return grouped.view(batch, self.real_out_channels, -1), length
+
+
+def _unsupported(module: nn.Module) -> str | None:
+    """What in ``module`` lets the padding of a batch into the result, if anything."""
+    if isinstance(module, SqueezeExcite):
+        return "squeeze-excite (Citrinet)"
+    if isinstance(module, nn.GroupNorm):
+        return "layer, group or instance normalisation"
+    if isinstance(module, JasperBlock) and not module.conv_mask:
+        return "convolutions without length masks (conv_mask: false)"
+    return None

@@ -17,7 +17,12 @@ from export.errors import CheckpointError
 
 INT16_SCALE = 1 / 32768  # int16 to [-1, 1), as soundfile does
 STD_FLOOR = 1e-5  # NeMo's CONSTANT, added to each standard deviation
-NORMALIZATIONS = ("per_feature", "all_features", "NA", None)
+SUPPORTED = {
+    "normalize": ("per_feature", "all_features", "NA", None),
+    "frame_splicing": (1,),
+    "exact_pad": (False,),
+}
+"""NeMo's settings and those of their values that are exported."""
 
 
 class Preprocessor(nn.Module):
@@ -117,7 +122,7 @@ def _padding(featurizer: FilterbankFeatures) -> tuple[int, int]:
     torch.stft centres the window in the FFT frame. Taps outside the window are zero, so the
     kernel leaves them out and the padding shrinks by as much.
     """
-    edge = featurizer.stft_pad_amount if featurizer.exact_pad else featurizer.n_fft // 2
+    edge = featurizer.n_fft // 2
     before = (featurizer.n_fft - featurizer.win_length) // 2
     after = featurizer.n_fft - featurizer.win_length - before
     return edge - before, edge - after
@@ -137,12 +142,10 @@ def _windowed_dft(featurizer: FilterbankFeatures) -> Tensor:
 
 
 def _check_supported(featurizer: FilterbankFeatures) -> None:
-    if featurizer.normalize not in NORMALIZATIONS:
-        raise CheckpointError(
-            f"the preprocessor normalises by {featurizer.normalize!r}; exported are "
-            f"{', '.join(map(repr, NORMALIZATIONS))}"
-        )
-    if featurizer.frame_splicing != 1:
-        raise CheckpointError(
-            f"the preprocessor splices {featurizer.frame_splicing} frames; only 1 is exported"
-        )
+    for setting, supported in SUPPORTED.items():
+        value = getattr(featurizer, setting)
+        if value not in supported:
+            raise CheckpointError(
+                f"the preprocessor has {setting} = {value!r}; exported are"
+                f" {', '.join(map(repr, supported))}"
+            )

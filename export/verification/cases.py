@@ -69,34 +69,47 @@ def generated_cases(contract: Contract) -> list[Case]:
 def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
     """The utterances of a NeMo manifest; paths are relative to its folder.
 
-    Raises :class:`ExportError` for a line that names no 16-bit mono audio at the model's rate.
+    Raises :class:`ExportError` for a line that names no mono audio at the model's rate, or
+    audio that is too short or too long for it.
     """
-    return [
-        Case(path.name, _read(path, contract.sample_rate_hz)) for path in _audio_paths(manifest)
-    ]
+    return [Case(path.name, _read(path, contract)) for path in _audio_paths(manifest)]
 
 
 def _audio_paths(manifest: Path) -> Iterator[Path]:
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
-        entries: list[dict[str, Any]] = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ExportError(f"cannot read the manifest {manifest}: {error}") from error
-    for number, entry in enumerate(entries, start=1):
-        if not isinstance(entry, dict) or "audio_filepath" not in entry:
-            raise ExportError(f"{manifest}, line {number}: no audio_filepath")
-        yield manifest.parent / entry["audio_filepath"]
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield manifest.parent / _audio_filepath(line, f"{manifest}, line {number}")
 
 
-def _read(path: Path, sample_rate_hz: int) -> NDArray[Any]:
+def _audio_filepath(line: str, where: str) -> str:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ExportError(f"{where}: not JSON: {error}") from error
+    path = entry.get("audio_filepath") if isinstance(entry, dict) else None
+    if not isinstance(path, str):
+        raise ExportError(f"{where}: expected an object with audio_filepath, a path")
+    return path
+
+
+def _read(path: Path, contract: Contract) -> NDArray[Any]:
     try:
         audio, rate_hz = soundfile.read(path, dtype="int16")
     except (OSError, soundfile.SoundFileError) as error:
         raise ExportError(f"cannot read {path}: {error}") from error
-    if audio.ndim != 1 or rate_hz != sample_rate_hz:
+    if audio.ndim != 1 or rate_hz != contract.sample_rate_hz:
         raise ExportError(
-            f"{path}: verification takes mono audio at {sample_rate_hz} Hz, this has shape"
-            f" {audio.shape} at {rate_hz} Hz"
+            f"{path}: verification takes mono audio at {contract.sample_rate_hz} Hz, this has"
+            f" shape {audio.shape} at {rate_hz} Hz"
+        )
+    if not contract.min_samples <= len(audio) <= contract.max_samples:
+        raise ExportError(
+            f"{path}: the model takes {contract.min_samples} to {contract.max_samples} samples,"
+            f" this has {len(audio)}"
         )
     return np.asarray(audio, dtype=np.int16)
 

@@ -1,27 +1,35 @@
 """Verification's table in the terminal."""
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
 from export.verification.outputs import BATCH_TOLERANCE, FEATURES_TOLERANCE, LOG_PROBS_TOLERANCE
 from export.verification.verify import Verification
 
-TEXT_WIDTH = 32
+MAX_ROWS = 200
+"""Beyond, only utterances with problems are listed one by one."""
+WIDTH_OF_FILES = 120
 
 
-def print_verification(verification: Verification, sample_rate_hz: int, console: Console) -> None:
-    """Print every case's differences, then all problems, then the batches Triton formed."""
+def print_verification(verification: Verification, sample_rate_hz: int) -> None:
+    """Print the differences, then all problems, then the batches Triton formed."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     table = Table(title="Largest absolute differences", caption_justify="left")
     for heading in ("utterance", "seconds", "features", "log_probs", "batched", "Triton"):
         table.add_column(heading, justify="left" if heading == "utterance" else "right")
-    table.add_column("transcript")
+    table.add_column("transcript", no_wrap=True, overflow="ellipsis")
+    listed = len(verification.rows) <= MAX_ROWS
     for row in verification.rows:
+        if not (listed or row.problems):
+            continue
         differences = (row.features, row.log_probs, row.batch, row.triton)
         table.add_row(
             row.case,
             f"{row.samples / sample_rate_hz:.2f}",
             *(f"{difference:.1e}" for difference in differences),
-            row.text[:TEXT_WIDTH],
+            row.text,
             style="red" if row.problems else None,
         )
     rows = verification.rows
@@ -40,11 +48,9 @@ def print_verification(verification: Verification, sample_rate_hz: int, console:
         f"{BATCH_TOLERANCE:.0e}", f"{LOG_PROBS_TOLERANCE:.0e}", "the checkpoint's own",
     )  # fmt: skip
     console.print(table)
-    for problem in verification.declaration_problems:
-        console.print(f"[red]{problem}[/red]")
     for row in rows:
         for problem in row.problems:
-            console.print(f"[red]{row.case}[/red]: {problem}", highlight=False)
+            console.print(f"{row.case}: {problem}", style="red", markup=False)
     for batch in verification.batches:
         mean = batch.utterances / max(batch.executions, 1)
         console.print(

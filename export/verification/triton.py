@@ -1,7 +1,6 @@
 """The published model through a running Triton, many requests in flight."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from tritonclient.utils import InferenceServerException
 from client.contract import AUDIO_SIGNAL, LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
 from export.errors import ExportError
 from export.verification.outputs import Outputs, collapse
+from server.ports import free_ports
 
 IN_FLIGHT: Final = 16
 READY_TIMEOUT_S: Final = 120.0
@@ -85,15 +85,11 @@ def embedded_server(repository: Path) -> Iterator[str]:
             f"no server environment at {python.parent.parent}: run `make setup`, or give the"
             " address of a running Triton with --url"
         )
-    grpc_port, http_port, metrics_port = _free_ports(3)
-    command = [
-        *(str(python), "-m", "server", "--repository", str(repository.resolve())),
-        *("--grpc-port", str(grpc_port)),
-        *("--http-port", str(http_port)),
-        *("--metrics-port", str(metrics_port)),
-    ]
+    ports = free_ports()
+    command = [str(python), "-m", "server", "--repository", str(repository.resolve())]
+    command += [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
     with subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr) as process:
-        url = f"127.0.0.1:{grpc_port}"
+        url = f"127.0.0.1:{ports['grpc_port']}"
         try:
             _wait_until_ready(url, process)
             yield url
@@ -120,13 +116,3 @@ def _answers(ready: Callable[[], bool]) -> bool:
         return ready()
     except InferenceServerException:
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for sock in sockets:
-        sock.bind(("127.0.0.1", 0))
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports

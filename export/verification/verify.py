@@ -11,6 +11,7 @@ from typing import Final
 
 import onnx
 from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from client.contract import CONTRACT_PARAMETER, Contract
@@ -18,7 +19,7 @@ from client.errors import ContractError
 from export.build import contract_of, pipeline_of
 from export.checkpoint import Checkpoint
 from export.config import ensemble_config, model_config, model_name, parse_config
-from export.errors import GraphError, RepositoryError
+from export.errors import GraphError, ParityError, RepositoryError
 from export.graph import check_graph
 from export.repository import CONFIG_FILE, graph_path
 from export.verification.cases import Case
@@ -58,16 +59,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Verification:
-    """All rows, what is wrong with names, types and axes, and Triton's batch counts."""
+    """All rows, and Triton's batch counts."""
 
     rows: tuple[Row, ...]
-    declaration_problems: tuple[str, ...]
     batches: tuple[BatchStatistics, ...]
 
     @property
     def passed(self) -> bool:
         """Whether nothing at all was found."""
-        return not self.declaration_problems and not any(row.problems for row in self.rows)
+        return not any(row.problems for row in self.rows)
 
 
 def read_contract(repository: Path, name: str) -> Contract:
@@ -83,16 +83,19 @@ def read_contract(repository: Path, name: str) -> Contract:
 
 
 def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> Iterator[str]:
-    """Differences of graphs, configurations and contract from what ``checkpoint`` asks for."""
+    """Differences of graphs, configurations and contract from what ``checkpoint`` asks for.
+
+    Raises :class:`RepositoryError` for a file that is missing or damaged.
+    """
     pipeline = pipeline_of(checkpoint)
     contract = read_contract(repository, name)
     if contract != contract_of(checkpoint, contract.precision):
         yield f"the contract of {name} is not that of checkpoint {checkpoint.name}"
     for model in pipeline.models:
-        path = graph_path(repository, model_name(name, model))
+        graph = _read_graph(graph_path(repository, model_name(name, model)))
         try:
-            check_graph(onnx.load(path, load_external_data=False), model)
-        except (OSError, GraphError) as error:
+            check_graph(graph, model)
+        except GraphError as error:
             yield str(error)
     expected = [
         *(model_config(name, model) for model in pipeline.models),
@@ -110,25 +113,27 @@ def verify(
     """Yield a :class:`Row` for each case as it is done, then the :class:`Verification`.
 
     ``url`` is the gRPC address of a Triton that serves ``repository``. Raises
+    :class:`ParityError` with every wrong declaration, for such graphs cannot be compared, and
     :class:`ExportError` when something could not be run at all.
     """
     contract = read_contract(repository, name)
     pipeline = pipeline_of(checkpoint)
-    declaration_problems = tuple(check_declarations(checkpoint, repository, name))
+    if problems := list(check_declarations(checkpoint, repository, name)):
+        raise ParityError("; ".join(problems) + ": build the model again")
     exported = OnnxPipeline(repository, name, pipeline, contract)
-    batched = _run_in_batches(exported, cases)
+    batched = run_in_batches(exported, cases)
     served = run_triton(url, name, contract, [case.audio for case in cases])
     rows = []
     for case, in_batch, through_triton in zip(cases, batched, served, strict=True):
         alone = exported.run([case.audio])[0]
-        row = _compare(checkpoint, case, alone, in_batch, through_triton)
+        row = compare(checkpoint, case, alone, in_batch, through_triton)
         rows.append(row)
         yield row
     names = [model_name(name, model) for model in pipeline.models]
-    yield Verification(tuple(rows), declaration_problems, tuple(batch_statistics(url, names)))
+    yield Verification(tuple(rows), tuple(batch_statistics(url, names)))
 
 
-def _run_in_batches(exported: OnnxPipeline, cases: Sequence[Case]) -> list[Outputs]:
+def run_in_batches(exported: OnnxPipeline, cases: Sequence[Case]) -> list[Outputs]:
     """Outputs in the order of ``cases``, run in batches of mixed lengths."""
     order = list(range(len(cases)))
     random.Random(SHUFFLE_SEED).shuffle(order)
@@ -139,12 +144,17 @@ def _run_in_batches(exported: OnnxPipeline, cases: Sequence[Case]) -> list[Outpu
     return [outputs[index] for index in range(len(cases))]
 
 
-def _compare(
+def compare(
     checkpoint: Checkpoint, case: Case, alone: Outputs, in_batch: Outputs, through_triton: Outputs
 ) -> Row:
+    """Compare the runs of one utterance with NeMo's, and the run in a batch with that alone."""
     nemo = run_nemo(checkpoint, case.audio)
     batch = max_abs(alone.log_probs, in_batch.log_probs)
     problems = [*_beyond("batch", batch, BATCH_TOLERANCE)]
+    if alone.log_probs.shape != nemo.log_probs.shape:
+        problems.append(
+            f"alone: log_probs of shape {alone.log_probs.shape}, expected {nemo.log_probs.shape}"
+        )
     if case.digital_silence:
         features = log_mel_difference(checkpoint, case.audio)
         nemo = alone  # normalised rounding noise: only our own runs are comparable
@@ -170,6 +180,13 @@ def _beyond(what: str, difference: float, tolerance: float) -> list[str]:
     if difference <= tolerance:
         return []
     return [f"{what}: max-abs {difference:.2e}, allowed {tolerance:.0e}"]
+
+
+def _read_graph(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError) as error:
+        raise RepositoryError(f"{path} cannot be read: {error}; build the model again") from error
 
 
 def _read_config(repository: Path, model: str) -> ModelConfig:

@@ -1,8 +1,6 @@
 """Small model repositories and free ports for tests that run a real server."""
 
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +122,3 @@ def write_model(
     version.mkdir(parents=True)
     onnx.save(model, version / (config.get("default_model_filename") or "model.onnx"))
     (repository / name / "config.pbtxt").write_text(text_format.MessageToString(message))
-
-
-def free_ports() -> dict[str, int]:
-    """Three free ports, named as the fields of ``ServerOptions``."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        ports = [listener.getsockname()[1] for listener in sockets]
-    return dict(zip(("grpc_port", "http_port", "metrics_port"), ports, strict=True))

@@ -21,7 +21,8 @@ from server import (
     processes,
 )
 from server.launcher import SHARED_MEMORY
-from tests.server.harness import IDENTITY_CONFIG, free_ports, identity, write_model
+from server.ports import free_ports
+from tests.server.harness import IDENTITY_CONFIG, identity, write_model
 
 DEADLINE_S = 60
 

@@ -3,11 +3,10 @@
 import pytest
 from onnx import TensorProto, helper
 
-from server import EmbeddedServer, ModelLoadError, ServerOptions
+from server import EmbeddedServer, ModelLoadError, ServerOptions, free_ports
 from tests.server.harness import (
     IDENTITY_CONFIG,
     WEIGHTED_SUMS_CONFIG,
-    free_ports,
     graph,
     identity,
     weighted_sums,

@@ -12,11 +12,10 @@ from onnx import TensorProto, helper
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from server import EmbeddedServer, ServerOptions
+from server import EmbeddedServer, ServerOptions, free_ports
 from tests.server.harness import (
     IDENTITY_CONFIG,
     WEIGHTED_SUMS_CONFIG,
-    free_ports,
     graph,
     identity,
     weighted_sums,

@@ -1,0 +1,101 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+REPOSITORY ?= model_repository
+ARGS ?=
+
+RUNTIME := .venv/bin/python
+EXPORT := .venv-export/bin/python
+PIP := -m pip install --quiet --disable-pip-version-check
+KENLM_VERSION := 0.3.0
+# Tests that need NeMo; the others run in .venv.
+EXPORT_TESTS := tests/export tests/integration/test_parity.py
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup $(REPOSITORY)/demo/config.pbtxt ## Set up, export the demo checkpoint, serve it, transcribe, print a table
+	@$(RUNTIME) -m demo --repository $(REPOSITORY)
+
+.PHONY: export
+export: .venv-export/.installed ## Export CHECKPOINT=file.nemo as NAME=model into model_repository/
+	$(EXPORT) -m export build --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
+
+.PHONY: verify
+verify: setup ## Compare the model NAME=… with its CHECKPOINT=…, in ONNX Runtime and through Triton
+	$(EXPORT) -m export verify --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
+
+.PHONY: serve
+serve: .venv/.installed ## Serve model_repository/ on this machine's CPU
+	$(RUNTIME) -m server --repository $(REPOSITORY) $(ARGS)
+
+.PHONY: test
+test: setup $(REPOSITORY)/demo/config.pbtxt ## Run all tests
+	$(RUNTIME) -m pytest $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS)
+	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS)
+
+.PHONY: lint
+lint: .venv/.installed ## Check style and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+.PHONY: format
+format: .venv/.installed ## Mend style where a tool can
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+.PHONY: setup
+setup: .venv/.installed .venv-export/.installed ## Make both Python environments
+
+.venv/.installed: pyproject.toml constraints/runtime.txt
+	@PYTHON=$(PYTHON) constraints/system-packages.sh build
+	@echo "installing .venv: client, server, tests" >&2
+	$(PYTHON) -m venv .venv
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,test,lint]'
+	@touch $@
+
+.venv-export/.installed: pyproject.toml constraints/export.txt
+	@PYTHON=$(PYTHON) constraints/system-packages.sh build
+	@echo "installing .venv-export: NeMo, torch, ONNX (about 2 GB)" >&2
+	$(PYTHON) -m venv .venv-export
+	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[export,test]'
+	@touch $@
+
+$(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/modules/*.py) | .venv-export/.installed
+	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
+
+.PHONY: freeze
+freeze: setup ## Write the versions installed now to constraints/
+	for pair in .venv:runtime .venv-export:export; do \
+	    file=constraints/$${pair#*:}.txt; \
+	    { head -1 $$file; $${pair%:*}/bin/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $$file.new; \
+	    mv $$file.new $$file; \
+	done
+
+.PHONY: train-demo
+train-demo: setup kenlm-tools ## Make the demo's data, checkpoint, language model and clips anew (about an hour)
+	@constraints/system-packages.sh speech
+	$(EXPORT) -m demo.prepare
+	$(EXPORT) -m demo.train
+	$(EXPORT) -m demo.language_model
+	$(EXPORT) -m demo.clips
+
+.PHONY: kenlm-tools
+kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary
+
+.kenlm/bin/lmplz: | .venv/.installed
+	@constraints/system-packages.sh kenlm
+	$(RUNTIME) -m pip download --quiet --no-deps --no-binary kenlm --dest .kenlm kenlm==$(KENLM_VERSION)
+	tar -xzf .kenlm/kenlm-$(KENLM_VERSION).tar.gz -C .kenlm
+	cmake -S .kenlm/kenlm-$(KENLM_VERSION) -B .kenlm -DCMAKE_BUILD_TYPE=Release
+	cmake --build .kenlm --target lmplz build_binary --parallel 2
+
+.PHONY: clean
+clean: ## Remove environments, exported models and caches
+	rm -rf .venv .venv-export .kenlm .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find $(REPOSITORY) -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

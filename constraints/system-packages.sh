@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The one place that names Debian packages. Installs what is missing where the user may,
+# and otherwise says with which command to do it.
+#
+#   system-packages.sh build     to install the Python environments (kenlm is compiled)
+#   system-packages.sh kenlm     to compile lmplz and build_binary
+#   system-packages.sh speech    to make the demo's synthetic speech
+set -euo pipefail
+
+declare -A packages=(
+    [build]="g++ cmake"
+    [kenlm]="g++ cmake libboost-program-options-dev libboost-system-dev libboost-thread-dev
+             libboost-test-dev zlib1g-dev libbz2-dev liblzma-dev libeigen3-dev"
+    [speech]="espeak-ng flite"
+)
+wanted=${packages[$1]}
+python=${PYTHON:-python3}
+
+# A distribution's Python comes in parts; one that was compiled or downloaded is whole.
+if ! "$python" -c 'import ensurepip, os, sysconfig
+assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null; then
+    wanted+=" python3-dev python3-venv"
+fi
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "not a Debian-like system: make sure that you have the equivalents of: $wanted" >&2
+    exit 0
+fi
+
+missing=()
+for package in $wanted; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' \
+        || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    root=()
+elif sudo -n true 2>/dev/null; then
+    root=(sudo -n)
+else
+    echo "system packages are missing. Install them, then run make again:" >&2
+    echo "    sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+echo "installing system packages: ${missing[*]}" >&2
+"${root[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -qq -y --no-install-recommends \
+    "${missing[@]}" >/dev/null

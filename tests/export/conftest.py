@@ -1,0 +1,24 @@
+"""Two small checkpoints, each exported once per session."""
+
+import pytest
+
+from tests.export import models
+from tests.export.support import export
+
+
+@pytest.fixture(scope="session")
+def quartznet():
+    return models.quartznet()
+
+
+@pytest.fixture(scope="session", params=[models.quartznet, models.jasper])
+def exported(request, tmp_path_factory):
+    checkpoint = request.param()
+    return export(checkpoint, tmp_path_factory.mktemp(checkpoint.name) / "repository")
+
+
+@pytest.fixture(scope="session")
+def nemo_file(quartznet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "small.nemo"
+    quartznet.model.save_to(str(path))
+    return path

@@ -1,0 +1,178 @@
+"""Checkpoints that cannot be exported faithfully are refused with the reason."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+import yaml
+
+from export.build import BuildOptions, build
+from export.checkpoint import checkpoint_of, load_checkpoint
+from export.errors import CheckpointError
+from export.verification.reference import run_nemo
+from tests.export import models
+from tests.export.support import NAME, noise
+
+CONFIG = "model_config.yaml"
+CONFORMER = {
+    "_target_": "nemo.collections.asr.modules.ConformerEncoder",
+    "n_layers": 1,
+    "d_model": 16,
+    "n_heads": 2,
+}
+
+
+def members(nemo_file):
+    with tarfile.open(nemo_file) as archive:
+        files = [member for member in archive.getmembers() if member.isfile()]
+        return {member.name: archive.extractfile(member).read() for member in files}
+
+
+def write_tar(path, files):
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def config_name(files):
+    return next(name for name in files if name.endswith(CONFIG))
+
+
+def weights_name(files):
+    return next(name for name in files if name.endswith(".ckpt"))
+
+
+def absent(_, path):
+    return path
+
+
+def a_folder(_, path):
+    path.mkdir()
+    return path
+
+
+def empty(_, path):
+    path.touch()
+    return path
+
+
+def text(_, path):
+    path.write_text("not an archive")
+    return path
+
+
+def without_config(good, path):
+    files = members(good)
+    del files[config_name(files)]
+    return write_tar(path, files)
+
+
+def without_weights(good, path):
+    files = members(good)
+    del files[weights_name(files)]
+    return write_tar(path, files)
+
+
+def truncated(good, path):
+    data = good.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    return path
+
+
+def with_damaged_weights(good, path):
+    files = members(good)
+    files[weights_name(files)] = b"no weights"
+    return write_tar(path, files)
+
+
+def of_class(target):
+    def damage(good, path):
+        files = members(good)
+        config = yaml.safe_load(files[config_name(files)])
+        config["target"] = target
+        files[config_name(files)] = yaml.safe_dump(config).encode()
+        return write_tar(path, files)
+
+    damage.__name__ = target.rsplit(".", 1)[-1]
+    return damage
+
+
+ASR_MODELS = "nemo.collections.asr.models"
+REFUSED_FILES = [
+    (absent, "no checkpoint file"),
+    (a_folder, "no checkpoint file"),
+    (empty, "not a .nemo file"),
+    (text, "not a .nemo file"),
+    (without_config, "cannot be restored"),
+    (without_weights, "cannot be restored"),
+    (truncated, "cannot be restored"),
+    (with_damaged_weights, "cannot be restored"),
+    (of_class(f"{ASR_MODELS}.EncDecRNNTModel"), "holds a EncDecRNNTModel; exported are"),
+    (of_class(f"{ASR_MODELS}.EncDecCTCModelBPE"), "holds a EncDecCTCModelBPE; exported are"),
+]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"), REFUSED_FILES, ids=[damage.__name__ for damage, _ in REFUSED_FILES]
+)
+def test_a_file_that_holds_no_usable_model_is_refused(damage, message, nemo_file, tmp_path):
+    path = damage(nemo_file, tmp_path / "given.nemo")
+    with pytest.raises(CheckpointError, match=message) as raised:
+        load_checkpoint(str(path))
+    assert "given.nemo" in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["no_such_model", "nobody/no_such_model"])
+def test_a_pretrained_name_that_cannot_be_fetched_says_what_may_be_given(name):
+    with pytest.raises(CheckpointError, match=r"Give the path of a \.nemo file") as raised:
+        load_checkpoint(name)
+    assert repr(name) in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_loaded_file_is_the_model_that_was_saved(quartznet, nemo_file):
+    loaded = load_checkpoint(str(nemo_file))
+    assert loaded.name == "small"
+    assert len(loaded.sha256) == 64
+    assert loaded.vocabulary == tuple(models.LABELS)
+    assert not loaded.model.training
+    expected, actual = (run_nemo(model, noise(16000)) for model in (quartznet, loaded))
+    np.testing.assert_array_equal(actual.log_probs, expected.log_probs)
+
+
+def test_the_hash_tells_files_apart(nemo_file, tmp_path):
+    files = members(nemo_file)
+    files["note.txt"] = b"another file"
+    other = write_tar(tmp_path / "small.nemo", files)
+    assert load_checkpoint(str(other)).sha256 != load_checkpoint(str(nemo_file)).sha256
+
+
+def test_a_conformer_is_refused_by_name():
+    conformer = models.model(models.QUARTZNET_PREPROCESSOR, CONFORMER)
+    with pytest.raises(CheckpointError, match="has a ConformerEncoder where a ConvASREncoder"):
+        checkpoint_of(conformer, "conformer", models.SHA256)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "named"),
+    [
+        (models.convolutional((models.block(32, 11, se=True),)), "squeeze-excite"),
+        (models.convolutional(models.QUARTZNET_BLOCKS, conv_mask=False), "conv_mask: false"),
+        (
+            models.convolutional(models.QUARTZNET_BLOCKS, normalization_mode="layer"),
+            "layer, group or instance normalisation",
+        ),
+    ],
+    ids=["squeeze_excite", "no_masks", "layer_norm"],
+)
+def test_an_encoder_that_mixes_utterances_is_refused_and_writes_nothing(encoder, named, tmp_path):
+    model = models.model(models.QUARTZNET_PREPROCESSOR, encoder)
+    checkpoint = checkpoint_of(model, "mixing", models.SHA256)
+    with pytest.raises(CheckpointError, match=named):
+        build(checkpoint, BuildOptions(tmp_path / "repository", NAME))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,99 @@
+"""``python -m export``: quick help, one line for each failure, and an exit status."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from export.__main__ import main
+from export.repository import CONFIG_FILE
+from tests.export.support import NAME, contents
+
+HEAVY = ("torch", "nemo", "onnx", "onnxruntime")
+
+
+def build_arguments(checkpoint, repository, name=NAME):
+    return [
+        *("build", "--checkpoint", str(checkpoint)),
+        *(f"--name={name}", "--repository", str(repository)),
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["build", "-h"], ["verify", "-h"]], ids=str)
+def test_help_does_not_wait_for_torch(arguments):
+    code = (
+        "import sys\n"
+        "from export.__main__ import main\n"
+        "try:\n"
+        f"    main({arguments})\n"
+        "finally:\n"
+        f"    print(sorted(set(sys.modules) & set({HEAVY})), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "usage: python -m export" in done.stdout
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["build"],
+        ["build", "--checkpoint", "a.nemo", "--name", "a"],
+        ["build", "--checkpoint", "a", "--name", "a", "--repository", "r", "--precision", "fp7"],
+    ],
+    ids=str,
+)
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert "usage: python -m export" in capsys.readouterr().err
+
+
+def test_a_bad_checkpoint_is_one_line_on_stderr_and_leaves_the_repository(tmp_path):
+    checkpoint = tmp_path / "bad.nemo"
+    checkpoint.write_text("not an archive")
+    repository = tmp_path / "repository"
+    (repository / NAME).mkdir(parents=True)
+    (repository / NAME / CONFIG_FILE).write_text("old")
+    before = contents(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "export", *build_arguments(checkpoint, repository)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("export: ")
+    assert "bad.nemo is not a .nemo file" in line
+    assert contents(tmp_path) == before
+
+
+def test_build_writes_the_models_and_says_what_they_are(nemo_file, tmp_path, capsys):
+    repository = tmp_path / "repository"
+    assert main(build_arguments(nemo_file, repository)) == 0
+    printed = capsys.readouterr().out
+    assert str(repository / NAME) in printed
+    assert "16000 Hz, 28 char units, a frame each 20 ms" in printed
+    assert (repository / NAME / CONFIG_FILE).is_file()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../a", ".hidden", "-a"])
+def test_a_name_that_cannot_be_a_folder_is_refused(name, nemo_file, tmp_path, capsys):
+    assert main(build_arguments(nemo_file, tmp_path / "repository", name)) == 1
+    assert f"export: {name!r} cannot name a model" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_without_a_built_model_says_to_build_it(nemo_file, tmp_path, capsys):
+    status = main(
+        ["verify", "--checkpoint", str(nemo_file), "--name", NAME, "--repository", str(tmp_path)]
+    )
+    assert status == 1
+    assert "no model 'small'" in capsys.readouterr().err

@@ -1,0 +1,118 @@
+"""The exported graphs in bare ONNX Runtime do what NeMo does, alone and in any batch."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export.build import pipeline_of
+from export.config import model_name
+from export.repository import graph_path
+from export.verification.cases import generated_cases
+from export.verification.outputs import BATCH_TOLERANCE, max_abs, wrong_tokens
+from export.verification.reference import log_mel_difference, run_nemo
+from tests.export.support import NAME, noise, problems
+
+HOP = 160
+FRAME_BORDERS = [hops * HOP + extra for hops in (2, 3, 4, 5, 8, 16, 17) for extra in (0, 1, 159)]
+TOLERANCE = 1e-3
+
+
+@pytest.mark.parametrize("n_samples", FRAME_BORDERS)
+def test_one_utterance_equals_nemo_around_frame_borders(exported, n_samples):
+    audio = noise(n_samples)
+    expected = run_nemo(exported.checkpoint, audio)
+    (actual,) = exported.graphs.run([audio])
+    assert max_abs(actual.features, expected.features) <= TOLERANCE
+    assert max_abs(actual.log_probs, expected.log_probs) <= TOLERANCE
+    assert actual.tokens.tolist() == expected.tokens.tolist()
+    assert actual.text == expected.text
+
+
+def test_the_models_say_something_or_parity_would_mean_nothing(exported):
+    tokens = run_nemo(exported.checkpoint, noise(32000)).tokens
+    assert len(set(tokens.tolist())) > 5
+
+
+@settings(max_examples=25, deadline=None)
+@given(n_samples=st.integers(320, 40000), amplitude=st.integers(10, 30000))
+def test_one_utterance_equals_nemo_at_any_length_and_level(exported, n_samples, amplitude):
+    audio = noise(n_samples, amplitude)
+    expected = run_nemo(exported.checkpoint, audio)
+    (actual,) = exported.graphs.run([audio])
+    # Normalisation divides by the spread of as few as two frames, which may be next to nothing.
+    assert log_mel_difference(exported.checkpoint, audio) <= TOLERANCE
+    assert max_abs(actual.log_probs, expected.log_probs) <= TOLERANCE
+    assert wrong_tokens(expected, actual, TOLERANCE) == 0
+
+
+def test_verification_finds_nothing_in_its_own_short_cases(exported):
+    short = [case for case in generated_cases(exported.contract) if len(case.audio) <= 40_000]
+    assert problems(exported.checkpoint, exported.graphs, short) == []
+
+
+def test_digital_silence_equals_nemo_before_normalisation(exported):
+    silence = np.zeros(16000, np.int16)
+    assert log_mel_difference(exported.checkpoint, silence) <= TOLERANCE
+    assert len(exported.graphs.run([silence])[0].tokens) == len(
+        run_nemo(exported.checkpoint, silence).tokens
+    )
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        [320, 80000],
+        [80000, 320],
+        [320, 321, 479, 480, 481, 160000],
+        [16000] * 5,
+        [40000, 39999, 320, 20000, 641, 640, 639],
+    ],
+    ids=str,
+)
+def test_an_utterance_is_the_same_alone_and_in_a_batch(exported, lengths):
+    utterances = [noise(n_samples) for n_samples in lengths]
+    for audio, in_batch in zip(utterances, exported.graphs.run(utterances), strict=True):
+        (alone,) = exported.graphs.run([audio])
+        assert max_abs(alone.features, in_batch.features) <= BATCH_TOLERANCE
+        assert max_abs(alone.log_probs, in_batch.log_probs) <= BATCH_TOLERANCE
+        assert alone.tokens.tolist() == in_batch.tokens.tolist()
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_loud_neighbours_do_not_leak_into_a_quiet_utterance(exported, position):
+    quiet = noise(4000, amplitude=20)
+    batch = [noise(64000, amplitude=30000)] * 2
+    batch.insert(position, quiet)
+    (alone,) = exported.graphs.run([quiet])
+    in_batch = exported.graphs.run(batch)[position]
+    assert max_abs(alone.log_probs, in_batch.log_probs) <= BATCH_TOLERANCE
+
+
+def test_lengths_equal_nemos_and_tokens_beyond_them_are_blank(exported):
+    utterances = [noise(n_samples) for n_samples in (*FRAME_BORDERS, 48000)]
+    values = raw_outputs(exported, utterances)
+    expected = [run_nemo(exported.checkpoint, audio) for audio in utterances]
+    frames = [outputs.features.shape[1] for outputs in expected]
+    assert values["features_length"].tolist() == [[count] for count in frames]
+    lengths = [len(outputs.tokens) for outputs in expected]
+    assert values["log_probs_length"].tolist() == [[length] for length in lengths]
+    padding = [row[length:] for row, length in zip(values["tokens"], lengths, strict=True)]
+    assert set(np.concatenate(padding)) == {exported.contract.blank}
+
+
+def raw_outputs(exported, utterances):
+    """All tensors of a batch by name, untrimmed."""
+    values = {
+        "audio_signal": np.concatenate(utterances),
+        "audio_signal_length": np.array([[len(audio)] for audio in utterances], np.int32),
+    }
+    for model in pipeline_of(exported.checkpoint).models:
+        session = onnxruntime.InferenceSession(
+            graph_path(exported.repository, model_name(NAME, model))
+        )
+        names = [tensor.name for tensor in model.outputs]
+        feeds = {tensor.name: values[tensor.name] for tensor in model.inputs}
+        values |= dict(zip(names, session.run(names, feeds), strict=True))
+    return values

@@ -1,0 +1,76 @@
+"""The traceable preprocessor computes NeMo's features for every setting it accepts."""
+
+import pytest
+import torch
+from nemo.collections.asr.modules import AudioToMelSpectrogramPreprocessor
+
+from export.errors import CheckpointError
+from export.modules.preprocessor import INT16_SCALE, Preprocessor
+from tests.export.models import QUARTZNET_PREPROCESSOR
+from tests.export.support import noise
+
+COMMON = {key: value for key, value in QUARTZNET_PREPROCESSOR.items() if key != "_target_"}
+SETTINGS = [
+    {"normalize": "all_features"},
+    {"normalize": "NA"},
+    {"normalize": None},
+    {"preemph": None},
+    {"preemph": 0.9},
+    {"mag_power": 1.0},
+    {"log": False, "normalize": None},
+    {"log_zero_guard_type": "clamp", "log_zero_guard_value": 1e-5},
+    {"log_zero_guard_value": "tiny"},
+    {"log_zero_guard_value": "eps"},
+    {"window": "hamming"},
+    {"window": "blackman"},
+    {"window_size": 0.02, "n_fft": None, "features": 64},
+    {"window_size": 0.032},
+    {"window_stride": 0.02},
+    {"sample_rate": 8000, "n_fft": 256},
+    {"pad_value": -3.0},
+    {"pad_to": 0},
+    {"pad_to": 7},
+    {"lowfreq": 100, "highfreq": 6000, "mel_norm": None},
+]
+
+
+def modules(settings):
+    nemo = AudioToMelSpectrogramPreprocessor(**{**COMMON, **settings, "dither": 0.0}).eval()
+    return nemo, Preprocessor(nemo.featurizer)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("n_samples", [640, 799, 12345])
+def test_features_and_lengths_equal_nemos(settings, n_samples):
+    nemo, ours = modules(settings)
+    audio = torch.from_numpy(noise(n_samples))
+    expected, frames = nemo(
+        input_signal=audio.unsqueeze(0) * INT16_SCALE, length=torch.tensor([n_samples])
+    )
+    features, length = ours(audio, torch.tensor([[n_samples]], dtype=torch.int32))
+    assert length.tolist() == [frames.tolist()]
+    torch.testing.assert_close(features, expected[:, :, : int(frames)], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("pad_value", [0.0, -3.0])
+def test_features_beyond_an_utterance_have_the_padding_value(pad_value):
+    _, ours = modules({"pad_value": pad_value})
+    lengths = torch.tensor([[1600], [8000]], dtype=torch.int32)
+    features, frames = ours(torch.from_numpy(noise(9600)), lengths)
+    assert frames.tolist() == [[10], [50]]
+    assert (features[0, :, 10:] == pad_value).all()
+    assert (features[1] != pad_value).any(dim=0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"frame_splicing": 3}, "frame_splicing = 3"),
+        ({"exact_pad": True}, "exact_pad = True"),
+        ({"normalize": {"fixed_mean": [0.0], "fixed_std": [1.0]}}, "normalize = {'fixed_mean'"),
+    ],
+    ids=str,
+)
+def test_settings_that_would_change_the_features_are_refused_by_name(settings, named):
+    with pytest.raises(CheckpointError, match=named):
+        modules(settings)

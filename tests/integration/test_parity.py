@@ -1,0 +1,114 @@
+"""The demo checkpoint through a real Triton says exactly what NeMo itself says.
+
+Runs in ``.venv-export``; one server is started for all tests, as a subprocess in ``.venv``.
+"""
+
+import pytest
+
+import tests.export  # noqa: F401 - NeMo must be imported first, as its import warns
+from demo.paths import DEMO, SPEECH_DATA
+from export.build import BuildOptions, build
+from export.checkpoint import load_checkpoint
+from export.verification.cases import generated_cases, manifest_cases
+from export.verification.outputs import BATCH_TOLERANCE, LOG_PROBS_TOLERANCE, max_abs
+from export.verification.reference import run_nemo
+from export.verification.triton import IN_FLIGHT, batch_statistics, embedded_server, run_triton
+from export.verification.verify import read_contract, verify
+
+NAME = "demo"
+CHECKPOINT = str(DEMO / "demo.nemo")
+CLIPS = DEMO / "clips" / "manifest.jsonl"
+AN4_TEST = SPEECH_DATA / "an4" / "test_manifest.json"
+ATTEMPTS = 20
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return load_checkpoint(CHECKPOINT)
+
+
+@pytest.fixture(scope="module")
+def repository(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parity") / "repository"
+    build(checkpoint, BuildOptions(folder, NAME))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def contract(repository):
+    return read_contract(repository, NAME)
+
+
+@pytest.fixture(scope="module")
+def url(repository):
+    with embedded_server(repository) as address:
+        yield address
+
+
+def encoder_counts(url):
+    """Utterances and executions of the encoder since the server started."""
+    (statistics,) = batch_statistics(url, [f"{NAME}_encoder"])
+    return statistics.utterances, statistics.executions
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
+def test_the_reference_is_what_nemos_own_transcribe_gives(checkpoint, contract):
+    cases = manifest_cases(CLIPS, contract)[:3]
+    paths = [str(CLIPS.parent / case.name) for case in cases]
+    own = load_checkpoint(CHECKPOINT).model  # transcribe() leaves its model in training mode
+    transcribed = own.transcribe(paths, batch_size=1, verbose=False)
+    assert [run_nemo(checkpoint, case.audio).text for case in cases] == [
+        hypothesis.text for hypothesis in transcribed
+    ]
+    assert all(hypothesis.text for hypothesis in transcribed)
+
+
+def test_verification_passes_on_awkward_lengths_and_on_the_clips(
+    checkpoint, contract, repository, url
+):
+    cases = generated_cases(contract) + manifest_cases(CLIPS, contract)
+    *rows, verification = verify(checkpoint, repository, NAME, cases, url)
+    assert [row.case for row in rows] == [case.name for case in cases]
+    assert [problem for row in rows for problem in row.problems] == []
+    assert verification.passed
+
+
+def test_an_utterance_is_the_same_alone_and_batched_with_a_much_longer_one(contract, url):
+    by_length = sorted(generated_cases(contract), key=lambda case: len(case.audio))
+    clip = manifest_cases(CLIPS, contract)[0].audio
+    longer = by_length[-1].audio
+    assert len(longer) > 10 * len(clip)
+    (alone,) = run_triton(url, NAME, contract, [clip])
+    for _ in range(ATTEMPTS):  # two requests in flight usually meet in one batch, not always
+        _, before = encoder_counts(url)
+        in_batch, _ = run_triton(url, NAME, contract, [clip, longer])
+        _, after = encoder_counts(url)
+        if after - before == 1:
+            break
+    else:
+        pytest.fail(f"Triton batched no two concurrent requests in {ATTEMPTS} attempts")
+    assert max_abs(alone.log_probs, in_batch.log_probs) <= BATCH_TOLERANCE
+    assert alone.tokens.tolist() == in_batch.tokens.tolist()
+
+
+@pytest.mark.skipif(not AN4_TEST.exists(), reason=f"no AN4 at {AN4_TEST} (set SPEECH_DATA)")
+def test_an4_with_16_requests_in_flight_has_nemos_text_file_by_file(checkpoint, contract, url):
+    cases = manifest_cases(AN4_TEST, contract)
+    assert len(cases) == 130
+    assert IN_FLIGHT == 16
+    utterances, executions = encoder_counts(url)
+    served = list(run_triton(url, NAME, contract, [case.audio for case in cases]))
+    more_utterances, more_executions = encoder_counts(url)
+    assert more_utterances - utterances == len(cases)
+    assert more_executions - executions < len(cases)  # batches were formed
+    nemo = [run_nemo(checkpoint, case.audio) for case in cases]
+    differing = {
+        case.name: (expected.text, actual.text)
+        for case, expected, actual in zip(cases, nemo, served, strict=True)
+        if expected.text != actual.text
+    }
+    assert differing == {}
+    assert all(
+        max_abs(expected.log_probs, actual.log_probs) <= LOG_PROBS_TOLERANCE
+        for expected, actual in zip(nemo, served, strict=True)
+    )

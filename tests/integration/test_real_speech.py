@@ -1,0 +1,60 @@
+"""The demo model on real recordings, through Triton; skipped where there is no speech data."""
+
+import json
+
+import pytest
+
+from client import BeamOptions, Clip, Transcriber
+from client.manifest import read_manifest
+from client.metrics import word_errors
+from demo.paths import DEMO, SPEECH_DATA
+
+AN4 = SPEECH_DATA / "an4" / "test_manifest.json"
+SINGAPORE = SPEECH_DATA / "singapore"
+
+needs_speech_data = pytest.mark.skipif(
+    not AN4.exists(), reason=f"no speech data at {SPEECH_DATA}: set SPEECH_DATA"
+)
+
+
+@pytest.fixture(scope="module")
+def tuned_beam():
+    """Beam search with the demo's language model and its committed weights."""
+    return BeamOptions(lm=DEMO / "lm.arpa.gz", **json.loads((DEMO / "beam.json").read_text()))
+
+
+def word_error_rate(server_url, manifest, beam=None):
+    entries = list(read_manifest(manifest))
+    with Transcriber(server_url, "demo", beam=beam) as transcriber:
+        results = list(transcriber.transcribe(entry.item for entry in entries))
+    texts = [result.transcript.text for result in results]
+    return word_errors([entry.fields["text"] for entry in entries], texts).rate
+
+
+@needs_speech_data
+def test_greedy_errs_in_at_most_ten_percent_of_an4s_words(server_url):
+    assert word_error_rate(server_url, AN4) <= 0.10
+
+
+@needs_speech_data
+def test_the_language_model_saves_fifteen_percent_of_an4s_errors(server_url, tuned_beam):
+    greedy = word_error_rate(server_url, AN4)
+    assert word_error_rate(server_url, AN4, tuned_beam) <= 0.85 * greedy
+
+
+def test_greedy_errs_in_at_most_eight_percent_of_the_clips_words(server_url):
+    assert word_error_rate(server_url, DEMO / "clips" / "manifest.jsonl") <= 0.08
+
+
+@needs_speech_data
+@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+def test_singaporean_clips_go_through_the_whole_path(server_url, tuned_beam, decoder):
+    """This small-vocabulary model cannot understand them; failing would be another matter."""
+    clips = sorted(SINGAPORE.glob("*.wav"))
+    assert len(clips) == 5
+    with Transcriber(
+        server_url, "demo", beam=tuned_beam if decoder == "beam" else None
+    ) as transcriber:
+        results = list(transcriber.transcribe(map(Clip, clips)))
+    assert [result.error for result in results] == [None] * 5
+    assert all(result.transcript.text for result in results)
