@@ -10,18 +10,25 @@ import random
 import soundfile
 
 from demo.paths import DEMO
-from demo.sentences import sentences
+from demo.sentences import TRAINING_SEED, sentences
 from demo.synthesis import CLIP_VOICES, SAMPLE_RATE_HZ, Delivery, speak, vary_recording
 
 SEED = 5391
 CLIPS = 16
 LEAST_WORDS = 4
+COMMON_SENTENCES = 2000
+"""So many of the first training sentences are avoided; the rest of training avoids the clips."""
 
 
 def clip_sentences() -> list[str]:
-    """``CLIPS`` different sentences of at least ``LEAST_WORDS`` words."""
-    long_enough = (text for text in sentences(10 * CLIPS, SEED) if len(text.split()) >= LEAST_WORDS)
-    return list(dict.fromkeys(long_enough))[:CLIPS]
+    """``CLIPS`` different sentences of at least ``LEAST_WORDS`` words, none common in training."""
+    common = set(sentences(COMMON_SENTENCES, TRAINING_SEED))
+    chosen = dict.fromkeys(
+        text
+        for text in sentences(10 * CLIPS, SEED)
+        if text not in common and len(text.split()) >= LEAST_WORDS
+    )
+    return list(chosen)[:CLIPS]
 
 
 def main() -> None:

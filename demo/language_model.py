@@ -12,8 +12,7 @@ import sys
 
 from demo.clips import clip_sentences
 from demo.paths import DEMO, GENERATED
-from demo.prepare import SEED
-from demo.sentences import sentences
+from demo.sentences import TRAINING_SEED, sentences
 
 ORDER = 3
 GENERATED_SENTENCES = 4000
@@ -29,7 +28,7 @@ def main() -> None:
         sys.exit(f"{LMPLZ} is not there: run `make kenlm-tools`")
     manifest = (GENERATED / "train.jsonl").read_text().splitlines()
     transcripts = [json.loads(line)["text"] for line in manifest]
-    texts = [*transcripts, *sentences(GENERATED_SENTENCES, SEED + 1)]
+    texts = [*transcripts, *sentences(GENERATED_SENTENCES, TRAINING_SEED + 1)]
     held_out = set(clip_sentences())
     corpus = "".join(f"{text}\n" for text in texts if text not in held_out)
     arpa = subprocess.run(

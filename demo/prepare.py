@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from demo.clips import clip_sentences
 from demo.paths import GENERATED, SPEECH_DATA
-from demo.sentences import DIGITS, sentences
+from demo.sentences import DIGITS, TRAINING_SEED, sentences
 from demo.synthesis import (
     SAMPLE_RATE_HZ,
     TRAINING_VOICES,
@@ -32,7 +32,6 @@ from demo.synthesis import (
     vary_recording,
 )
 
-SEED = 20261123
 SYNTHETIC_SENTENCES = 6000
 DIGIT_STRINGS = 1200
 HELD_OUT_DIGIT_STRINGS = 100
@@ -73,7 +72,7 @@ def main() -> None:
 def training_sentences() -> list[str]:
     """The sentences of the synthetic speech, without those of the clips."""
     held_out = set(clip_sentences())
-    return [text for text in sentences(SYNTHETIC_SENTENCES, SEED) if text not in held_out]
+    return [text for text in sentences(SYNTHETIC_SENTENCES, TRAINING_SEED) if text not in held_out]
 
 
 def _parallel(count: int, make: Callable[[int], Entry], name: str) -> list[Entry]:
@@ -82,7 +81,7 @@ def _parallel(count: int, make: Callable[[int], Entry], name: str) -> list[Entry
 
 
 def _synthetic(index: int, text: str) -> Entry:
-    rng = random.Random(f"{SEED} synthetic {index}")
+    rng = random.Random(f"{TRAINING_SEED} synthetic {index}")
     delivery = Delivery(
         rng.choice(TRAINING_VOICES), rate=rng.uniform(0.75, 1.35), pitch=rng.uniform(0.7, 1.4)
     )
@@ -103,7 +102,7 @@ def _digit_takes() -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
 
 def _digit_string(part: str, index: int, takes: dict[str, list[Path]], *, degrade: bool) -> Entry:
     """One speaker's takes in a row, 1 to 8 of them, with silences of up to 0.3 s between them."""
-    rng = random.Random(f"{SEED} {part} {index}")
+    rng = random.Random(f"{TRAINING_SEED} {part} {index}")
     chosen = rng.choices(takes[rng.choice(sorted(takes))], k=rng.randint(1, 8))
     pieces: list[NDArray[Any]] = []
     for path in chosen:

@@ -63,6 +63,9 @@ PLACES = (
 ).split()
 STREET_KINDS = ("", "", "", "", " street", " road", " drive", " lane", " place", " court")
 
+TRAINING_SEED = 20261123
+"""Of the sentences that the acoustic model is trained on."""
+
 MakeSentence = Callable[[], str]
 
 
