@@ -1,6 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 PYTHON ?= python3
 REPOSITORY ?= model_repository
@@ -10,6 +11,10 @@ RUNTIME := .venv/bin/python
 EXPORT := .venv-export/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 KENLM_VERSION := 0.3.0
+CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+    { echo "Python 3.11 or 3.12 is needed: run make with PYTHON=python3.11" >&2; exit 1; }
+# $(call need,NAME,EXAMPLE): stop with an example unless the variable was given.
+need = $(if $($1),,$(error $1 is missing, for instance $1=$2))
 # Tests that need NeMo; the others run in .venv.
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
 
@@ -23,10 +28,12 @@ demo: setup $(REPOSITORY)/demo/config.pbtxt ## Set up, export the demo checkpoin
 
 .PHONY: export
 export: .venv-export/.installed ## Export CHECKPOINT=file.nemo as NAME=model into model_repository/
+	$(call need,CHECKPOINT,model.nemo)$(call need,NAME,english)
 	$(EXPORT) -m export build --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
 
 .PHONY: verify
 verify: setup ## Compare the model NAME=… with its CHECKPOINT=…, in ONNX Runtime and through Triton
+	$(call need,CHECKPOINT,model.nemo)$(call need,NAME,english)
 	$(EXPORT) -m export verify --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
 
 .PHONY: serve
@@ -55,6 +62,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 .venv/.installed: pyproject.toml constraints/runtime.txt
 	@PYTHON=$(PYTHON) constraints/system-packages.sh build
 	@echo "installing .venv: client, server, tests" >&2
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
 	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,test,lint]'
 	@touch $@
@@ -62,6 +70,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 .venv-export/.installed: pyproject.toml constraints/export.txt
 	@PYTHON=$(PYTHON) constraints/system-packages.sh build
 	@echo "installing .venv-export: NeMo, torch, ONNX (about 2 GB)" >&2
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv-export
 	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[export,test]'
 	@touch $@
@@ -78,12 +87,14 @@ freeze: setup ## Write the versions installed now to constraints/
 	done
 
 .PHONY: train-demo
-train-demo: setup kenlm-tools ## Make the demo's data, checkpoint, language model and clips anew (about an hour)
+train-demo: setup kenlm-tools ## Make the demo's data, checkpoint, language model and clips anew (hours on a CPU)
 	@constraints/system-packages.sh speech
 	$(EXPORT) -m demo.prepare
 	$(EXPORT) -m demo.train
 	$(EXPORT) -m demo.language_model
 	$(EXPORT) -m demo.clips
+	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
+	$(RUNTIME) -m demo.choose_weights --repository $(REPOSITORY)
 
 .PHONY: kenlm-tools
 kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary
@@ -96,6 +107,5 @@ kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary
 	cmake --build .kenlm --target lmplz build_binary --parallel 2
 
 .PHONY: clean
-clean: ## Remove environments, exported models and caches
+clean: ## Remove environments and caches; exported models stay
 	rm -rf .venv .venv-export .kenlm .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find $(REPOSITORY) -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

@@ -27,6 +27,7 @@ _BLOCK_FRAMES: Final = 1 << 16
 _UNKNOWN_FRAMES: Final = 1 << 60  # libsndfile's "I don't know" is 2**63 - 1
 _UNKNOWN_BYTES: Final = 0x7FFF_F000  # what sox, and 0xFFFFFFFF what ffmpeg, writes into a pipe
 _SLACK_S: Final = 0.1  # manifests round durations
+_NO_SAMPLES: Final = "holds no samples: record or export it again"
 
 
 @dataclass(frozen=True)
@@ -57,23 +58,24 @@ def load_audio(source: AudioSource | Clip, sample_rate_hz: int) -> Pcm:
 def to_pcm(samples: NDArray[Any], rate_hz: int, sample_rate_hz: int) -> Pcm:
     """Convert samples at ``rate_hz`` to mono PCM, ``int16 [n_samples]`` at ``sample_rate_hz``.
 
-    ``samples`` is ``[n]`` or ``[n, channels]``, either int16 or floating in [-1, 1]; what lies
-    beyond is clipped. Raises :class:`AudioError` for other types and shapes, no samples, NaN or
-    infinite samples, and sample rates that no recording has.
+    ``samples`` is ``[n]`` or ``[n, channels]``, either int16 or floating in [-1, 1]; where the mean
+    of the channels lies beyond, it is clipped. Raises :class:`AudioError` for other types and
+    shapes, no samples, NaN or infinite samples, and sample rates that no recording has.
     """
     _check_array(samples)
     _check_rate(rate_hz)
-    if samples.dtype == np.int16:
-        waveform = samples.astype(np.float32) / _FULL_SCALE
-    else:
-        waveform = np.clip(samples, -1, 1).astype(np.float32)
-    if waveform.ndim == 2:
-        waveform = waveform.mean(axis=1)  # [n, channels] → [n]
+    waveform = np.clip(_mono(samples), -1, 1).astype(np.float32)  # [n]
     if rate_hz != sample_rate_hz:
         waveform = soxr.resample(waveform, rate_hz, sample_rate_hz)  # [n * new rate / rate]
     rounded = np.clip(np.rint(waveform * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
     pcm: Pcm = rounded.astype(np.int16)
     return pcm
+
+
+def _mono(samples: NDArray[Any]) -> NDArray[Any]:
+    """The mean of the channels, ``[n]`` or ``[n, channels]`` → floating ``[n]``, not clipped."""
+    scaled = samples.astype(np.float32) / _FULL_SCALE if samples.dtype == np.int16 else samples
+    return scaled.mean(axis=1) if scaled.ndim == 2 else scaled
 
 
 def _check_array(samples: NDArray[Any]) -> None:
@@ -84,7 +86,7 @@ def _check_array(samples: NDArray[Any]) -> None:
     if samples.ndim not in (1, 2):
         raise AudioError(f"samples have shape {samples.shape}, expected [n] or [n, channels]")
     if samples.size == 0:
-        raise AudioError("holds no samples: record or export it again")
+        raise AudioError(_NO_SAMPLES)
     if not np.isfinite(samples).all():
         bad = samples.size - int(np.isfinite(samples).sum())
         raise AudioError(f"{bad} of {samples.size} samples are NaN or infinite: export it again")
@@ -176,9 +178,11 @@ def _read(file: soundfile.SoundFile, clip: Clip) -> NDArray[np.float32]:
         raise AudioError(
             f"its {file.format} header does not say how long it is: write it to a file, not a pipe"
         )
+    if file.frames == 0:
+        raise AudioError(_NO_SAMPLES)
     start, stop = _bounds(clip, file.frames, file.samplerate)
     file.seek(start)
-    blocks = [np.empty(0, np.float32)]
+    blocks = []
     while start < stop:
         block = file.read(min(_BLOCK_FRAMES, stop - start), dtype="float32", always_2d=True)
         if len(block) == 0:
@@ -186,19 +190,22 @@ def _read(file: soundfile.SoundFile, clip: Clip) -> NDArray[np.float32]:
                 f"is truncated: its header promises {file.frames} samples, "
                 f"{start} are there: copy or record it again"
             )
-        blocks.append(block.mean(axis=1))  # [block, channels] → [block]
+        blocks.append(_mono(block))  # [block, channels] → [block], before they fill memory
         start += len(block)
     return np.concatenate(blocks)
 
 
 def _bounds(clip: Clip, n_frames: int, rate_hz: int) -> tuple[int, int]:
-    """First and last (exclusive) frame of the clip."""
+    """First and last (exclusive) frame of the clip, which is at least one frame long."""
     length_s = n_frames / rate_hz
     stop_s = length_s if clip.duration_s is None else clip.offset_s + clip.duration_s
-    if clip.offset_s < 0 or stop_s < clip.offset_s or stop_s > length_s + _SLACK_S:
+    # Written so that NaN is refused too.
+    inside = 0 <= clip.offset_s < min(stop_s, length_s) and stop_s <= length_s + _SLACK_S
+    if not inside:
+        end = "the end" if clip.duration_s is None else f"{stop_s:.2f} s"
         raise AudioError(
-            f"is {length_s:.2f} s long, the piece asked for is {clip.offset_s:.2f} to "
-            f"{stop_s:.2f} s: correct offset and duration"
+            f"is {length_s:.2f} s long, the piece asked for goes from {clip.offset_s:.2f} s to "
+            f"{end}: correct offset and duration"
         )
-    start = round(clip.offset_s * rate_hz)
-    return start, min(n_frames, start + round((stop_s - clip.offset_s) * rate_hz))
+    start = min(n_frames - 1, round(clip.offset_s * rate_hz))
+    return start, min(n_frames, start + max(1, round((stop_s - clip.offset_s) * rate_hz)))

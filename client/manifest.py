@@ -49,8 +49,13 @@ def read_manifest(path: Path) -> Iterator[Entry]:
         ) from error
 
 
-def count_entries(path: Path) -> int:
-    """How many entries :func:`read_manifest` will give; raises as it does."""
+def count_entries(path: Path) -> int | None:
+    """How many entries :func:`read_manifest` will give; raises as it does.
+
+    ``None`` for a pipe or terminal, which can be read only once.
+    """
+    if path.is_fifo() or path.is_char_device():
+        return None
     return sum(1 for _ in read_manifest(path))
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -63,7 +64,7 @@ class Transcriber:
         self._transport = TritonTransport(url, model, options)
         try:
             self._decoder = make_decoder(self._transport.contract, beam)
-        except AsrError:
+        except BaseException:
             self._transport.close()
             raise
 
@@ -75,8 +76,14 @@ class Transcriber:
     def transcribe(self, items: Iterable[Item]) -> Iterator[Result]:
         """One result for each item, in order; an item's error is in its result.
 
-        Items are read when their turn comes, never more than the requests in flight.
+        Items are read when their turn comes, never more than the requests in flight. Raises
+        ``TypeError`` at once for a single recording, whose characters would be taken for items.
         """
+        if isinstance(items, (str, bytes, Path, Clip)):
+            raise TypeError(
+                f"items are one {type(items).__name__}, expected an iterable of recordings: "
+                "pass a list, transcribe([recording])"
+            )
         return transcribe(items, self._transport, self._decoder, self._max_in_flight)
 
     def close(self) -> None:

@@ -239,10 +239,15 @@ def _trimmed(result: Any, error: InferenceServerException | None, output: str) -
         length = result.as_numpy(LOG_PROBS_LENGTH)  # [1, 1]
     except ValueError as malformed:
         raise ServerError(f"the reply is malformed: {malformed}") from malformed
-    if frames is None or length is None or len(frames) != 1 or length.shape != (1, 1):
+    if frames is None or length is None:
         raise ServerError(
-            f"the reply lacks {output!r} or {LOG_PROBS_LENGTH!r} of one utterance: "
+            f"the reply lacks {output!r} or {LOG_PROBS_LENGTH!r}: "
             "export the model again with this version of the project"
+        )
+    if frames.shape[:1] != (1,) or frames.ndim < 2 or length.shape != (1, 1):
+        raise ServerError(
+            f"the reply's shapes are {frames.shape} and {length.shape}, expected one utterance, "
+            "[1, frames, …] and [1, 1]: export the model again with this version of the project"
         )
     if not 0 <= length[0, 0] <= frames.shape[1]:
         raise ServerError(

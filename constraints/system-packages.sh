@@ -35,9 +35,9 @@ done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then
-    root=()
+    root=(env DEBIAN_FRONTEND=noninteractive)
 elif sudo -n true 2>/dev/null; then
-    root=(sudo -n)
+    root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
 else
     echo "system packages are missing. Install them, then run make again:" >&2
     echo "    sudo apt-get install --no-install-recommends ${missing[*]}" >&2
@@ -45,5 +45,5 @@ else
 fi
 echo "installing system packages: ${missing[*]}" >&2
 "${root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -qq -y --no-install-recommends \
+"${root[@]}" apt-get install -qq -y --no-install-recommends \
     "${missing[@]}" >/dev/null

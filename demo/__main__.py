@@ -35,7 +35,7 @@ class Run:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; 0 when every clip was transcribed."""
+    """Run the demo; 0 when every clip was transcribed, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
     options = parser.parse_args(arguments)
@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stderr.write("starting Triton on this machine's CPU\n")
     try:
         # Free ports, so that the demo disturbs no server that runs already.
-        with EmbeddedServer(ServerOptions(options.repository, **free_ports())) as server:
+        with EmbeddedServer(
+            ServerOptions(options.repository, models=(MODEL,), **free_ports())
+        ) as server:
             runs = [
                 _transcribe(server.grpc_url, clips, "greedy", None),
                 _transcribe(server.grpc_url, clips, "beam + KenLM", _beam_options()),
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AsrError, EmbeddedServerError) as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     _print(clips, runs)
     return 0
 
@@ -86,7 +90,9 @@ def _print(clips: Sequence[dict[str, str]], runs: Sequence[Run]) -> None:
         table.add_column(run.name)
     for index, clip in enumerate(clips):
         texts = [run.texts[index] for run in runs]
-        marked = [text if text == clip["text"] else f"[red]{text}[/red]" for text in texts]
+        marked = [
+            text if text.split() == clip["text"].split() else f"[red]{text}[/red]" for text in texts
+        ]
         table.add_row(Path(clip["audio_filepath"]).stem, clip["text"], *marked)
     table.add_section()
     counts = [word_errors(references, run.texts) for run in runs]

@@ -57,11 +57,11 @@ def main() -> None:
 def _log_probs(url: str, entries: list[Entry]) -> tuple[Contract, list[NDArray[Any]]]:
     transport = TritonTransport(url, "demo")
     rate_hz = transport.contract.sample_rate_hz
-    futures = [
-        transport.submit(load_audio(entry.item, rate_hz), LOG_PROBS)
-        for entry in entries
-        if not isinstance(entry.item, Exception)
-    ]
+    futures = []
+    for entry in entries:
+        if isinstance(entry.item, Exception):
+            raise entry.item
+        futures.append(transport.submit(load_audio(entry.item, rate_hz), LOG_PROBS))
     log_probs = [future.result() for future in futures]
     transport.close()
     return transport.contract, log_probs

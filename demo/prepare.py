@@ -18,7 +18,8 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
 from demo.clips import clip_sentences
 from demo.paths import GENERATED, SPEECH_DATA
@@ -39,23 +40,22 @@ HELD_OUT_TAKES = range(5)
 SPEEDS = (0.9, 1.0, 1.1)
 
 Entry = dict[str, str | float]
+Takes = dict[str, list[Path]]
+PROGRESS = Console(stderr=True)
 
 
 def main() -> None:
     """Write every part, then the manifests that name them."""
     if not SPEECH_DATA.is_dir():
         sys.exit(f"no speech data at {SPEECH_DATA}: set SPEECH_DATA to the folder with an4/, fsdd/")
-    training_takes, held_out_takes = _digit_takes()
-    held_out = _parallel(
-        HELD_OUT_DIGIT_STRINGS,
-        lambda index: _digit_string("digits_held_out", index, held_out_takes, degrade=False),
-        "held-out digit strings",
-    )
-    digits = _parallel(
-        DIGIT_STRINGS,
-        lambda index: _digit_string("digits", index, training_takes, degrade=True),
-        "digit strings",
-    )
+    takes, held_out_takes = digit_takes()
+    held_out = [
+        _write_audio(
+            f"digits_held_out/{index:05d}.wav", *held_out_digit_string(index, held_out_takes)
+        )
+        for index in range(HELD_OUT_DIGIT_STRINGS)
+    ]
+    digits = _parallel(DIGIT_STRINGS, lambda index: _digits(index, takes), "digit strings")
     texts = training_sentences()
     synthetic = _parallel(
         len(texts), lambda index: _synthetic(index, texts[index]), "synthetic speech"
@@ -63,7 +63,9 @@ def main() -> None:
     an4 = list(_an4_at_speeds())
     _write_manifest("digits_held_out.jsonl", held_out)
     _write_manifest("dev.jsonl", _an4_entries("dev"))
-    _write_manifest("train.jsonl", [*an4, *digits, *synthetic])
+    held_out_texts = set(clip_sentences())
+    train = [entry for entry in (*an4, *digits, *synthetic) if entry["text"] not in held_out_texts]
+    _write_manifest("train.jsonl", train)
     for name, part in (("AN4", an4), ("digit strings", digits), ("synthetic", synthetic)):
         hours = sum(float(entry["duration"]) for entry in part) / 3600
         print(f"{name:14} {len(part):5} utterances {hours:5.2f} h")
@@ -77,7 +79,7 @@ def training_sentences() -> list[str]:
 
 def _parallel(count: int, make: Callable[[int], Entry], name: str) -> list[Entry]:
     with ThreadPoolExecutor() as pool:
-        return list(tqdm(pool.map(make, range(count)), total=count, desc=name))
+        return list(track(pool.map(make, range(count)), name, count, console=PROGRESS))
 
 
 def _synthetic(index: int, text: str) -> Entry:
@@ -90,30 +92,40 @@ def _synthetic(index: int, text: str) -> Entry:
     return _write_audio(f"synthetic/{index:05d}.wav", audio, text)
 
 
-def _digit_takes() -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """FSDD recordings per speaker, training takes and held-out takes."""
-    training: dict[str, list[Path]] = defaultdict(list)
-    held_out: dict[str, list[Path]] = defaultdict(list)
+def digit_takes() -> tuple[Takes, Takes]:
+    """Recordings of spoken digits by speaker: those to train on, and those held out."""
+    training: Takes = defaultdict(list)
+    held_out: Takes = defaultdict(list)
     for path in sorted((SPEECH_DATA / "fsdd" / "recordings").glob("*.wav")):
         _, speaker, take = path.stem.split("_")
         (held_out if int(take) in HELD_OUT_TAKES else training)[speaker].append(path)
     return training, held_out
 
 
-def _digit_string(part: str, index: int, takes: dict[str, list[Path]], *, degrade: bool) -> Entry:
-    """One speaker's takes in a row, 1 to 8 of them, with silences of up to 0.3 s between them."""
-    rng = random.Random(f"{TRAINING_SEED} {part} {index}")
+def digit_string(rng: random.Random, takes: Takes) -> tuple[NDArray[Any], str]:
+    """One speaker's takes in a row, 1 to 8 of them, with silences of up to 0.3 s after each.
+
+    Float32 audio, shape = (n_samples,), at ``SAMPLE_RATE_HZ``, and what is said.
+    """
     chosen = rng.choices(takes[rng.choice(sorted(takes))], k=rng.randint(1, 8))
     pieces: list[NDArray[Any]] = []
     for path in chosen:
         audio, rate_hz = soundfile.read(path, dtype="float32")
         pause = np.zeros(round(rng.uniform(0.02, 0.3) * SAMPLE_RATE_HZ), np.float32)
         pieces += [soxr.resample(audio, rate_hz, SAMPLE_RATE_HZ), pause]
-    string = np.concatenate(pieces)
-    if degrade:
-        string = vary_recording(change_speed(string, rng.uniform(0.88, 1.12)), rng)
-    text = " ".join(DIGITS[int(path.name[0])] for path in chosen)
-    return _write_audio(f"{part}/{index:05d}.wav", string, text)
+    return np.concatenate(pieces), " ".join(DIGITS[int(path.name[0])] for path in chosen)
+
+
+def held_out_digit_string(index: int, takes: Takes) -> tuple[NDArray[Any], str]:
+    """The test string ``index``, below ``HELD_OUT_DIGIT_STRINGS``, from held-out ``takes``."""
+    return digit_string(random.Random(f"{TRAINING_SEED} digits_held_out {index}"), takes)
+
+
+def _digits(index: int, takes: Takes) -> Entry:
+    rng = random.Random(f"{TRAINING_SEED} digits {index}")
+    audio, text = digit_string(rng, takes)
+    audio = vary_recording(change_speed(audio, rng.uniform(0.88, 1.12)), rng)
+    return _write_audio(f"digits/{index:05d}.wav", audio, text)
 
 
 def _an4_entries(split: str) -> list[Entry]:
@@ -125,7 +137,7 @@ def _an4_entries(split: str) -> list[Entry]:
 
 
 def _an4_at_speeds() -> Iterator[Entry]:
-    for entry in tqdm(_an4_entries("train"), desc="AN4 at three speeds"):
+    for entry in track(_an4_entries("train"), "AN4 at three speeds", console=PROGRESS):
         path = Path(str(entry["audio_filepath"]))
         audio, _ = soundfile.read(path, dtype="float32")
         for speed in SPEEDS:

@@ -47,7 +47,7 @@ TRAINING_VOICES = (
     *(Voice(ESPEAK, f"{accent}+{v}") for accent in ACCENTS for v in TRAINING_VARIANTS),
     *(Voice(FLITE, name) for name in ("awb", "slt", "kal16", "kal") for _ in range(80)),
 )
-"""espeak-ng's many variants, and flite's few but more natural voices, a third of the draws."""
+"""espeak-ng's many variants, and flite's few but more natural voices, two in five draws."""
 
 CLIP_VOICES = (
     *(Voice(ESPEAK, f"en-us+{variant}") for variant in CLIP_VARIANTS),

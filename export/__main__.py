@@ -2,9 +2,10 @@
 
 import argparse
 import logging
+import os
 import sys
 import warnings
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -17,14 +18,17 @@ PRECISIONS = ("fp32",)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 when it succeeded, 1 when not, 2 for wrong usage."""
+    """Run one command; 0 when it succeeded, 1 when not, 2 for wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
     _quiet_nemo()
     try:
         options.run(options)
-    except (ExportError, ContractError) as error:
+    except (ExportError, ContractError, OSError) as error:
         sys.stderr.write(f"export: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("export: interrupted\n")
+        return 130
     return 0
 
 
@@ -50,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
 def _build(options: argparse.Namespace) -> None:
     from export.build import BuildOptions, build
     from export.checkpoint import load_checkpoint
+    from export.repository import check_name
 
+    check_name(options.name)
     checkpoint = load_checkpoint(options.checkpoint)
     contract = build(checkpoint, BuildOptions(options.repository, options.name, options.precision))
     sys.stdout.write(
@@ -72,7 +78,11 @@ def _verify(options: argparse.Namespace) -> None:
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
     checkpoint = load_checkpoint(options.checkpoint)
-    server = nullcontext(options.url) if options.url else embedded_server(options.repository)
+    server: AbstractContextManager[str] = (
+        nullcontext(options.url)
+        if options.url
+        else embedded_server(options.repository, options.name)
+    )
     progress = Console(stderr=True)
     with server as url:
         steps = verify(checkpoint, options.repository, options.name, cases, url)
@@ -90,6 +100,8 @@ def _quiet_nemo() -> None:
     NeMo's errors are silenced too: each comes back as an exception that we report.
     """
     warnings.filterwarnings("ignore")
+    # ONNX Runtime's wheels report use to their maker unless told not to.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     logging.getLogger("nv_one_logger").setLevel(logging.ERROR)
     from nemo.utils import logging as nemo_logging
 

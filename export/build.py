@@ -15,12 +15,20 @@ from export.graph import export_graph
 from export.modules.decoder import Decoder
 from export.modules.encoder import Encoder
 from export.modules.preprocessor import Preprocessor
-from export.repository import check_name, graph_path, publish, staging, write_config
+from export.repository import (
+    check_name,
+    check_replaceable,
+    graph_path,
+    publish,
+    staging,
+    write_config,
+)
 from export.tensors import Model, Pipeline, pipeline
 
 DISTRIBUTION: Final = "nemo-ctc-triton"
-MAX_DURATION_S: Final = 1800
-"""Bounds the memory of one request; a convolutional encoder itself has no limit."""
+MAX_DURATION_S: Final = 120
+"""A convolutional encoder has no limit of its own, but a batch is padded to its longest: 16 times
+120 s take about 1 GB in the preprocessor, 16 times half an hour would take all of a machine."""
 MIN_FRAMES: Final = 2
 """Normalisation divides by the frames minus one."""
 
@@ -44,6 +52,7 @@ def build(checkpoint: Checkpoint, options: BuildOptions) -> Contract:
     contract = contract_of(checkpoint, options.precision)
     declared = pipeline_of(checkpoint)
     inner = tuple(model_name(options.name, model) for model in declared.models)
+    check_replaceable(options.repository, inner, options.name)
     with staging(options.repository) as staged:
         for model, module in zip(declared.models, _modules(checkpoint), strict=True):
             write_config(staged, model_config(options.name, model))

@@ -36,8 +36,27 @@ def export_graph(
 ) -> None:
     """Trace ``module`` on ``example`` and write it to ``path`` with the axes of ``model``.
 
-    Raises :class:`GraphError` when the traced graph does not match the declaration.
+    Raises :class:`GraphError` when the module cannot be traced, or the graph is not as declared.
     """
+    try:
+        _trace(module, model, example, path)
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise GraphError(f"the {model.role} cannot be traced into ONNX: {first_line}") from error
+    graph = onnx.load(path)
+    graph.ir_version = IR_VERSION
+    # Tracing names free output axes after itself, and forgets fixed ones behind a Where.
+    for declared, traced in zip(model.outputs, graph.graph.output, strict=True):
+        _set_axes(traced, declared)
+    try:
+        onnx.checker.check_model(graph, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise GraphError(f"the {model.role}'s graph is not valid ONNX: {error}") from error
+    check_graph(graph, model)
+    onnx.save(graph, path)
+
+
+def _trace(module: nn.Module, model: Model, example: tuple[torch.Tensor, ...], path: Path) -> None:
     names = [tensor.name for tensor in (*model.inputs, *model.outputs)]
     with torch.no_grad(), warnings.catch_warnings():
         for notice in _EXPORTER_NOTICES:
@@ -57,14 +76,6 @@ def export_graph(
             opset_version=OPSET,
             dynamo=False,
         )
-    graph = onnx.load(path)
-    graph.ir_version = IR_VERSION
-    # Tracing names free output axes after itself, and forgets fixed ones behind a Where.
-    for declared, traced in zip(model.outputs, graph.graph.output, strict=True):
-        _set_axes(traced, declared)
-    onnx.checker.check_model(graph, full_check=True)
-    check_graph(graph, model)
-    onnx.save(graph, path)
 
 
 def check_graph(graph: onnx.ModelProto, model: Model) -> None:

@@ -21,6 +21,7 @@ from typing import Final
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from client.contract import CONTRACT_PARAMETER
 from export.config import config_text
 from export.errors import RepositoryError
 
@@ -70,6 +71,20 @@ def staging(repository: Path) -> Iterator[Path]:
         yield Path(staged)
 
 
+def check_replaceable(repository: Path, inner: tuple[str, ...], ensemble: str) -> None:
+    """Raise :class:`RepositoryError` when publishing would remove models that are not ours.
+
+    Ours is an ensemble that carries a contract, and its inner models.
+    """
+    there = [name for name in (ensemble, *inner) if (repository / name).exists()]
+    config = repository / ensemble / CONFIG_FILE
+    if there and not (config.is_file() and f'key: "{CONTRACT_PARAMETER}"' in config.read_text()):
+        raise RepositoryError(
+            f"{repository} holds {', '.join(there)}, but no {ensemble} exported by this project:"
+            " choose another name, or remove them"
+        )
+
+
 def publish(staged: Path, repository: Path, inner: tuple[str, ...], ensemble: str) -> None:
     """Move staged models into ``repository``: the old ensemble out first, the new one in last.
 
@@ -90,7 +105,8 @@ def publish(staged: Path, repository: Path, inner: tuple[str, ...], ensemble: st
             if isinstance(error, OSError):
                 raise RepositoryError(
                     f"cannot write to the repository {repository}: {error}; the models there"
-                    " are unchanged"
+                    " are unchanged. Models are renamed into it from beside it: its parent must"
+                    " be writable and of the same file system, so mount a volume at the parent"
                 ) from error
             raise
 

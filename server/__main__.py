@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
-        with EmbeddedServer(ServerOptions(**vars(parsed))) as server:
+        options = ServerOptions(**{**vars(parsed), "models": tuple(parsed.models)})
+        with EmbeddedServer(options) as server:
             _say(f"ready: {', '.join(server.models)}")
             _say(f"gRPC {server.grpc_url}  HTTP {server.http_url}  metrics {server.metrics_url}")
             server.watch()
@@ -45,6 +46,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="DIR", help="what to serve")
+    add(
+        "--model",
+        dest="models",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="serve only this model, and what it is made of (default all); may be repeated",
+    )
     for name, meaning in (
         ("grpc_port", "for inference (%(default)s)"),
         ("http_port", "for health and the repository index (%(default)s)"),

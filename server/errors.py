@@ -6,7 +6,7 @@
     ├── InstallationError    this environment lacks the server, or a stub for this Python
     ├── OptionsError         a port, host or timeout that cannot be
     │   └── PortInUseError       another program listens on that port
-    ├── RepositoryError      no model repository at that path, or an empty one
+    ├── RepositoryError      no model repository at that path, or not the models in it
     ├── StartError           the server ended, or was not ready in time
     │   └── ModelLoadError       the server is up, some models are not
     └── ServerDiedError      the server ended unasked, after it was ready
@@ -35,7 +35,7 @@ class PortInUseError(OptionsError):
 
 
 class RepositoryError(EmbeddedServerError):
-    """The model repository is missing or empty."""
+    """The model repository is missing, empty, or lacks a model asked for."""
 
 
 class StartError(EmbeddedServerError):

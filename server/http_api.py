@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from typing import Any
 
 TIMEOUT_S = 10.0
 
@@ -28,9 +29,18 @@ def is_live(host: str, port: int) -> bool:
 def repository_index(host: str, port: int) -> list[ModelState]:
     """Every model Triton found in the repository.
 
-    Raises ``OSError`` or ``HTTPException`` when it does not answer.
+    Raises ``OSError`` or ``HTTPException`` when it does not answer, or with something else.
     """
-    _, body = _request(host, port, "POST", "/v2/repository/index")
+    status, body = _request(host, port, "POST", "/v2/repository/index")
+    if status != 200:
+        raise HTTPException(f"expected the repository index, got status {status}: {body[:200]!r}")
+    try:
+        return _states(json.loads(body))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise HTTPException(f"expected the repository index in JSON, got {body[:200]!r}") from error
+
+
+def _states(index: Any) -> list[ModelState]:
     return [
         ModelState(
             name=entry["name"],
@@ -38,7 +48,7 @@ def repository_index(host: str, port: int) -> list[ModelState]:
             # The python backend appends a Python traceback to the reason.
             reason=entry.get("reason", "").partition("\n\nAt:")[0],
         )
-        for entry in json.loads(body)
+        for entry in index
     ]
 
 

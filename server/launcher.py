@@ -14,11 +14,13 @@ Stop: SIGTERM, SIGKILL to whatever is left, then remove what a killed server lea
 import errno
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -107,7 +109,7 @@ class EmbeddedServer:
         if self._process is not None:
             raise StartError("this server has been started already: make another EmbeddedServer")
         try:
-            _check_repository(self.options.repository)
+            _check_repository(self.options)
             _check_ports(self.options)
             self._launch()
             self._wait_until_live()
@@ -168,52 +170,65 @@ class EmbeddedServer:
             "--allow-gpu-metrics=false",
             "--pinned-memory-pool-byte-size=0",
             f"--log-info={str(options.verbose).lower()}",
+            *(["--model-control-mode=explicit"] if options.models else []),
+            *(f"--load-model={name}" for name in options.models),
             *options.extra_arguments,
         ]
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=_environment(),
-            # Stubs put their working directory first on sys.path: an empty one shadows nothing.
-            cwd=directory,
-            # Signals of a terminal come to the launcher alone, and the stubs can be told apart.
-            start_new_session=True,
-        )
-        self._cleanup.callback(self._end, self._process, prefix)
+        with _signals_held_back():  # one that raised in here would leak the process
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=_environment(),
+                # Stubs put their working directory first on sys.path: an empty one shadows nothing.
+                cwd=directory,
+                # Signals of a terminal come to the launcher alone, and stubs can be told apart.
+                start_new_session=True,
+            )
+            self._cleanup.callback(self._end, self._process, prefix)
         if self._process.stdout is not None:
             self._log = LogRelay(self._process.stdout)
 
     def _wait_until_live(self) -> None:
-        process, options = self._running(), self.options
+        options = self.options
         deadline_s = time.monotonic() + options.ready_timeout_s
         while not http_api.is_live(self._client_host(), options.http_port):
-            if (code := process.poll()) is not None:
-                raise StartError(
-                    f"the Triton server ended with {_describe(code)} before it was ready"
-                    f"{self._said()}"
-                )
+            self._check_not_ended()
             if time.monotonic() > deadline_s:
                 raise StartError(
                     f"the Triton server did not answer within {options.ready_timeout_s:g} s: give "
                     "large models a longer ready_timeout_s"
                 )
             time.sleep(READY_POLL_S)
+        self._check_not_ended()  # or it was another server that answered
+
+    def _check_not_ended(self) -> None:
+        if (code := self._running().poll()) is not None:
+            raise StartError(
+                f"the Triton server ended with {_describe(code)} before it was ready{self._said()}"
+            )
 
     def _ready_models(self) -> tuple[str, ...]:
         """The served models' names; raises :class:`ModelLoadError` unless all are ready."""
+        wanted = self.options.models or _model_names(self.options.repository)
         try:
             states = http_api.repository_index(self._client_host(), self.options.http_port)
         except (OSError, HTTPException) as error:
             raise StartError(
-                f"the Triton server stopped answering: {error}{self._said()}"
+                f"the Triton server did not list its models: {error}{self._said()}"
             ) from error
+        self._check_not_ended()
         ready = {state.name for state in states if state.ready}
-        reasons = {state.name: state.reason for state in states if not state.ready}
-        for name in _model_names(self.options.repository):
+        # The index also names models that nobody asked for: those have no reason.
+        reasons = {
+            state.name: state.reason
+            for state in states
+            if not state.ready and (state.reason or state.name in wanted)
+        }
+        for name in wanted:
             if name not in ready:
                 reasons[name] = reasons.get(name) or self._logged_reason(name)
         if reasons:
@@ -270,13 +285,31 @@ def _model_names(repository: Path) -> list[str]:
     return [path.name for path in repository.iterdir() if path.is_dir() and path.name[0] != "."]
 
 
-def _check_repository(repository: Path) -> None:
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Signals to this thread wait until the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _check_repository(options: ServerOptions) -> None:
+    repository = options.repository
     fix = "build one with 'python -m export build', or correct --repository"
     if not repository.is_dir():
         raise RepositoryError(f"expected a model repository at {repository}, found none: {fix}")
-    if not _model_names(repository):
+    found = _model_names(repository)
+    if not found:
         raise RepositoryError(
             f"expected a folder per model in {repository}, found no folder: {fix}"
+        )
+    if unknown := set(options.models) - set(found):
+        raise RepositoryError(
+            f"expected models {', '.join(sorted(unknown))} in {repository}, found "
+            f"{', '.join(sorted(found))}: correct the name, or export the model into it"
         )
 
 

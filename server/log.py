@@ -7,11 +7,17 @@ not parse, say) Triton tells the reason in its log and nowhere else.
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import IO
 
 KEPT_LINES = 1000
-# Said on every machine without a GPU, at error level, and of no consequence.
-NOISE = ("CudaDriverHelper has not been initialized",)
+# Said on every machine without a GPU, or at every stop, and of no consequence.
+NOISE = (
+    "CudaDriverHelper has not been initialized",
+    "CUDA driver version is insufficient",
+    "no pinned memory pool",
+    "Signal (15) received",
+)
 
 
 class LogRelay:
@@ -39,5 +45,7 @@ class LogRelay:
                     continue
                 if line.startswith("E"):
                     self._errors.append(line.rstrip())
-                sys.stderr.write(line)
-                sys.stderr.flush()
+                # Triton must be read on when our own reader is gone: a full pipe would stop it.
+                with suppress(OSError, ValueError):
+                    sys.stderr.write(line)
+                    sys.stderr.flush()

@@ -12,6 +12,7 @@ class ServerOptions:
 
     ``stop_timeout_s`` is how long requests in flight may take to finish when the server stops.
     ``verbose`` shows Triton's information log as well, not only warnings and errors.
+    ``models`` names those to load, and with an ensemble its steps; empty means all.
     ``extra_arguments`` are passed to ``tritonserver`` as they are.
 
     Raises :class:`OptionsError` on ports out of range or used twice, and on negative times.
@@ -25,6 +26,7 @@ class ServerOptions:
     ready_timeout_s: float = 300.0
     stop_timeout_s: int = 30
     verbose: bool = False
+    models: tuple[str, ...] = ()
     extra_arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

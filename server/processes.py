@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 POLL_S = 0.05
+KILL_TIMEOUT_S = 10.0
 
 
 def runs_in_session(pid: int, session: int) -> bool:
@@ -38,9 +39,13 @@ def command_line(pid: int) -> list[str]:
     return []
 
 
-def kill_session(session: int) -> None:
-    """Kill every member of the session and wait until none is left."""
-    while members := list(session_members(session)):
+def kill_session(session: int, timeout_s: float = KILL_TIMEOUT_S) -> None:
+    """Kill every member of the session and wait until none is left, or the time is up.
+
+    A process that waits for a device dies when the kernel lets it; waiting on would not help.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while (members := list(session_members(session))) and time.monotonic() < deadline_s:
         for pid in members:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -20,6 +20,7 @@ def main() -> None:
         sys.exit(f"cannot ask for the parent's death signal: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent_pid:  # it died before the kernel knew of our wish
         sys.exit("the launcher ended before the server started")
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the launcher starts us with signals held back
     os.execv(program, sys.argv[2:])
 
 

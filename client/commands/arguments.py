@@ -2,6 +2,7 @@
 
 import argparse
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,7 @@ def add_transcriber(parser: ArgumentParser) -> None:
         "beam_width": (int, "W", f"hypotheses kept (default {BeamOptions.beam_width})"),
     }
     for name, (kind, metavar, text) in beam_options.items():
-        flag = "--" + name.replace("_", "-")
-        group.add_argument(flag, type=kind, metavar=metavar, help=f"beam: {text}")
+        group.add_argument(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}")
 
 
 def add_output(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
@@ -56,11 +56,13 @@ def add_output(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
 
 
 def check_decoding(parser: ArgumentParser, args: Namespace) -> None:
-    """Exit with a usage error when beam search options come with greedy decoding."""
+    """Exit with a usage error when options come without what they are for."""
     given = _beam_arguments(args)
     if args.decoder == "greedy" and given:
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        parser.error(f"{flags}: needs --decoder beam")
+        parser.error(f"{_flags(given)}: needs --decoder beam")
+    weights = [name for name in ("alpha", "beta") if name in given]
+    if weights and args.lm is None:
+        parser.error(f"{_flags(weights)}: weighs a language model, give one with --lm FILE")
 
 
 def open_transcriber(args: Namespace) -> Transcriber:
@@ -72,6 +74,14 @@ def open_transcriber(args: Namespace) -> Transcriber:
 def _beam_arguments(args: Namespace) -> dict[str, Any]:
     names = (field.name for field in fields(BeamOptions))
     return {name: value for name in names if (value := getattr(args, name, None)) is not None}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join(map(_flag, names))
 
 
 def _output_path(text: str) -> Path:

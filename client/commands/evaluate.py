@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -39,12 +40,12 @@ class Report:
     audio_s: float
     elapsed_s: float
 
-    @property
+    @cached_property
     def words(self) -> ErrorCounts:
         """Word errors of the utterances that were transcribed."""
         return word_errors([row[1] for row in self.scored], [row[2] for row in self.scored])
 
-    @property
+    @cached_property
     def characters(self) -> ErrorCounts:
         """Character errors of the utterances that were transcribed."""
         return character_errors([row[1] for row in self.scored], [row[2] for row in self.scored])
@@ -61,13 +62,15 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     check_decoding(parser, args)
     total = count_entries(args.manifest)
-    if total == 0:
-        raise ManifestError(f"{args.manifest}: holds no utterances to evaluate")
     with open_output(args.output) as output:
         with open_transcriber(args) as transcriber:
             start_s = time.perf_counter()
             entries = _with_text(read_manifest(args.manifest))
             report = _report(transcribe_entries(transcriber, entries, total), start_s)
+        if not report.scored and not report.failures:
+            raise ManifestError(
+                f"{args.manifest}: holds no utterances to evaluate, expected JSON Lines with text"
+            )
         if args.format == "json":
             output.write(json.dumps(_as_json(report), ensure_ascii=False) + "\n")
         else:
@@ -88,12 +91,18 @@ def _parser() -> argparse.ArgumentParser:
     add_output(parser, ("text", "json"))
     parser.add_argument(
         "--show-errors",
-        type=int,
+        type=_number,
         default=_DEFAULT_SHOWN,
         metavar="N",
         help="wrong utterances to print (default %(default)s)",
     )
     return parser
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of utterances, expected 0 or more")
+    return int(text)
 
 
 def _with_text(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -43,9 +43,9 @@ def tables(stream: TextIO) -> Console:
 
 
 def transcribe_entries(
-    transcriber: Transcriber, entries: Iterable[Entry], total: int
+    transcriber: Transcriber, entries: Iterable[Entry], total: int | None
 ) -> Iterator[tuple[Entry, Result]]:
-    """Each entry with its result, in order; shows progress and reports failures."""
+    """Each entry with its result, in order; shows progress (of ``total``) and reports failures."""
     ours, theirs = tee(entries)  # they are ahead by the requests in flight, no more
     results = transcriber.transcribe(entry.item for entry in theirs)
     pairs = zip(ours, results, strict=True)

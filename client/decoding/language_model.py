@@ -32,7 +32,7 @@ class LanguageModel:
     words: frozenset[str]
 
 
-def load_language_model(path: Path) -> LanguageModel:
+def load_language_model(path: Path | str) -> LanguageModel:
     """Load an ARPA file, gzipped or not (told by content, not by name).
 
     Raises :class:`DecoderError` when it is missing, empty, damaged, a KenLM binary, or when kenlm
@@ -42,7 +42,7 @@ def load_language_model(path: Path) -> LanguageModel:
         raise DecoderError(
             "a language model needs the package kenlm, which is not installed: pip install kenlm"
         )
-    words = read_words(path)
+    words = read_words(Path(path))
     quiet = kenlm.Config()
     quiet.show_progress = False
     quiet.arpa_complain = kenlm.ARPALoadComplain.NONE

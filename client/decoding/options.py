@@ -16,7 +16,7 @@ class BeamOptions:
     and one language model; tune them on a development set, for wrong ones do worse than greedy.
     """
 
-    lm: Path | None = None
+    lm: Path | str | None = None
     """ARPA file, gzipped or not; without one the search only sums over alignments."""
     alpha: float = 0.5
     """Weight of the language model's log-probability (natural logarithm)."""

@@ -142,6 +142,8 @@ def _windowed_dft(featurizer: FilterbankFeatures) -> Tensor:
 
 
 def _check_supported(featurizer: FilterbankFeatures) -> None:
+    if featurizer.window is None:
+        raise CheckpointError("the preprocessor has no window; exported are windows of torch")
     for setting, supported in SUPPORTED.items():
         value = getattr(featurizer, setting)
         if value not in supported:

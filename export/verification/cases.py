@@ -72,31 +72,38 @@ def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
     Raises :class:`ExportError` for a line that names no mono audio at the model's rate, or
     audio that is too short or too long for it.
     """
-    return [Case(path.name, _read(path, contract)) for path in _audio_paths(manifest)]
+    return [
+        Case(Path(piece["audio_filepath"]).name, _read(manifest.parent, piece, contract))
+        for piece in _pieces(manifest)
+    ]
 
 
-def _audio_paths(manifest: Path) -> Iterator[Path]:
+def _pieces(manifest: Path) -> Iterator[dict[str, Any]]:
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(f"cannot read the manifest {manifest}: {error}") from error
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield manifest.parent / _audio_filepath(line, f"{manifest}, line {number}")
+            yield _piece(line, f"{manifest}, line {number}")
 
 
-def _audio_filepath(line: str, where: str) -> str:
+def _piece(line: str, where: str) -> dict[str, Any]:
+    """A line that has a path, and numbers for ``offset`` and ``duration`` if it has them."""
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
         raise ExportError(f"{where}: not JSON: {error}") from error
-    path = entry.get("audio_filepath") if isinstance(entry, dict) else None
-    if not isinstance(path, str):
+    if not isinstance(entry, dict) or not isinstance(entry.get("audio_filepath"), str):
         raise ExportError(f"{where}: expected an object with audio_filepath, a path")
-    return path
+    for name in ("offset", "duration"):
+        if not isinstance(entry.get(name) or 0, (int, float)):
+            raise ExportError(f"{where}: {name} is {entry[name]!r}, expected seconds")
+    return entry
 
 
-def _read(path: Path, contract: Contract) -> NDArray[Any]:
+def _read(folder: Path, piece: dict[str, Any], contract: Contract) -> NDArray[Any]:
+    path = folder / piece["audio_filepath"]
     try:
         audio, rate_hz = soundfile.read(path, dtype="int16")
     except (OSError, soundfile.SoundFileError) as error:
@@ -104,8 +111,11 @@ def _read(path: Path, contract: Contract) -> NDArray[Any]:
     if audio.ndim != 1 or rate_hz != contract.sample_rate_hz:
         raise ExportError(
             f"{path}: verification takes mono audio at {contract.sample_rate_hz} Hz, this has"
-            f" shape {audio.shape} at {rate_hz} Hz"
+            f" shape {audio.shape} at {rate_hz} Hz: convert it, for instance with sox or ffmpeg"
         )
+    if piece.get("offset") is not None:
+        start = round(piece["offset"] * rate_hz)
+        audio = audio[start : start + round((piece.get("duration") or len(audio)) * rate_hz)]
     if not contract.min_samples <= len(audio) <= contract.max_samples:
         raise ExportError(
             f"{path}: the model takes {contract.min_samples} to {contract.max_samples} samples,"

@@ -18,6 +18,7 @@ from client.contract import (
     Contract,
 )
 from export.config import model_name
+from export.errors import RepositoryError
 from export.repository import graph_path
 from export.tensors import AUDIO_SIGNAL_LENGTH, Pipeline
 from export.verification.outputs import Outputs, collapse
@@ -28,8 +29,7 @@ class OnnxPipeline:
 
     def __init__(self, repository: Path, name: str, pipeline: Pipeline, contract: Contract) -> None:
         paths = [graph_path(repository, model_name(name, model)) for model in pipeline.models]
-        providers = ["CPUExecutionProvider"]
-        self._sessions = [onnxruntime.InferenceSession(p, providers=providers) for p in paths]
+        self._sessions = [_session(path) for path in paths]
         self._contract = contract
 
     def run(self, utterances: Sequence[NDArray[Any]]) -> list[Outputs]:
@@ -58,3 +58,11 @@ class OnnxPipeline:
             tokens=tokens[:frames],
             text=collapse(tokens[:frames], self._contract.vocabulary),
         )
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's exceptions share no base but RuntimeError and Exception.
+    except Exception as error:
+        raise RepositoryError(f"ONNX Runtime cannot load {path}: {error}") from error

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from export.checkpoint import Checkpoint
 from export.modules.preprocessor import INT16_SCALE, Preprocessor
-from export.verification.outputs import Outputs
+from export.verification.outputs import Outputs, max_abs
 
 
 def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
@@ -30,7 +30,7 @@ def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
 
 
 def log_mel_difference(checkpoint: Checkpoint, audio: NDArray[Any]) -> float:
-    """Largest difference between NeMo's and our features before normalisation."""
+    """Largest difference between NeMo's and our features before normalisation, as max-abs."""
     featurizer = checkpoint.model.preprocessor.featurizer
     ours, _ = Preprocessor(featurizer).log_mel(
         torch.from_numpy(audio), torch.tensor([[len(audio)]], dtype=torch.int32)
@@ -41,4 +41,4 @@ def log_mel_difference(checkpoint: Checkpoint, audio: NDArray[Any]) -> float:
         nemo, frames = featurizer(signal, torch.tensor([len(audio)]))
     finally:
         featurizer.normalize = normalize
-    return float((ours - nemo[:, :, : int(frames)]).abs().max())
+    return max_abs(ours[0].numpy(), nemo[0, :, : int(frames)].numpy())

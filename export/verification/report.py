@@ -51,6 +51,8 @@ def print_verification(verification: Verification, sample_rate_hz: int) -> None:
     for row in rows:
         for problem in row.problems:
             console.print(f"{row.case}: {problem}", style="red", markup=False)
+    if not verification.batched:
+        console.print("Triton formed no batch: its batching was not verified", style="red")
     for batch in verification.batches:
         mean = batch.utterances / max(batch.executions, 1)
         console.print(

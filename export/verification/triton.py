@@ -1,10 +1,11 @@
 """The published model through a running Triton, many requests in flight."""
 
 import contextlib
+import functools
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from server.ports import free_ports
 IN_FLIGHT: Final = 16
 READY_TIMEOUT_S: Final = 120.0
 REQUEST_TIMEOUT_S: Final = 120.0
+CALL_TIMEOUT_S: Final = 10.0
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 
@@ -35,46 +37,67 @@ class BatchStatistics:
     utterances: int
     executions: int
 
+    def since(self, before: "BatchStatistics") -> "BatchStatistics":
+        """What has been added to ``before``."""
+        return BatchStatistics(
+            self.model, self.utterances - before.utterances, self.executions - before.executions
+        )
+
 
 def run_triton(
-    url: str, name: str, contract: Contract, utterances: Sequence[NDArray[Any]]
+    url: str,
+    name: str,
+    contract: Contract,
+    utterances: Sequence[NDArray[Any]],
+    in_flight: int = IN_FLIGHT,
 ) -> Iterator[Outputs]:
-    """Outputs of int16 ``utterances``, in order, with up to ``IN_FLIGHT`` requests at once.
+    """Outputs of int16 ``utterances``, in order, with up to ``in_flight`` requests at once.
 
     Raises :class:`ExportError` when the server refuses a request or cannot be reached.
     """
-    client = InferenceServerClient(url)
-
-    def infer(audio: NDArray[Any]) -> Outputs:
-        signal = InferInput(AUDIO_SIGNAL, [1, len(audio)], contract.audio_type)
-        signal.set_data_from_numpy(audio[np.newaxis])
-        wanted = [InferRequestedOutput(o) for o in (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)]
-        result = client.infer(name, [signal], outputs=wanted, client_timeout=REQUEST_TIMEOUT_S)
-        frames = int(result.as_numpy(LOG_PROBS_LENGTH)[0, 0])
-        tokens = result.as_numpy(TOKENS)[0, :frames]
-        log_probs = result.as_numpy(LOG_PROBS)[0, :frames]
-        return Outputs(None, log_probs, tokens, collapse(tokens, contract.vocabulary))
-
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        try:
+    with contextlib.closing(InferenceServerClient(url)) as client:
+        infer = functools.partial(_infer, client, name, contract)
+        with ThreadPoolExecutor(in_flight) as pool, _server_errors(url):
             yield from pool.map(infer, utterances)
-        except InferenceServerException as error:
-            raise ExportError(f"Triton at {url} failed on {name}: {error}") from error
+
+
+def _infer(
+    client: InferenceServerClient, name: str, contract: Contract, audio: NDArray[Any]
+) -> Outputs:
+    signal = InferInput(AUDIO_SIGNAL, [1, len(audio)], contract.audio_type)
+    signal.set_data_from_numpy(audio[np.newaxis])
+    wanted = [InferRequestedOutput(output) for output in (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)]
+    result = client.infer(name, [signal], outputs=wanted, client_timeout=REQUEST_TIMEOUT_S)
+    frames = int(result.as_numpy(LOG_PROBS_LENGTH)[0, 0])
+    tokens = result.as_numpy(TOKENS)[0, :frames]
+    log_probs = result.as_numpy(LOG_PROBS)[0, :frames]
+    return Outputs(None, log_probs, tokens, collapse(tokens, contract.vocabulary))
 
 
 def batch_statistics(url: str, models: Sequence[str]) -> list[BatchStatistics]:
-    """Triton's own counts since it started."""
-    client = InferenceServerClient(url)
-    statistics = []
-    for model in models:
-        entry = client.get_inference_statistics(model).model_stats[0]
-        statistics.append(BatchStatistics(model, entry.inference_count, entry.execution_count))
-    return statistics
+    """Triton's own counts since it started; raises :class:`ExportError`."""
+    with contextlib.closing(InferenceServerClient(url)) as client, _server_errors(url):
+        entries = [
+            client.get_inference_statistics(model, client_timeout=CALL_TIMEOUT_S).model_stats[0]
+            for model in models
+        ]
+    return [
+        BatchStatistics(model, entry.inference_count, entry.execution_count)
+        for model, entry in zip(models, entries, strict=True)
+    ]
 
 
 @contextlib.contextmanager
-def embedded_server(repository: Path) -> Iterator[str]:
-    """Serve ``repository`` with this project's embedded Triton; yields its gRPC URL.
+def _server_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except InferenceServerException as error:
+        raise ExportError(f"Triton at {url} failed: {error}") from error
+
+
+@contextlib.contextmanager
+def embedded_server(repository: Path, name: str) -> Iterator[str]:
+    """Serve model ``name`` of ``repository`` with the embedded Triton; yields its gRPC URL.
 
     The server runs in ``.venv``, whose packages conflict with NeMo's, as a subprocess.
     Raises :class:`ExportError` when it does not become ready.
@@ -87,6 +110,7 @@ def embedded_server(repository: Path) -> Iterator[str]:
         )
     ports = free_ports()
     command = [str(python), "-m", "server", "--repository", str(repository.resolve())]
+    command += ["--model", name]
     command += [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
     with subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr) as process:
         url = f"127.0.0.1:{ports['grpc_port']}"
@@ -98,9 +122,8 @@ def embedded_server(repository: Path) -> Iterator[str]:
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
-    client = InferenceServerClient(url)
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while not _answers(client.is_server_ready):
+    while not _is_ready(url):
         if process.poll() is not None:
             raise ExportError(
                 f"the embedded Triton ended with status {process.returncode} before it was"
@@ -111,8 +134,9 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.1)
 
 
-def _answers(ready: Callable[[], bool]) -> bool:
-    try:
-        return ready()
-    except InferenceServerException:
-        return False
+def _is_ready(url: str) -> bool:
+    with contextlib.closing(InferenceServerClient(url)) as client:
+        try:
+            return bool(client.is_server_ready(client_timeout=CALL_TIMEOUT_S))
+        except InferenceServerException:
+            return False

@@ -49,6 +49,13 @@ def test_channels_are_averaged():
     np.testing.assert_allclose(load_audio(encoded(stereo), 16000), RAMP / 2, atol=0.5)
 
 
+def test_files_and_arrays_are_mixed_alike_and_clipped_after():
+    loud = np.array([[1.5, 0.3], [1.5, 1.5], [-1.5, 0.5]] * 100, np.float32)  # [n, 2]
+    from_file = load_audio(encoded(loud, subtype="FLOAT"), 16000)
+    np.testing.assert_array_equal(from_file, to_pcm(loud, 16000, 16000))
+    np.testing.assert_array_equal(from_file[:3], [29491, 32767, -16384])
+
+
 @pytest.mark.parametrize("rate_hz", [8000, 11025, 22050, 44100, 48000])
 def test_a_tone_keeps_its_pitch_and_level_at_any_rate(rate_hz):
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(rate_hz) / rate_hz)
@@ -69,10 +76,29 @@ def test_a_clip_may_end_a_rounding_after_the_recording():
     np.testing.assert_array_equal(piece, RAMP[8000:])
 
 
-@pytest.mark.parametrize(("offset_s", "duration_s"), [(-1, 1), (0.5, 1), (2, 0.1), (2, None)])
+@pytest.mark.parametrize(
+    ("offset_s", "duration_s"),
+    [
+        (-1, 1),
+        (0.5, 1),
+        (0.5, 0),
+        (1, 0.05),
+        (1.05, 0.02),
+        (1, None),
+        (2, 0.1),
+        (2, None),
+        (float("nan"), 1),
+        (0, float("nan")),
+    ],
+)
 def test_a_clip_outside_the_recording_is_refused(offset_s, duration_s):
-    with pytest.raises(AudioError, match=r"is 1\.00 s long"):
+    with pytest.raises(AudioError, match=r"is 1\.00 s long.*correct offset and duration"):
         load_audio(Clip(encoded(RAMP), offset_s, duration_s), 16000)
+
+
+def test_the_shortest_clip_is_a_sample():
+    piece = load_audio(Clip(encoded(RAMP), offset_s=0.99999, duration_s=1e-6), 16000)
+    np.testing.assert_array_equal(piece, RAMP[-1:])
 
 
 def test_a_wav_written_to_a_pipe_is_read_to_its_end():

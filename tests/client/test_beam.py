@@ -46,6 +46,12 @@ def test_the_language_model_corrects_the_acoustics(arpa):
     decoder.close()
 
 
+def test_a_language_model_may_be_named_by_text(arpa):
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=str(arpa)))
+    assert decoder.decode(cot_rather_than_cat()).text == "cat"
+    decoder.close()
+
+
 def test_without_weight_the_language_model_corrects_nothing(arpa):
     decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa, alpha=0))
     assert decoder.decode(cot_rather_than_cat()).text == "cot"

@@ -141,8 +141,11 @@ def test_models_are_listed_and_one_not_ready_is_a_failure(server, capsys):
         ["transcribe", "a.wav", "--manifest", "m.jsonl", "--model", "demo"],
         ["transcribe", "a.wav", "--model", "demo", "--alpha", "1"],
         ["transcribe", "a.wav", "--model", "demo", "--lm", "x.arpa"],
+        ["transcribe", "a.wav", "--model", "demo", "--decoder", "beam", "--alpha", "1"],
+        ["transcribe", "a.wav", "--model", "demo", "--decoder", "beam", "--beta", "1"],
         ["transcribe", "a.wav", "--model", "demo", "--output", "nowhere/out.txt"],
         ["evaluate", "--model", "demo"],
+        ["evaluate", "--model", "demo", "--manifest", "m.jsonl", "--show-errors", "-1"],
     ],
     ids=" ".join,
 )
@@ -155,14 +158,15 @@ def test_wrong_usage_is_status_2(arguments, capsys):
 
 @pytest.mark.parametrize("alpha", ["-1", "nan"])
 def test_senseless_options_are_one_clear_line(alpha, server, capsys):
-    arguments = ["good.wav", "--decoder", "beam", "--alpha", alpha]
+    arguments = ["good.wav", "--decoder", "beam", "--lm", "x.arpa", "--alpha", alpha]
     assert run("transcribe", *arguments, url=server) == 1
     assert capsys.readouterr().err.startswith(f"error: beam search options: alpha {float(alpha)}")
 
 
-def client_process(*arguments):
+def process(*command, stdin=""):
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "client", *arguments],
+        [sys.executable, "-W", "error", "-m", *command],
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -191,11 +195,37 @@ def test_a_failed_connection_is_one_line_and_status_1(case, server, http_url):
         "wrong port": (http_url, "8001, not HTTP's 8000"),
         "unknown model": (server, "it has broken, demo"),
     }[case]
-    done = client_process("transcribe", "a.wav", "--model", "dmo", "--url", url)
+    done = process("client", "transcribe", "a.wav", "--model", "dmo", "--url", url)
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ")
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "count", "says"),
+    [
+        ("transcribe", 2, "good.wav\tcat\n"),
+        ("evaluate", 2, "2 utterances, 0 failed"),
+        ("evaluate", 0, "error: /dev/stdin: holds no utterances"),
+    ],
+)
+def test_a_manifest_may_come_through_a_pipe(command, count, says, server, folder):
+    line = json.dumps({"audio_filepath": f"{folder}/good.wav", "text": "cat"}) + "\n"
+    arguments = ["--manifest", "/dev/stdin", "--model", "demo", "--url", server]
+    done = process("client", command, *arguments, stdin=line * count)
+    assert done.returncode == (0 if count else 1)
+    assert says in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["client", "client transcribe", "client evaluate", "client models", "server", "demo"],
+)
+def test_every_command_has_help(command):
+    done = process(*command.split(), "-h")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: python -m {command} ")
 
 
 def test_help_imports_nothing_heavy():

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Future
 from itertools import count
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -19,6 +20,7 @@ from client.errors import (
     ServerUnavailable,
 )
 from client.transcriber import transcribe
+from client.transport import TritonTransport
 from tests.client.support import CONTRACT, encoded, infer_reply, scripted_server, tokens_of
 
 SAMPLES = np.zeros(1000, np.int16)
@@ -156,6 +158,27 @@ def test_when_the_server_dies_each_remaining_item_gets_its_error():
 def test_a_bad_language_model_hangs_up(tmp_path):
     with scripted_server() as url, pytest.raises(DecoderError):
         Transcriber(url, "demo", beam=BeamOptions(lm=tmp_path / "gone.arpa"))
+
+
+def test_whatever_fails_hangs_up(monkeypatch):
+    closed = []
+    close = TritonTransport.close
+    monkeypatch.setattr(
+        TritonTransport, "close", lambda transport: closed.append(transport) or close(transport)
+    )
+    with scripted_server() as url, pytest.raises(TypeError):
+        Transcriber(url, "demo", beam=BeamOptions(lm=42))
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize("item", ["a.wav", b"RIFF", Path("a.wav"), Clip("a.wav")])
+def test_one_recording_is_no_list_of_them(item):
+    with (
+        scripted_server() as url,
+        Transcriber(url, "demo") as transcriber,
+        pytest.raises(TypeError, match=r"pass a list"),
+    ):
+        transcriber.transcribe(item)
 
 
 def test_no_requests_in_flight_would_be_no_use():

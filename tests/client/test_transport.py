@@ -104,6 +104,19 @@ def test_a_reply_without_the_tensor_is_an_error():
         submit(url)
 
 
+@pytest.mark.parametrize("shape", [[], [1], [2, 1]])
+@pytest.mark.parametrize(("output", "kind"), [(0, np.int32), (1, np.int64)])
+def test_a_reply_of_other_dimensions_is_an_error(output, kind, shape):
+    def infer(*_):
+        reply = infer_reply()
+        reply.outputs[output].shape[:] = shape
+        reply.raw_output_contents[output] = np.zeros(shape, kind).tobytes()
+        return reply
+
+    with scripted_server(infer) as url, pytest.raises(ServerError, match="expected one utterance"):
+        submit(url)
+
+
 def test_a_reply_of_too_few_bytes_fails_and_does_not_hang():
     def infer(*_):
         reply = infer_reply()

@@ -12,7 +12,7 @@ from export.build import BuildOptions, build, pipeline_of
 from export.checkpoint import Checkpoint
 from export.verification.cases import Case
 from export.verification.onnx_pipeline import OnnxPipeline
-from export.verification.verify import compare, run_in_batches
+from export.verification.verify import Runs, compare, run_in_batches
 
 NAME = "small"
 
@@ -38,9 +38,8 @@ def problems(checkpoint: Checkpoint, graphs: OnnxPipeline, cases: list[Case]) ->
     return [
         f"{case.name}: {problem}"
         for case, in_batch in zip(cases, run_in_batches(graphs, cases), strict=True)
-        for problem in compare(
-            checkpoint, case, graphs.run([case.audio])[0], in_batch, in_batch
-        ).problems
+        for alone in graphs.run([case.audio])
+        for problem in compare(checkpoint, case, Runs(alone, in_batch, in_batch, alone)).problems
     ]
 
 

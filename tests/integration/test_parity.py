@@ -41,7 +41,7 @@ def contract(repository):
 
 @pytest.fixture(scope="module")
 def url(repository):
-    with embedded_server(repository) as address:
+    with embedded_server(repository, NAME) as address:
         yield address
 
 

@@ -1,17 +1,23 @@
 """The launcher starts cleanly or says why not, notices what dies, and leaves nothing behind."""
 
+import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from server import (
     EmbeddedServer,
+    ModelLoadError,
     OptionsError,
     PortInUseError,
     RepositoryError,
@@ -21,10 +27,26 @@ from server import (
     processes,
 )
 from server.launcher import SHARED_MEMORY
+from server.log import LogRelay
 from server.ports import free_ports
 from tests.server.harness import IDENTITY_CONFIG, identity, write_model
 
 DEADLINE_S = 60
+
+ENSEMBLE = """
+platform: "ensemble"
+max_batch_size: 8
+input { name: "x" data_type: TYPE_FP32 dims: -1 }
+output { name: "y" data_type: TYPE_FP32 dims: -1 }
+ensemble_scheduling {
+  step {
+    model_name: "echo"
+    model_version: -1
+    input_map { key: "x" value: "x" }
+    output_map { key: "y" value: "y" }
+  }
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +94,35 @@ def shared_memory(pid):
     return {Path(line.split()[-1]) for line in lines if str(SHARED_MEMORY) in line}
 
 
-def wait_until(condition):
+def wait_until(condition, poll_s=0.1):
     deadline_s = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline_s, "what was waited for did not happen"
-        time.sleep(0.1)
+        time.sleep(poll_s)
+
+
+@contextmanager
+def other_server(port, status=200, body=b""):
+    """A server that is not ours, and answers everything alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self):
+            self.do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", port), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
@@ -95,8 +141,9 @@ def test_a_signal_stops_the_server_and_leaves_nothing(launcher, number, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_a_signal_while_models_load_leaves_nothing(launching, tmp_path):
-    wait_until(lambda: children(launching.pid))
+@pytest.mark.parametrize("poll_s", [0, 0.1], ids=["as it is started", "while models load"])
+def test_a_signal_before_the_server_is_ready_leaves_nothing(launching, poll_s, tmp_path):
+    wait_until(lambda: children(launching.pid), poll_s)
     (triton,) = children(launching.pid)
     launching.terminate()
     launching.communicate(timeout=DEADLINE_S)
@@ -140,6 +187,87 @@ def test_a_server_that_is_not_ready_in_time_is_given_up(repository):
     options = ServerOptions(repository, **free_ports(), ready_timeout_s=1e-6)
     with pytest.raises(StartError, match="did not answer within 1e-06 s"):
         EmbeddedServer(options).start()
+
+
+def test_another_server_on_the_port_is_not_taken_for_ours(repository):
+    ports = free_ports()
+    options = ServerOptions(repository, **ports, extra_arguments=("--no-such-flag",))
+    server = EmbeddedServer(options)
+    with other_server(ports["http_port"]):
+        server._launch()
+        server._running().wait(DEADLINE_S)
+        with pytest.raises(StartError, match="ended with exit status 1 before it was ready"):
+            server._wait_until_live()
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(500, b"[]"), (200, b"<html>"), (200, b'{"a": 1}'), (200, b"[{}]")]
+)
+def test_what_is_no_list_of_models_is_an_error(repository, status, body):
+    ports = free_ports()
+    server = EmbeddedServer(ServerOptions(repository, **ports))
+    with (
+        other_server(ports["http_port"], status, body),
+        pytest.raises(StartError, match="did not list its models: expected the repository index"),
+    ):
+        server._ready_models()
+
+
+def test_only_the_models_asked_for_are_loaded(repository, tmp_path):
+    folder = tmp_path / "repository"
+    shutil.copytree(repository, folder)
+    (folder / "broken" / "1").mkdir(parents=True)
+    (folder / "broken" / "config.pbtxt").write_text("no config")
+    with EmbeddedServer(ServerOptions(folder, **free_ports(), models=("echo",))) as server:
+        assert server.models == ("echo",)
+    with pytest.raises(ModelLoadError) as failure:
+        EmbeddedServer(ServerOptions(folder, **free_ports(), models=("broken", "echo"))).start()
+    assert set(failure.value.reasons) == {"broken"}
+
+
+def test_an_ensemble_brings_its_steps_and_their_failures(repository, tmp_path):
+    folder = tmp_path / "repository"
+    shutil.copytree(repository, folder)
+    shutil.copytree(repository / "echo", folder / "other")
+    config = (folder / "echo" / "config.pbtxt").read_text()
+    (folder / "other" / "config.pbtxt").write_text(config.replace('"echo"', '"other"'))
+    (folder / "both" / "1").mkdir(parents=True)
+    (folder / "both" / "config.pbtxt").write_text(ENSEMBLE)
+    with EmbeddedServer(ServerOptions(folder, **free_ports(), models=("both",))) as server:
+        assert server.models == ("both", "echo")
+    (folder / "echo" / "1" / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(ModelLoadError) as failure:
+        EmbeddedServer(ServerOptions(folder, **free_ports(), models=("both",))).start()
+    assert set(failure.value.reasons) == {"both", "echo"}
+
+
+def test_an_unknown_model_is_refused_with_those_there_are(repository):
+    options = ServerOptions(repository, **free_ports(), models=("ecco",))
+    with pytest.raises(RepositoryError, match=r"expected models ecco in .*, found echo: correct"):
+        EmbeddedServer(options).start()
+
+
+def test_the_log_is_read_on_when_nobody_reads_ours(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    ours = os.fdopen(writer, "w")
+    monkeypatch.setattr(sys, "stderr", ours)
+    relay = LogRelay(io.StringIO("E0101 x.cc:1] first\nE0101 x.cc:2] last\n"))
+    relay.join(DEADLINE_S)
+    assert relay.last_error() == "last"
+    with suppress(BrokenPipeError):
+        ours.close()
+
+
+def test_a_process_that_cannot_be_killed_is_not_waited_for_for_ever(monkeypatch):
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        with monkeypatch.context() as patch:
+            patch.setattr(processes.os, "kill", lambda *_: None)
+            processes.kill_session(process.pid, timeout_s=0.2)
+        assert process.poll() is None
+        processes.kill_session(process.pid)
+        assert process.wait() == -signal.SIGKILL
 
 
 def test_a_port_in_use_is_named(repository):

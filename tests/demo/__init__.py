@@ -1,0 +1,1 @@
+"""Tests of the demo's recipe: what is held out stays out."""
