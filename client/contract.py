@@ -60,6 +60,8 @@ class Contract:
             )
 
     def _problems(self) -> list[str]:
+        lengths = f"min_samples {self.min_samples}, max_samples {self.max_samples}"
+        strides = f"feature_stride_s {self.feature_stride_s}, frame_stride_s {self.frame_stride_s}"
         checks = (
             (
                 self.version == CONTRACT_VERSION,
@@ -76,11 +78,11 @@ class Contract:
             (self.sample_rate_hz > 0, f"sample_rate_hz is {self.sample_rate_hz}, expected > 0"),
             (
                 0 < self.min_samples <= self.max_samples,
-                f"samples {self.min_samples} to {self.max_samples}: not 0 < min <= max",
+                f"{lengths}, expected 0 < min <= max",
             ),
             (
                 0 < self.feature_stride_s <= self.frame_stride_s,
-                f"strides {self.feature_stride_s}, {self.frame_stride_s}: not 0 < feature <= frame",
+                f"{strides}, expected 0 < feature <= frame",
             ),
             (len(self.vocabulary) > 0, "the vocabulary is empty"),
             (

@@ -60,7 +60,7 @@ def generated_cases(contract: Contract) -> list[Case]:
     return [
         *cases,
         Case("clipped", np.where(speech < 0, -32768, 32767).astype(np.int16)),
-        Case("faint", (speech // 128).astype(np.int16)),
+        Case("faint", (speech // 32).astype(np.int16)),
         Case("silent start", np.concatenate([np.zeros(second, np.int16), speech])),
         Case("digital silence", np.zeros(second, np.int16)),
     ]

@@ -16,11 +16,12 @@ from demo.sentences import sentences
 from demo.synthesis import CLIP_VOICES, SAMPLE_RATE_HZ, TRAINING_VOICES
 
 AN4 = SPEECH_DATA / "an4"
+MANIFEST = DEMO / "clips" / "manifest.jsonl"
 
 
 @pytest.fixture(scope="module")
 def clips():
-    return [json.loads(line) for line in (DEMO / "clips" / "manifest.jsonl").open()]
+    return [json.loads(line) for line in MANIFEST.read_text().splitlines()]
 
 
 def test_sentences_are_the_same_for_the_same_seed_and_spelled_in_the_models_characters():

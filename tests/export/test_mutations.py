@@ -76,7 +76,7 @@ def with_logits_for_log_probs(monkeypatch):
         (with_a_periodic_window, "features: max-abs"),
         (with_a_frame_too_few, "features: max-abs inf"),
         (with_statistics_of_the_padded_batch, "batch: max-abs"),
-        (with_tokens_in_the_padding, "batch: transcript"),
+        (with_tokens_in_the_padding, "batched: transcript"),
         (with_logits_for_log_probs, "log_probs: max-abs"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
