@@ -10,7 +10,9 @@ class Decoder(nn.Module):
 
     def __init__(self, decoder: ConvASRDecoder) -> None:
         super().__init__()
-        self.layers = decoder.decoder_layers
+        convolution = decoder.decoder_layers[0]  # of width 1: a product for each frame
+        self.weight = nn.Parameter(convolution.weight[:, :, 0].T.contiguous())  # [D, V]
+        self.bias = convolution.bias
         self.temperature: float = decoder.temperature
         self.blank: int = decoder.num_classes_with_blank - 1
 
@@ -25,7 +27,10 @@ class Decoder(nn.Module):
             ``tokens`` int32, shape = (B, S), blank beyond the length; ``log_probs`` float32,
             shape = (B, S, V); ``log_probs_length`` int64, shape = (B, 1).
         """
-        logits = self.layers(encoded).transpose(1, 2) / self.temperature  # [B, S, V]
+        # Frames as rows: ONNX Runtime's rounding then does not depend on how many there are.
+        logits = torch.matmul(encoded.transpose(1, 2), self.weight) + self.bias  # [B, S, V]
+        if self.temperature != 1.0:
+            logits = logits / self.temperature
         log_probs = torch.log_softmax(logits, dim=-1)
         valid = torch.arange(log_probs.shape[1]) < encoded_length  # [B, S]
         tokens = torch.where(valid, log_probs.argmax(dim=-1), self.blank).to(torch.int32)

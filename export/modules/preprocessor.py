@@ -97,14 +97,21 @@ class Preprocessor(nn.Module):
     def _normalized(self, features: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
         if self.normalize not in ("per_feature", "all_features"):
             return features
-        axes = (2,) if self.normalize == "per_feature" else (1, 2)
         bands = 1 if self.normalize == "per_feature" else features.shape[1]
         count = (frames * bands).unsqueeze(2).to(features.dtype)  # [B, 1, 1]
-        zero = torch.zeros((), dtype=features.dtype)
-        mean = torch.where(valid, features, zero).sum(axes, keepdim=True) / count
-        deviation = torch.where(valid, features - mean, zero)
-        variance = deviation.square().sum(axes, keepdim=True) / (count - 1.0)
+        mean = self._sum(features, valid) / count
+        deviation = torch.where(valid, features - mean, 0.0)
+        variance = self._sum(deviation.square(), valid) / (count - 1.0)
         return deviation / (variance.sqrt() + STD_FLOOR)
+
+    def _sum(self, features: Tensor, valid: Tensor) -> Tensor:
+        """Sum [B, F, T] over the valid frames to [B, F, 1], or over bands too to [B, 1, 1].
+
+        A matrix product adds frames in their order, so padding, which adds zeros at the end,
+        leaves the sum the same to the last bit. A reduction's order depends on the length.
+        """
+        total = torch.matmul(features, valid.transpose(1, 2).to(features.dtype))
+        return total if self.normalize == "per_feature" else total.sum(1, keepdim=True)
 
 
 def _padded(audio_signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from export.verification.outputs import BATCH_TOLERANCE, FEATURES_TOLERANCE, LOG_PROBS_TOLERANCE
@@ -11,6 +11,7 @@ from export.verification.verify import Verification
 MAX_ROWS = 200
 """Beyond, only utterances with problems are listed one by one."""
 WIDTH_OF_FILES = 120
+TEXT_WIDTH = 40
 
 
 def print_verification(verification: Verification, sample_rate_hz: int) -> None:
@@ -18,8 +19,9 @@ def print_verification(verification: Verification, sample_rate_hz: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     table = Table(title="Largest absolute differences", caption_justify="left")
     for heading in ("utterance", "seconds", "features", "log_probs", "batched", "Triton"):
-        table.add_column(heading, justify="left" if heading == "utterance" else "right")
-    table.add_column("transcript", no_wrap=True, overflow="ellipsis")
+        justify: JustifyMethod = "left" if heading == "utterance" else "right"
+        table.add_column(heading, justify=justify, no_wrap=True)
+    table.add_column("transcript", no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
     listed = len(verification.rows) <= MAX_ROWS
     for row in verification.rows:
         if not (listed or row.problems):
