@@ -13,10 +13,14 @@ PIP := -m pip install --quiet --disable-pip-version-check
 KENLM_VERSION := 0.3.0
 CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
     { echo "Python 3.11 or 3.12 is needed: run make with PYTHON=python3.11" >&2; exit 1; }
-# $(call need,NAME,EXAMPLE): stop with an example unless the variable was given.
-need = $(if $($1),,$(error $1 is missing, for instance $1=$2))
 # Tests that need NeMo; the others run in .venv.
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
+
+# Before anything is installed for a command that cannot run.
+ifneq ($(filter export verify,$(MAKECMDGOALS)),)
+$(foreach variable,CHECKPOINT NAME,$(if $($(variable)),,$(error \
+    $(variable) is missing: make $(MAKECMDGOALS) CHECKPOINT=model.nemo NAME=english)))
+endif
 
 .PHONY: help
 help: ## Show this list
@@ -28,12 +32,10 @@ demo: setup $(REPOSITORY)/demo/config.pbtxt ## Set up, export the demo checkpoin
 
 .PHONY: export
 export: .venv-export/.installed ## Export CHECKPOINT=file.nemo as NAME=model into model_repository/
-	$(call need,CHECKPOINT,model.nemo)$(call need,NAME,english)
 	$(EXPORT) -m export build --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
 
 .PHONY: verify
 verify: setup ## Compare the model NAME=… with its CHECKPOINT=…, in ONNX Runtime and through Triton
-	$(call need,CHECKPOINT,model.nemo)$(call need,NAME,english)
 	$(EXPORT) -m export verify --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
 
 .PHONY: serve

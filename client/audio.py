@@ -117,9 +117,10 @@ def _audio_errors(name: str) -> Iterator[None]:
         raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from error
     # soundfile asks for a rate (TypeError) when a name ends in .raw: there is no header to read
     except (soundfile.SoundFileError, TypeError) as error:
+        reason = getattr(error, "error_string", error)  # without the stream's repr
         raise AudioError(
             f"{name}: is damaged, truncated or not audio, expected WAV, FLAC or another format "
-            f"that libsndfile reads ({error}): convert it, for instance with ffmpeg"
+            f"that libsndfile reads ({reason}): convert it, for instance with ffmpeg"
         ) from error
 
 

@@ -195,9 +195,10 @@ def _model_problems(client: InferenceServerClient, timeout_s: float) -> dict[str
 
 def _not_ready(url: str, model: str, problems: Mapping[str, str]) -> ModelNotReady:
     if model in problems:
+        reason = problems[model] or "it has become so just now"
         return ModelNotReady(
-            f"the server at {url} knows model {model!r}, but it is not ready "
-            f"({problems[model] or 'it has become so just now'}): see the server's log"
+            f"the server at {url} knows model {model!r}, but it is not ready ({reason}): see the "
+            "server's log, or start the server again if the model was exported since"
         )
     return ModelNotReady(
         f"the server at {url} has no model {model!r}; it has "

@@ -62,7 +62,8 @@ def _build(options: argparse.Namespace) -> None:
     sys.stdout.write(
         f"{options.repository / options.name}: {contract.checkpoint} in {contract.precision},"
         f" {contract.sample_rate_hz} Hz, {len(contract.vocabulary)} {contract.vocabulary_kind}"
-        f" units, a frame each {1000 * contract.frame_stride_s:g} ms\n"
+        f" units, a frame each {1000 * contract.frame_stride_s:g} ms. A server that runs already"
+        " serves it once started again.\n"
     )
 
 

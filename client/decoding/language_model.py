@@ -72,7 +72,10 @@ def read_words(path: Path) -> frozenset[str]:
         with opener(path, "rt", encoding="utf-8") as lines:
             words = frozenset(_unigrams(lines)) - _NOT_WORDS
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DecoderError(f"{path}: cannot read the language model: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # without the path a second time
+        raise DecoderError(
+            f"{path}: cannot read the language model: {reason}; expected an ARPA file"
+        ) from error
     if not words:
         raise DecoderError(
             f"{path}: found no words, expected an ARPA file (\\data\\, \\1-grams:, …, \\end\\)"
