@@ -25,13 +25,15 @@ IN_TRAINING = ("s t e p h e n", "r a l p h")
 def clip_sentences() -> list[str]:
     """``CLIPS`` different sentences of ``LEAST_WORDS`` words or more that training never sees."""
     common = set(sentences(COMMON_SENTENCES, TRAINING_SEED))
-    chosen = dict.fromkeys(
-        text
-        for text in sentences(10 * CLIPS, SEED)
-        if text not in common and len(text.split()) >= LEAST_WORDS
+    candidates = list(
+        dict.fromkeys(
+            text
+            for text in sentences(10 * CLIPS, SEED)
+            if text not in common and len(text.split()) >= LEAST_WORDS
+        )
     )
-    spares = (text for text in list(chosen)[CLIPS:] if text not in IN_TRAINING)
-    return [next(spares) if text in IN_TRAINING else text for text in list(chosen)[:CLIPS]]
+    spares = (text for text in candidates[CLIPS:] if text not in IN_TRAINING)
+    return [next(spares) if text in IN_TRAINING else text for text in candidates[:CLIPS]]
 
 
 def main() -> None:
