@@ -1,22 +1,29 @@
 """Train the demo checkpoint: ``python -m demo.train``, after ``python -m demo.prepare``.
 
 Resumes from the last checkpoint when run again, shows the WER on AN4's ``dev`` list on the way,
-and writes the weights of the last step to ``demo/demo.nemo``. Uses a GPU when there is one.
+and writes the weights of the last step to ``--output``. Uses a GPU when there is one.
+
+``--subwords N`` trains a variant that writes N SentencePiece pieces, learned from the training
+transcripts, in place of characters. It serves to test subwords and is not shipped.
 """
 
 import argparse
+import json
+from pathlib import Path
 
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
-from nemo.collections.asr.models import EncDecCTCModel
+from nemo.collections.asr.models import ASRModel, EncDecCTCModel, EncDecCTCModelBPE
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from demo.paths import DEMO, GENERATED
+from demo.subwords import train_tokenizer
 
 SEED = 20261123
 STEPS_BETWEEN_VALIDATIONS = 250
 CHECKPOINTS = GENERATED / "checkpoints"
+TRAINING_MANIFEST = GENERATED / "train.jsonl"
 
 
 def main() -> None:
@@ -24,10 +31,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=8000, help="optimiser steps (default 8000)")
     parser.add_argument("--start-from", metavar="FILE.nemo", help="begin with these weights")
+    parser.add_argument(
+        "--subwords", type=int, metavar="N", help="write N SentencePiece pieces, not characters"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=DEMO / "demo.nemo",
+        metavar="FILE.nemo",
+        help="where the model goes (default %(default)s)",
+    )
     options = parser.parse_args()
     lightning.seed_everything(SEED, workers=True)
-    config = _model_config()
-    last = CHECKPOINTS / "last.ckpt"
+    checkpoints = CHECKPOINTS / options.output.stem
+    last = checkpoints / "last.ckpt"
     trainer = lightning.Trainer(
         accelerator="auto",
         devices=1,
@@ -43,32 +60,57 @@ def main() -> None:
         log_every_n_steps=25,
         logger=CSVLogger(GENERATED, name="logs"),
         callbacks=[
-            ModelCheckpoint(CHECKPOINTS, filename="last", enable_version_counter=False),
+            ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),
             TQDMProgressBar(refresh_rate=25),
         ],
     )
-    model = EncDecCTCModel(cfg=config, trainer=trainer)
+    if options.subwords:
+        model = _subword_model(options.subwords, trainer)
+    else:
+        model = EncDecCTCModel(cfg=_model_config(), trainer=trainer)
     if options.start_from:
-        started = EncDecCTCModel.restore_from(options.start_from, map_location="cpu")
-        model.load_state_dict(started.state_dict())
+        _start_from(model, options.start_from)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
     trainer.fit(model, ckpt_path=last if last.exists() else None)
-    _save(model)
+    _save(model, options.output)
+
+
+def _subword_model(pieces: int, trainer: lightning.Trainer) -> EncDecCTCModelBPE:
+    """The same model with a tokenizer for a vocabulary."""
+    folder = GENERATED / f"tokenizer_{pieces}"
+    transcripts = TRAINING_MANIFEST.read_text().splitlines()
+    train_tokenizer((json.loads(line)["text"] for line in transcripts), pieces, folder)
+    config = _model_config()
+    config.tokenizer = {"dir": str(folder), "type": "bpe"}
+    for section in (config, config.train_ds, config.validation_ds):
+        del section.labels
+    config.decoder.num_classes = pieces
+    return EncDecCTCModelBPE(cfg=config, trainer=trainer)
 
 
 def _model_config() -> DictConfig:
     config = OmegaConf.load(DEMO / "quartznet.yaml").model
-    config.train_ds.manifest_filepath = str(GENERATED / "train.jsonl")
+    config.train_ds.manifest_filepath = str(TRAINING_MANIFEST)
     config.validation_ds.manifest_filepath = str(GENERATED / "dev.jsonl")
     return config
 
 
-def _save(model: EncDecCTCModel) -> None:
+def _start_from(model: EncDecCTCModel, checkpoint: str) -> None:
+    """Take the weights of ``checkpoint``; a head for another vocabulary stays new."""
+    started = ASRModel.restore_from(checkpoint, map_location="cpu")
+    model.encoder.load_state_dict(started.encoder.state_dict())
+    if list(started.decoder.vocabulary) == list(model.decoder.vocabulary):
+        model.decoder.load_state_dict(started.decoder.state_dict())
+
+
+def _save(model: EncDecCTCModel, path: Path) -> None:
     """Write a ``.nemo`` file that names no data set and no path."""
     with open_dict(model.cfg):
         for section in ("train_ds", "validation_ds"):
             model.cfg.pop(section, None)
-    model.save_to(str(DEMO / "demo.nemo"))
+        if "tokenizer" in model.cfg:
+            model.cfg.tokenizer.dir = ""  # the tokenizer itself travels in the file
+    model.save_to(str(path))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ from typing import Any, Final, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 from pyctcdecode.alphabet import Alphabet
+from pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
 from pyctcdecode.decoder import BeamSearchDecoderCTC
 from pyctcdecode.language_model import LanguageModel
 
 from client.contract import LOG_PROBS, Contract
 from client.decoding.language_model import load_language_model
 from client.decoding.options import BeamOptions
-from client.decoding.vocabulary import UNKNOWN_WORD, WORD_START, labels
 from client.errors import DecoderError
 from client.transcript import Transcript
+from client.vocabulary import UNKNOWN, WORD_START, Detokenizer
 
 _LEAST_LOG_PROB: Final = -35.0  # e^-35 is nothing, and unlike -inf it can be added up
 _ROUNDING: Final = 1e-3  # of float32 or float16 above log-probability 0
@@ -34,7 +35,8 @@ class BeamDecoder:
     def __init__(self, contract: Contract, options: BeamOptions) -> None:
         self._options = options
         self._n_tokens = contract.blank + 1
-        self._search = _build(contract, options)
+        self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
+        self._search = _build(self._detokenizer, options)
 
     def decode(self, posteriors: NDArray[Any]) -> Transcript:
         """Best text of ``log_probs``, ``float32 [S, V]``, natural logarithms; no frames, no text.
@@ -52,7 +54,7 @@ class BeamDecoder:
             beam_prune_logp=self._options.beam_prune_logp,
             token_min_logp=self._options.token_min_logp,
         )
-        return Transcript(text)
+        return Transcript(self._detokenizer.close_up(_spaced(text)))
 
     def close(self) -> None:
         """Take the language model out of pyctcdecode's class-level registry."""
@@ -73,19 +75,37 @@ class BeamDecoder:
             )
 
 
-def _build(contract: Contract, options: BeamOptions) -> BeamSearchDecoderCTC:
-    alphabet = Alphabet(
-        [*map(_open_ended, labels(contract)), ""],  # the blank is last, and "" to pyctcdecode
-        is_bpe=contract.vocabulary_kind == "sentencepiece",
-    )
+def _build(detokenizer: Detokenizer, options: BeamOptions) -> BeamSearchDecoderCTC:
+    labels = map(_piece, detokenizer.labels) if detokenizer.in_pieces else detokenizer.labels
+    # The blank is last, and "" to pyctcdecode.
+    alphabet = Alphabet([*labels, ""], is_bpe=detokenizer.in_pieces)
     if options.lm is None:
         return BeamSearchDecoderCTC(alphabet)
     loaded = load_language_model(options.lm)
     with _quiet_pyctcdecode():
-        language_model = LanguageModel(
+        language_model = _WordModel(
             loaded.kenlm, loaded.words, alpha=options.alpha, beta=options.beta
         )
     return BeamSearchDecoderCTC(alphabet, language_model)
+
+
+class _WordModel(LanguageModel):
+    """A language model in which no word is no word.
+
+    Where a hypothesis ends in a space, or is empty, pyctcdecode asks for the score of "" as its
+    last word: an unknown one, with its penalty and the bonus of a word. Only the end is due.
+    """
+
+    def score(
+        self,
+        prev_state: Any,
+        word: str,
+        is_last_word: bool = False,  # noqa: FBT001, FBT002  # pyctcdecode's signature
+    ) -> tuple[float, Any]:
+        if word:
+            return super().score(prev_state, word, is_last_word)
+        end = self._get_raw_end_score(prev_state) if is_last_word else 0.0
+        return self.alpha * end * LOG_BASE_CHANGE_FACTOR, prev_state
 
 
 class _WordStart(str):
@@ -97,15 +117,28 @@ class _WordStart(str):
         return "" if key == slice(-1, None) else super().__getitem__(key)
 
 
-def _open_ended(label: str) -> str:
-    """The label without an end of word.
+def _piece(label: str) -> str:
+    """The label as pyctcdecode reads pieces, without an end of word.
 
     When pyctcdecode meets ``▁`` at a label's end, as in a lone ``▁``, it breaks the word of
     whichever hypothesis it extends next, the best one as a rule: "cats" becomes "ca ts".
+    Raises :class:`DecoderError` for pieces of several words, which it would score as one.
     """
     if label == WORD_START:
         return _WordStart(label)
-    return label.removesuffix(WORD_START) if label == UNKNOWN_WORD else label
+    if label == UNKNOWN:
+        return WORD_START + UNKNOWN.strip()
+    if WORD_START in label[1:]:
+        raise DecoderError(
+            f"the vocabulary has the piece {label!r} of more than one word, which beam search"
+            " cannot score word by word: use greedy decoding"
+        )
+    return label
+
+
+def _spaced(text: str) -> str:
+    """An unknown piece is a word of its own, also where the next piece does not start one."""
+    return " ".join(text.replace(UNKNOWN.strip(), UNKNOWN).split())
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.contract import TOKENS, Contract
-from client.decoding.vocabulary import join, labels
 from client.errors import DecoderError
 from client.transcript import Transcript
+from client.vocabulary import Detokenizer
 
 
 class GreedyDecoder:
@@ -20,8 +20,7 @@ class GreedyDecoder:
     output: Final = TOKENS
 
     def __init__(self, contract: Contract) -> None:
-        self._labels = labels(contract)
-        self._kind = contract.vocabulary_kind
+        self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
         self._blank = contract.blank
 
     def decode(self, posteriors: NDArray[Any]) -> Transcript:
@@ -30,12 +29,12 @@ class GreedyDecoder:
         Raises :class:`DecoderError` when a token lies outside the contract's vocabulary.
         """
         collapsed = collapse(posteriors, self._blank)
-        if collapsed.size and not 0 <= collapsed.min() <= collapsed.max() < len(self._labels):
+        if collapsed.size and not 0 <= collapsed.min() <= collapsed.max() < self._blank:
             raise DecoderError(
                 f"the server's tokens lie in {collapsed.min()} to {collapsed.max()}, the contract's"
                 f" vocabulary in 0 to {self._blank}: export the model and its contract together"
             )
-        return Transcript(join((self._labels[token] for token in collapsed), self._kind))
+        return Transcript(self._detokenizer.text(collapsed))
 
     def close(self) -> None:
         """Nothing to release."""

@@ -2,7 +2,9 @@
 
 import gzip
 from dataclasses import replace
+from itertools import groupby, product
 
+import kenlm
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from pyctcdecode.decoder import BeamSearchDecoderCTC
 from client.decoding import BeamDecoder, BeamOptions, GreedyDecoder, language_model
 from client.decoding.language_model import read_words
 from client.errors import DecoderError
+from client.vocabulary import Detokenizer
 from tests.client.support import ARPA, CONTRACT, PIECES, peaky, tokens_of
 
 N_TOKENS = CONTRACT.blank + 1
@@ -93,6 +96,83 @@ def test_a_lone_word_mark_starts_a_word():
     decoder = BeamDecoder(PIECES, BeamOptions())
     log_probs = peaky(np.array([1, 3, 5, 4, 3, 0, 2]), PIECES.blank + 1)  # ▁ca t ▁ s t <unk> ▁co
     assert decoder.decode(log_probs).text == "cat st ⁇ co"
+    decoder.close()
+
+
+def test_an_unknown_piece_is_a_word_of_its_own_whatever_follows():
+    decoder = BeamDecoder(PIECES, BeamOptions())
+    log_probs = peaky(np.array([1, 0, 3, 4]), PIECES.blank + 1)  # ▁ca <unk> t s
+    assert decoder.decode(log_probs).text == "ca ⁇ ts"
+    decoder.close()
+
+
+def test_pieces_of_several_words_are_refused():
+    contract = replace(PIECES, vocabulary=("▁cat▁and", "▁dog"), blank=2)
+    with pytest.raises(DecoderError, match="▁cat▁and"):
+        BeamDecoder(contract, BeamOptions())
+
+
+def test_a_mark_after_a_space_is_closed_up():
+    decoder = BeamDecoder(CONTRACT, BeamOptions())
+    assert decoder.decode(peaky(tokens_of("it 's"), N_TOKENS)).text == "it's"
+    decoder.close()
+
+
+@pytest.mark.parametrize("vocabulary_kind", ["char", "sentencepiece"])
+def test_the_best_text_is_found_as_all_texts_and_the_language_model_say(arpa, vocabulary_kind):
+    """Against the definition: every alignment of four frames, summed by text, and KenLM's score."""
+    contract = PIECES
+    if vocabulary_kind == "char":  # "cat" and "cot" within four frames
+        contract = replace(CONTRACT, vocabulary=("ca", "co", "t", "d", "og", " "), blank=6)
+    exhaustive = {"beam_width": 1000, "beam_prune_logp": -1000, "token_min_logp": -100}
+    options = BeamOptions(lm=arpa, **exhaustive)
+    alignments = np.array(list(product(range(contract.blank + 1), repeat=4)))  # [7 ** 4, 4]
+    texts, text_of_alignment = np.unique(
+        [text_by_definition(alignment, contract) for alignment in alignments], return_inverse=True
+    )
+    language_model_scores = np.array([*scores_by_definition(texts, options)])
+    decoder = BeamDecoder(contract, options)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        logits = rng.standard_normal((4, contract.blank + 1)) * rng.uniform(0.5, 4)
+        log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        scores = np.full(len(texts), -np.inf)
+        np.logaddexp.at(scores, text_of_alignment, log_probs[np.arange(4), alignments].sum(axis=1))
+        best = texts[np.argmax(scores + language_model_scores)]
+        assert decoder.decode(log_probs.astype(np.float32)).text == best
+    decoder.close()
+
+
+def text_by_definition(alignment, contract):
+    tokens = [token for token, _ in groupby(alignment) if token != contract.blank]
+    text = Detokenizer(contract.vocabulary, contract.vocabulary_kind).text(tokens)
+    return " ".join(text.split())
+
+
+def scores_by_definition(texts, options):
+    """Weighted log-probability with sentence ends, unknown words at -10 more, bonus for words."""
+    known = read_words(options.lm)
+    model = kenlm.Model(str(options.lm))
+    for text in texts:
+        words = text.split()
+        log10 = model.score(text) - 10 * sum(word not in known for word in words)
+        yield options.alpha * log10 * np.log(10) + options.beta * len(words)
+
+
+def test_silence_stays_silent_beside_an_unlikely_word(arpa):
+    contract = replace(CONTRACT, vocabulary=("cat", " "), blank=2)
+    log_probs = np.log(np.array([[0.02, 0.001, 0.979]] * 3, np.float32))
+    decoder = BeamDecoder(contract, BeamOptions(lm=arpa))
+    assert decoder.decode(log_probs).text == ""
+    decoder.close()
+
+
+@pytest.mark.parametrize("space", [0.02, 0.5, 0.98])
+def test_a_space_at_the_end_does_not_change_the_last_word(arpa, space):
+    log_probs = np.concatenate((cot_rather_than_cat(), peaky(tokens_of(" ")[:1], N_TOKENS)))
+    log_probs[-1, [0, CONTRACT.blank]] = np.log([space, 0.999 - space])
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa))
+    assert decoder.decode(log_probs).text == "cat"
     decoder.close()
 
 

@@ -1,0 +1,54 @@
+"""From a model's tokens to text, as NeMo writes it: the one place that knows the vocabularies.
+
+Characters stand for themselves. SentencePiece marks the start of a word by ``▁`` and writes what
+it does not know as `` ⁇ ``. In both, a space before a punctuation mark of the vocabulary goes.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+WORD_START: Final = "▁"
+UNKNOWN: Final = " ⁇ "
+_UNKNOWN_PIECE: Final = "<unk>"
+_NO_PUNCTUATION: Final = re.compile(rf"<.*>|\[.*\]|(##|{WORD_START}).*|\s*")
+"""Labels whose characters NeMo does not take for punctuation marks."""
+
+
+class Detokenizer:
+    """Writes tokens as text: ``vocabulary`` in order, without the blank, of a contract's kind."""
+
+    def __init__(self, vocabulary: Sequence[str], vocabulary_kind: str) -> None:
+        self.in_pieces: Final = vocabulary_kind == "sentencepiece"
+        self.labels: Final = tuple(map(self._label, vocabulary))
+        """What each token writes; in pieces, ``▁`` stands for a space."""
+        marks = "".join(sorted(_punctuation(vocabulary)))
+        self._space_before_mark = re.compile(rf"\s(?=[{re.escape(marks)}])") if marks else None
+
+    def text(self, tokens: Iterable[int]) -> str:
+        """Text of ``tokens``, repeats merged and blanks dropped, white space as in NeMo.
+
+        SentencePiece models differ in how many of several ``▁`` at the start they drop; here all.
+        """
+        text = "".join(self.labels[token] for token in tokens)
+        if self.in_pieces:
+            text = text.lstrip(WORD_START).replace(WORD_START, " ")
+        return self.close_up(text)
+
+    def close_up(self, text: str) -> str:
+        """``text`` without the space before a punctuation mark."""
+        return self._space_before_mark.sub("", text) if self._space_before_mark else text
+
+    def _label(self, label: str) -> str:
+        return UNKNOWN if self.in_pieces and label == _UNKNOWN_PIECE else label
+
+
+def _punctuation(vocabulary: Iterable[str]) -> set[str]:
+    return {
+        character
+        for label in vocabulary
+        if not _NO_PUNCTUATION.fullmatch(label)
+        for character in label
+        if unicodedata.category(character).startswith("P")
+    }
