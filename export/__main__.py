@@ -1,26 +1,25 @@
-"""``python -m export``: build a model repository from a NeMo checkpoint, and verify it."""
+"""``python -m export``: NeMo checkpoints to verified model repositories, and TensorRT plans."""
 
 import argparse
 import logging
 import os
 import sys
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from client.errors import ContractError
+from export.engine import command as engine
 from export.errors import ExportError, ParityError
 
-PRECISIONS = ("fp32",)
+PRECISIONS = ("fp32", "fp16", "int8")
+ACCELERATORS = ("tensorrt",)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when it succeeded, 1 when not, 2 for wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    _quiet_nemo()
     try:
         options.run(options)
     except (ExportError, ContractError, OSError) as error:
@@ -35,30 +34,82 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    build = commands.add_parser("build", help="export a checkpoint into a model repository")
-    build.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    build.set_defaults(run=_build)
+    build = commands.add_parser("build", help="export a checkpoint, verify it, and publish it")
     verify = commands.add_parser("verify", help="compare an exported model with its checkpoint")
-    verify.add_argument("--manifest", type=Path, help="compare on these utterances as well")
-    verify.add_argument("--url", help="a Triton that serves the repository (default: start one)")
-    verify.set_defaults(run=_verify)
-    for command in (build, verify):
+    inspect = commands.add_parser("inspect", help="show what a checkpoint holds")
+    engines = commands.add_parser("engine", help="build TensorRT plans, beside the GPU")
+    engine.add_arguments(engines)
+    engines.set_defaults(run=engine.run)
+    for command in (build, verify, inspect):
         command.add_argument(
             "--checkpoint", required=True, help="a .nemo file, or a name on NGC or Hugging Face"
         )
+    for command in (build, verify):
         command.add_argument("--name", required=True, help="the model's name for clients")
         command.add_argument("--repository", required=True, type=Path, metavar="DIR")
+        command.add_argument("--manifest", type=Path, help="verify on these utterances as well")
+    _add_build_options(build)
+    verify.add_argument("--url", help="a Triton that serves the repository (default: start one)")
+    for command, run in ((build, _build), (verify, _verify), (inspect, _inspect)):
+        command.set_defaults(run=run)
     return parser
 
 
+def _add_build_options(build: argparse.ArgumentParser) -> None:
+    build.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    build.add_argument(
+        "--calibration-manifest", type=Path, help="speech that int8 takes its ranges from"
+    )
+    build.add_argument(
+        "--accelerator", choices=ACCELERATORS, help="let ONNX Runtime run the graphs with TensorRT"
+    )
+    build.add_argument(
+        "--max-duration",
+        type=float,
+        metavar="SECONDS",
+        help="the longest utterance (default: 120, and 60 for encoders with attention)",
+    )
+    build.add_argument(
+        "--without-triton", action="store_true", help="verify in bare ONNX Runtime only"
+    )
+    build.add_argument(
+        "--force", action="store_true", help="publish even when verification fails, and record it"
+    )
+
+
 def _build(options: argparse.Namespace) -> None:
+    _quiet_nemo()
+    from export.assemble import Recipe
     from export.build import BuildOptions, build
     from export.checkpoint import load_checkpoint
     from export.repository import check_name
+    from export.verification.report import print_summary
 
     check_name(options.name)
-    checkpoint = load_checkpoint(options.checkpoint)
-    contract = build(checkpoint, BuildOptions(options.repository, options.name, options.precision))
+    recipe = Recipe(
+        options.name,
+        options.precision,
+        options.accelerator,
+        options.max_duration,
+        options.calibration_manifest,
+    )
+    build_options = BuildOptions(
+        options.repository,
+        recipe,
+        manifest=options.manifest,
+        through_triton=not options.without_triton,
+        force=options.force,
+    )
+    with _status() as progress:
+        checkpoint = load_checkpoint(options.checkpoint)
+        result = build(checkpoint, build_options, progress)
+    print_summary(result.verification)
+    contract = result.contract
+    if not result.published:
+        raise ParityError(
+            f"{options.name} was not published: it differs from {options.checkpoint}, see above"
+            " (--force publishes it all the same)"
+        )
     sys.stdout.write(
         f"{options.repository / options.name}: {contract.checkpoint} in {contract.precision},"
         f" {contract.sample_rate_hz} Hz, {len(contract.vocabulary)} {contract.vocabulary_kind}"
@@ -68,11 +119,16 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
+    _quiet_nemo()
+    from rich.console import Console
+    from rich.progress import track
+
     from export.checkpoint import load_checkpoint
     from export.verification.cases import generated_cases, manifest_cases
-    from export.verification.report import print_verification
+    from export.verification.declarations import read_contract
+    from export.verification.report import print_table
     from export.verification.triton import embedded_server
-    from export.verification.verify import Verification, read_contract, verify
+    from export.verification.verify import Verification, verify
 
     contract = read_contract(options.repository, options.name)
     cases = generated_cases(contract)
@@ -90,9 +146,26 @@ def _verify(options: argparse.Namespace) -> None:
         for step in track(steps, "verifying", total=len(cases) + 1, console=progress):
             if isinstance(step, Verification):
                 verification = step
-    print_verification(verification, contract.sample_rate_hz)
+    print_table(verification, contract.sample_rate_hz)
     if not verification.passed:
         raise ParityError(f"{options.name} differs from {options.checkpoint}: see above")
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    _quiet_nemo()
+    from export.checkpoint import load_checkpoint
+    from export.inspection import print_inspection
+
+    print_inspection(load_checkpoint(options.checkpoint))
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """Shows on a terminal, by way of standard error, what is being done."""
+    from rich.console import Console
+
+    with Console(stderr=True).status("loading the checkpoint") as status:
+        yield status.update
 
 
 def _quiet_nemo() -> None:

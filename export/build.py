@@ -1,117 +1,145 @@
-"""Checkpoint to model repository: three graphs, their configurations, and the ensemble."""
+"""Checkpoint to a verified model in a repository; what fails verification is not published."""
 
-from dataclasses import dataclass
+import datetime as dt
+import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import torch
-from torch import nn
-
-from client.contract import CONTRACT_VERSION, Contract
+from client.contract import Contract
+from export.assemble import Progress, Recipe, assemble, silent
 from export.checkpoint import Checkpoint
-from export.config import ensemble_config, model_config, model_name
-from export.graph import export_graph
-from export.modules.decoder import Decoder
-from export.modules.encoder import Encoder
-from export.modules.preprocessor import Preprocessor
-from export.repository import (
-    check_name,
-    check_replaceable,
-    graph_path,
-    publish,
-    staging,
-    write_config,
-)
-from export.tensors import Model, Pipeline, pipeline
+from export.config import model_name
+from export.declared import DISTRIBUTION, pipeline_of
+from export.record import BuildRecord, write_record
+from export.repository import check_name, check_replaceable, publish, staging
+from export.verification.cases import generated_cases, manifest_cases
+from export.verification.thresholds import THRESHOLDS
+from export.verification.triton import embedded_server
+from export.verification.verify import Row, Verification, verify
 
-DISTRIBUTION: Final = "nemo-ctc-triton"
-MAX_DURATION_S: Final = 120
-"""A convolutional encoder has no limit of its own, but a batch is padded to its longest: 16 times
-120 s take about 1 GB in the preprocessor, 16 times half an hour would take all of a machine."""
-MIN_FRAMES: Final = 2
-"""Normalisation divides by the frames minus one."""
+TOOLS: Final = (DISTRIBUTION, "nemo_toolkit", "torch", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Where a build goes: the models are named after ``name``."""
+    """What a build verifies on and where it goes.
+
+    ``manifest``: recorded speech to verify on, beside made-up utterances, which are no longer than
+    ``max_case_s``. ``through_triton``: verify through the embedded server as well. ``force``:
+    publish whatever verification says.
+    """
 
     repository: Path
-    name: str
-    precision: str = "fp32"
+    recipe: Recipe
+    manifest: Path | None = None
+    through_triton: bool = True
+    max_case_s: float = 30.0
+    force: bool = False
 
 
-def build(checkpoint: Checkpoint, options: BuildOptions) -> Contract:
-    """Export ``checkpoint`` and publish it in ``options.repository``.
+@dataclass(frozen=True)
+class Build:
+    """What a build came to."""
 
-    Raises :class:`CheckpointError`, :class:`GraphError` or :class:`RepositoryError`; the
-    repository is then unchanged.
+    contract: Contract
+    verification: Verification
+    published: bool
+
+
+def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = silent) -> Build:
+    """Export ``checkpoint``, verify it, and publish it in ``options.repository`` if it passed.
+
+    Raises :class:`CheckpointError`, :class:`GraphError`, :class:`ParityError` or
+    :class:`RepositoryError`; the repository is then unchanged, as when verification fails.
     """
-    check_name(options.name)
-    contract = contract_of(checkpoint, options.precision)
-    declared = pipeline_of(checkpoint)
-    inner = tuple(model_name(options.name, model) for model in declared.models)
-    check_replaceable(options.repository, inner, options.name)
+    recipe = options.recipe
+    check_name(recipe.name)
+    inner = tuple(model_name(recipe.name, model) for model in pipeline_of(checkpoint).models)
+    check_replaceable(options.repository, inner, recipe.name)
     with staging(options.repository) as staged:
-        for model, module in zip(declared.models, _modules(checkpoint), strict=True):
-            write_config(staged, model_config(options.name, model))
-            path = graph_path(staged, model_name(options.name, model))
-            export_graph(module, model, _example(model), path)
-        write_config(staged, ensemble_config(options.name, declared, contract))
-        publish(staged, options.repository, inner, options.name)
-    return contract
+        assembly = assemble(checkpoint, recipe, staged, progress)
+        verification = _verified(checkpoint, options, staged, assembly.contract, progress)
+        record = BuildRecord(
+            name=recipe.name,
+            date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            checkpoint=checkpoint.name,
+            checkpoint_sha256=checkpoint.sha256,
+            precision=recipe.precision,
+            accelerator=recipe.accelerator,
+            tools={tool: version(tool) for tool in TOOLS},
+            models=assembly.models,
+            gate=gate_record(verification, forced=options.force and not verification.passed),
+        )
+        write_record(staged, record)
+        published = verification.passed or options.force
+        if published:
+            publish(staged, options.repository, inner, recipe.name)
+    return Build(assembly.contract, verification, published)
 
 
-def pipeline_of(checkpoint: Checkpoint) -> Pipeline:
-    """The declared tensors of the graphs of ``checkpoint``."""
-    model = checkpoint.model
-    return pipeline(
-        features=model.preprocessor.featurizer.nfilt,
-        channels=model.decoder.decoder_layers[0].in_channels,
-        vocabulary_size=model.decoder.num_classes_with_blank,
+def _verified(
+    checkpoint: Checkpoint,
+    options: BuildOptions,
+    staged: Path,
+    contract: Contract,
+    progress: Progress,
+) -> Verification:
+    cases = generated_cases(contract, options.max_case_s)
+    if options.manifest is not None:
+        cases += manifest_cases(options.manifest, contract)
+    name = options.recipe.name
+    server: AbstractContextManager[str | None] = (
+        embedded_server(staged, name) if options.through_triton else nullcontext()
     )
+    progress("verifying in batches")
+    with server as url:
+        for done, step in enumerate(verify(checkpoint, staged, name, cases, url), start=1):
+            if isinstance(step, Row):
+                progress(f"verifying {done} of {len(cases)}")
+            else:
+                verification = step
+    return verification
 
 
-def contract_of(checkpoint: Checkpoint, precision: str) -> Contract:
-    """What clients will be told of ``checkpoint``."""
-    rate_hz = checkpoint.sample_rate_hz
-    feature_stride_s = checkpoint.hop_samples / rate_hz
-    return Contract(
-        version=CONTRACT_VERSION,
-        audio_type="INT16",
-        sample_rate_hz=rate_hz,
-        min_samples=MIN_FRAMES * checkpoint.hop_samples,
-        max_samples=MAX_DURATION_S * rate_hz,
-        feature_stride_s=feature_stride_s,
-        frame_stride_s=feature_stride_s * checkpoint.subsampling,
-        vocabulary=checkpoint.vocabulary,
-        vocabulary_kind="char",
-        blank=len(checkpoint.vocabulary),
-        checkpoint=checkpoint.name,
-        checkpoint_sha256=checkpoint.sha256,
-        precision=precision,
-        exporter_version=version(DISTRIBUTION),
-    )
+def gate_record(verification: Verification, *, forced: bool) -> Mapping[str, Any]:
+    """What verification measured and allowed, for the build record; infinities are null."""
+    rows = verification.rows
+    words = verification.word_errors
+    return {
+        "passed": verification.passed,
+        "forced": forced,
+        "allowed": _finite(asdict(THRESHOLDS[verification.precision])),
+        "largest": _finite(
+            {
+                "features": max(row.features for row in rows),
+                "log_probs": max(row.log_probs for row in rows),
+                "batch": max(row.batch for row in rows),
+                "triton": max((row.triton for row in rows if row.triton is not None), default=None),
+            }
+        ),
+        "token_agreement": verification.token_agreement,
+        "word_errors": asdict(words) if words else None,
+        "batches": {
+            batch.model: {str(size): count for size, count in batch.executions_by_size.items()}
+            for batch in verification.batches
+        },
+        "utterances": len(rows),
+        "recorded_utterances": sum(row.case.recorded for row in rows),
+        "layer": verification.layer,
+        "problems": [
+            *verification.problems,
+            *(f"{row.case.name}: {problem}" for row in rows for problem in row.problems),
+        ],
+    }
 
 
-def _modules(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, nn.Module]:
-    model = checkpoint.model
-    return (
-        Preprocessor(model.preprocessor.featurizer),
-        Encoder(model.encoder),
-        Decoder(model.decoder),
-    )
-
-
-def _example(model: Model) -> tuple[torch.Tensor, ...]:
-    """Two utterances of different lengths to trace with; any values do."""
-    generator = torch.Generator().manual_seed(0)
-    frames = 100
-    if model.role == "preprocessor":
-        lengths = torch.tensor([[12000], [16000]], dtype=torch.int32)
-        audio = torch.randint(-(2**15), 2**15, (int(lengths.sum()),), generator=generator)
-        return audio.to(torch.int16), lengths
-    channels = model.inputs[0].axes[1]
-    values = torch.randn(2, int(channels), frames, generator=generator)
-    return values, torch.tensor([[frames // 2], [frames]])
+def _finite(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """JSON has no infinity."""
+    return {
+        name: value if value is not None and math.isfinite(value) else None
+        for name, value in values.items()
+    }

@@ -1,8 +1,11 @@
 """Triton configurations, built as protobuf messages so that a schema mistake fails here.
 
-Only fields that server 2.51 (container 24.10) knows are used.
+Only fields that server 2.51 (container 24.10) knows are used. A graph can be served in three ways:
+by ONNX Runtime (:func:`model_config`), by ONNX Runtime which lets TensorRT build and run an engine
+of it (:func:`accelerated_config`), and as a plan that was built before (:func:`tensorrt_config`).
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf import text_format
@@ -10,6 +13,9 @@ from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, Contract
+from export.engine.plan import PLAN_FILE
+from export.engine.profiles import Profile, Shape
+from export.engine.switch import ONNXRUNTIME, TENSORRT
 from export.tensors import AUDIO_SIGNAL_LENGTH, Model, Pipeline, Tensor
 
 MAX_BATCH_SIZE: Final = 16
@@ -19,9 +25,15 @@ one shape, and only equal shapes are batched by the encoder."""
 MAX_QUEUE_SIZE: Final = 1024
 """Requests waiting for one model; one more is refused with UNAVAILABLE."""
 
-_BACKEND: Final = "onnxruntime"
+ACCELERATOR_CACHE: Final = "/tmp/tensorrt_cache"  # noqa: S108  # in the server's container
+"""Where ONNX Runtime keeps the engines it builds; lost with the container unless mounted."""
+ACCELERATOR_WORKSPACE_BYTES: Final = 4 << 30
+
 _CUDNN_HEURISTIC: Final = "1"
 """ONNX Runtime's default searches exhaustively, again for every new shape."""
+_PRECISION_MODES: Final = {"fp16": "FP16", "int8": "INT8"}
+"""ONNX Runtime builds weakly typed networks with TensorRT 10: a graph's lower precision is used
+only if it is allowed here too."""
 
 
 def model_name(name: str, model: Model) -> str:
@@ -30,29 +42,44 @@ def model_name(name: str, model: Model) -> str:
 
 
 def model_config(name: str, model: Model) -> ModelConfig:
-    """The configuration of one graph of the pipeline called ``name``."""
-    config = ModelConfig(
-        name=model_name(name, model),
-        backend=_BACKEND,
-        max_batch_size=MAX_BATCH_SIZE,
-        input=[_input(tensor) for tensor in model.inputs if tensor.name != AUDIO_SIGNAL_LENGTH],
-        output=[_output(tensor) for tensor in model.outputs],
-        instance_group=[
-            model_config_pb2.ModelInstanceGroup(
-                kind=model_config_pb2.ModelInstanceGroup.KIND_AUTO, count=1
-            )
-        ],
-    )
-    config.dynamic_batching.default_queue_policy.max_queue_size = MAX_QUEUE_SIZE
-    if any(tensor.ragged for tensor in model.inputs):
-        config.dynamic_batching.max_queue_delay_microseconds = PREPROCESSOR_QUEUE_DELAY_US
-        config.batch_input.add(
-            kind=model_config_pb2.BatchInput.BATCH_ITEM_SHAPE,
-            target_name=[AUDIO_SIGNAL_LENGTH],
-            data_type=model_config_pb2.TYPE_INT32,
-            source_input=[AUDIO_SIGNAL],
-        )
+    """The configuration of one graph of the pipeline called ``name``, run by ONNX Runtime."""
+    config = _model_config(name, model, ONNXRUNTIME, model_config_pb2.ModelInstanceGroup.KIND_AUTO)
     config.parameters["cudnn_conv_algo_search"].string_value = _CUDNN_HEURISTIC
+    return config
+
+
+def accelerated_config(
+    name: str, model: Model, profiles: Mapping[str, Profile], precision: str
+) -> ModelConfig:
+    """As :func:`model_config`, but on a GPU ONNX Runtime runs the graph with TensorRT.
+
+    The engine is built for the shapes in ``profiles`` and kept in ``ACCELERATOR_CACHE``. The
+    parameters are those that Triton's backend has since its pull request 237 of 2024, before
+    24.10; it refuses a model with any other.
+    """
+    config = model_config(name, model)
+    accelerators = config.optimization.execution_accelerators
+    parameters = accelerators.gpu_execution_accelerator.add(name=TENSORRT).parameters
+    if precision in _PRECISION_MODES:
+        parameters["precision_mode"] = _PRECISION_MODES[precision]
+    parameters["max_workspace_size_bytes"] = str(ACCELERATOR_WORKSPACE_BYTES)
+    parameters["trt_engine_cache_enable"] = "1"
+    parameters["trt_engine_cache_path"] = ACCELERATOR_CACHE
+    parameters["trt_timing_cache_enable"] = "1"
+    parameters["trt_timing_cache_path"] = ACCELERATOR_CACHE
+    parameters["trt_profile_min_shapes"] = _shapes({n: p.min for n, p in profiles.items()})
+    parameters["trt_profile_opt_shapes"] = _shapes({n: p.opt for n, p in profiles.items()})
+    parameters["trt_profile_max_shapes"] = _shapes({n: p.max for n, p in profiles.items()})
+    return config
+
+
+def tensorrt_config(name: str, model: Model) -> ModelConfig:
+    """The configuration of the same model as a TensorRT plan, which only GPUs run.
+
+    No CUDA graphs: Triton runs them over the padding of a larger batch, whose content is undefined.
+    """
+    config = _model_config(name, model, TENSORRT, model_config_pb2.ModelInstanceGroup.KIND_GPU)
+    config.default_model_filename = PLAN_FILE
     return config
 
 
@@ -91,6 +118,33 @@ def config_text(config: ModelConfig) -> str:
 def parse_config(text: str) -> ModelConfig:
     """The message of a ``config.pbtxt``; raises ``text_format.ParseError``."""
     return text_format.Parse(text, ModelConfig())
+
+
+def _model_config(name: str, model: Model, backend: str, kind: int) -> ModelConfig:
+    """What every backend's configuration has: tensors, batching, one instance for each device."""
+    config = ModelConfig(
+        name=model_name(name, model),
+        backend=backend,
+        max_batch_size=MAX_BATCH_SIZE,
+        input=[_input(tensor) for tensor in model.inputs if tensor.name != AUDIO_SIGNAL_LENGTH],
+        output=[_output(tensor) for tensor in model.outputs],
+        instance_group=[model_config_pb2.ModelInstanceGroup(kind=kind, count=1)],
+    )
+    config.dynamic_batching.default_queue_policy.max_queue_size = MAX_QUEUE_SIZE
+    if any(tensor.ragged for tensor in model.inputs):
+        config.dynamic_batching.max_queue_delay_microseconds = PREPROCESSOR_QUEUE_DELAY_US
+        config.batch_input.add(
+            kind=model_config_pb2.BatchInput.BATCH_ITEM_SHAPE,
+            target_name=[AUDIO_SIGNAL_LENGTH],
+            data_type=model_config_pb2.TYPE_INT32,
+            source_input=[AUDIO_SIGNAL],
+        )
+    return config
+
+
+def _shapes(shapes: Mapping[str, Shape]) -> str:
+    """Shapes as ONNX Runtime reads them: ``features:1x80x2,features_length:1x1``."""
+    return ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes.items())
 
 
 def _input(tensor: Tensor) -> model_config_pb2.ModelInput:

@@ -1,5 +1,6 @@
 """Torch modules to ONNX files with declared names, types and axes."""
 
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,10 @@ from export.tensors import Model, Tensor
 
 OPSET: Final = 17
 IR_VERSION: Final = 8  # opset 17's own; read by ONNX Runtime 1.19 (Triton 24.10) and later
+MAX_GRAPH_BYTES: Final = 1_900_000_000
+"""Weights beyond go to a file beside the graph: a protobuf message ends at 2 GiB."""
+
+WEIGHTS_SUFFIX: Final = ".data"
 
 _EXPORTER_NOTICES: Final = (
     "You are using the legacy TorchScript-based ONNX export",
@@ -38,22 +43,41 @@ def export_graph(
 
     Raises :class:`GraphError` when the module cannot be traced, or the graph is not as declared.
     """
-    try:
-        _trace(module, model, example, path)
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise GraphError(f"the {model.role} cannot be traced into ONNX: {first_line}") from error
-    graph = onnx.load(path)
+    # Beyond 2 GiB torch writes a file for each weight: they are gathered from a folder of its own.
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        traced = Path(folder) / path.name
+        try:
+            _trace(module, model, example, traced)
+        except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+            first_line = str(error).partition("\n")[0]
+            raise GraphError(
+                f"the {model.role} cannot be traced into ONNX: {first_line}"
+            ) from error
+        graph = onnx.load(traced)
     graph.ir_version = IR_VERSION
     # Tracing names free output axes after itself, and forgets fixed ones behind a Where.
-    for declared, traced in zip(model.outputs, graph.graph.output, strict=True):
-        _set_axes(traced, declared)
+    for declared, output in zip(model.outputs, graph.graph.output, strict=True):
+        _set_axes(output, declared)
+    save_graph(graph, path)
     try:
-        onnx.checker.check_model(graph, full_check=True)
+        onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise GraphError(f"the {model.role}'s graph is not valid ONNX: {error}") from error
-    check_graph(graph, model)
-    onnx.save(graph, path)
+    check_graph(onnx.load(path, load_external_data=False), model)
+
+
+def save_graph(graph: onnx.ModelProto, path: Path) -> None:
+    """Write ``graph``, its weights into a file of their own when they are too many for one.
+
+    The weights of ``graph`` are then no longer in memory.
+    """
+    weights = sum(len(tensor.raw_data) for tensor in graph.graph.initializer)
+    onnx.save(
+        graph,
+        path,
+        save_as_external_data=weights > MAX_GRAPH_BYTES,
+        location=path.name + WEIGHTS_SUFFIX,
+    )
 
 
 def _trace(module: nn.Module, model: Model, example: tuple[torch.Tensor, ...], path: Path) -> None:

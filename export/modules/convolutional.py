@@ -1,4 +1,4 @@
-"""NeMo's convolutional encoder with its length masks intact and traceable.
+"""NeMo's convolutional encoders (Jasper, QuartzNet, Citrinet) with their length masks intact.
 
 NeMo's own exporter turns the masks of ``MaskedConv1d`` off, so that a short utterance is
 transcribed differently beside a longer one; left on, tracing bakes a cached range into the
@@ -14,10 +14,11 @@ from nemo.collections.asr.parts.submodules.jasper import JasperBlock, MaskedConv
 from torch import Tensor, nn
 
 from export.errors import CheckpointError
+from export.modules.masks import valid_frames
 
 
-class Encoder(nn.Module):
-    """A copy of a Jasper or QuartzNet encoder that can be traced.
+class ConvolutionalEncoder(nn.Module):
+    """A copy of a Jasper, QuartzNet or Citrinet encoder that can be traced.
 
     Raises :class:`CheckpointError` for encoders with layers that are not made traceable here.
     """
@@ -28,14 +29,16 @@ class Encoder(nn.Module):
         for name, module in encoder.named_modules():
             if isinstance(module, MaskedConv1d):
                 module.__class__ = TraceableMaskedConv1d
+            elif isinstance(module, SqueezeExcite):
+                module.__class__ = TraceableSqueezeExcite
             unsupported = _unsupported(module)
             if unsupported:
                 raise CheckpointError(
                     f"the encoder's layer {name} has {unsupported}, which is not exported;"
-                    " exported are Jasper and QuartzNet encoders with batch normalisation and"
-                    " conv_mask: true"
+                    " exported are Jasper, QuartzNet and Citrinet encoders with batch"
+                    " normalisation and conv_mask: true"
                 )
-        self.blocks = encoder.encoder
+        self.encoder = encoder.encoder
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
         """Encode a padded batch.
@@ -47,7 +50,7 @@ class Encoder(nn.Module):
         Returns:
             ``encoded`` float32, shape = (B, D, S), and ``encoded_length`` int64, shape = (B, 1).
         """
-        outputs, length = self.blocks(([features], features_length.squeeze(1)))
+        outputs, length = self.encoder(([features], features_length.squeeze(1)))
         return outputs[-1], length.unsqueeze(1)
 
 
@@ -58,8 +61,7 @@ class TraceableMaskedConv1d(MaskedConv1d):
         """Convolve the valid frames; shapes (B, C, T), (B,) as in NeMo."""
         # A pointwise convolution does not mix frames: only wider kernels need the mask.
         if self.conv.kernel_size[0] > 1:
-            valid = torch.arange(x.shape[2], device=x.device) < lens.unsqueeze(1)  # [B, T]
-            x = x * valid.unsqueeze(1).to(x.dtype)
+            x = x * valid_frames(x.shape[2], lens).unsqueeze(1).to(x.dtype)
         length: Tensor = self.get_seq_len(lens)
         if self.pad_layer is not None:
             x = self.pad_layer(x)
@@ -70,10 +72,25 @@ class TraceableMaskedConv1d(MaskedConv1d):
         return grouped.view(batch, self.real_out_channels, -1), length
 
 
+class TraceableSqueezeExcite(SqueezeExcite):
+    """``SqueezeExcite`` over the valid frames, without a cached mask; takes its class in place.
+
+    In eval mode NeMo averages over the whole utterance, whatever the context window.
+    """
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale each channel by what the utterance's mean says; (B, C, T), (B,) as in NeMo."""
+        valid = valid_frames(x.shape[2], lengths).unsqueeze(2).to(x.dtype)  # [B, T, 1]
+        # The weights 1/T make a mean that stays in range where a sum of thousands would not, and
+        # a matrix product adds frames in their order: padding leaves it the same to the bit.
+        weights = valid / lengths.view(-1, 1, 1).to(x.dtype)
+        mean = torch.matmul(x, weights).transpose(1, 2)  # [B, 1, C]
+        scale = torch.sigmoid(self.fc(mean)).transpose(1, 2)  # [B, C, 1]
+        return x * scale, lengths
+
+
 def _unsupported(module: nn.Module) -> str | None:
     """What in ``module`` lets the padding of a batch into the result, if anything."""
-    if isinstance(module, SqueezeExcite):
-        return "squeeze-excite (Citrinet)"
     if isinstance(module, nn.GroupNorm):
         return "layer, group or instance normalisation"
     if isinstance(module, JasperBlock) and not module.conv_mask:

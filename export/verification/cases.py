@@ -21,11 +21,14 @@ class Case:
     """One utterance: int16 audio, shape = (n_samples,), at the model's rate.
 
     ``digital_silence`` marks all-zero audio, for which NeMo's normalisation divides rounding
-    noise by 1e-5, so that features can only be compared before it.
+    noise by 1e-5, so that features can only be compared before it. ``recorded`` is speech from a
+    manifest, ``text`` what is said in it, where the manifest tells.
     """
 
     name: str
     audio: NDArray[Any]
+    recorded: bool = False
+    text: str | None = None
 
     @property
     def digital_silence(self) -> bool:
@@ -33,7 +36,7 @@ class Case:
         return not self.audio.any()
 
 
-def generated_cases(contract: Contract) -> list[Case]:
+def generated_cases(contract: Contract, max_s: float = 30.0) -> list[Case]:
     """Utterances around frame borders, very short and long, silent, faint and clipped."""
     hop = round(contract.feature_stride_s * contract.sample_rate_hz)
     stride = round(contract.frame_stride_s * contract.sample_rate_hz)
@@ -48,14 +51,15 @@ def generated_cases(contract: Contract) -> list[Case]:
         "25 frames - 1": 25 * stride - 1,
         "25 frames": 25 * stride,
         "25 frames + 1": 25 * stride + 1,
-        "0.1 s": second // 10,
-        "1 s": second,
-        "2.37 s": 237 * second // 100,
-        "10 s": 10 * second,
-        "30 s": 30 * second,
-        "60 s": 60 * second,
+    } | {
+        f"{seconds:g} s": round(seconds * second)
+        for seconds in (0.1, 0.25, 0.7, 1, 2.37, 4, 5.5, 8.1, 10, 15, 30)
     }
-    cases = [Case(name, _babble(length, second)) for name, length in lengths.items()]
+    cases = [
+        Case(name, _babble(length, second))
+        for name, length in lengths.items()
+        if length <= min(max_s * second, contract.max_samples)
+    ]
     speech = _babble(2 * second, second)
     return [
         *cases,
@@ -73,7 +77,12 @@ def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
     audio that is too short or too long for it.
     """
     return [
-        Case(Path(piece["audio_filepath"]).name, _read(manifest.parent, piece, contract))
+        Case(
+            Path(piece["audio_filepath"]).name,
+            _read(manifest.parent, piece, contract),
+            recorded=True,
+            text=piece.get("text"),
+        )
         for piece in _pieces(manifest)
     ]
 
@@ -96,6 +105,8 @@ def _piece(line: str, where: str) -> dict[str, Any]:
         raise ExportError(f"{where}: not JSON: {error}") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("audio_filepath"), str):
         raise ExportError(f"{where}: expected an object with audio_filepath, a path")
+    if not isinstance(entry.get("text") or "", str):
+        raise ExportError(f"{where}: text is {entry['text']!r}, expected what is said")
     for name in ("offset", "duration"):
         if not isinstance(entry.get(name) or 0, (int, float)):
             raise ExportError(f"{where}: {name} is {entry[name]!r}, expected seconds")

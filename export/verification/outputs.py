@@ -1,15 +1,13 @@
 """What each way of running the model gives for one utterance, and how two are compared."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURES_TOLERANCE: Final = 1e-3
-LOG_PROBS_TOLERANCE: Final = 1e-3
-BATCH_TOLERANCE: Final = 1e-4
-"""Between the same utterance alone and in a batch."""
+from client.contract import Contract
+from client.vocabulary import Detokenizer
 
 
 @dataclass(frozen=True)
@@ -38,19 +36,24 @@ def max_abs(a: NDArray[Any] | None, b: NDArray[Any] | None) -> float:
     return float(np.abs(a - b).max(initial=0.0))
 
 
-def wrong_tokens(expected: Outputs, actual: Outputs, tolerance: float) -> int:
-    """Frames whose token differs although the best two scores are not tied within rounding.
+def wrong_tokens(expected: Outputs, actual: Outputs, tie: float) -> int:
+    """Frames whose token differs although the best two scores are further apart than ``tie``.
 
-    Two scores within ``2 * tolerance`` may trade places under differences that are allowed.
+    Under differences of at most half a ``tie``, closer scores may trade places.
     """
     if expected.tokens.shape != actual.tokens.shape:
         return max(len(expected.tokens), len(actual.tokens))
     best_two = np.sort(expected.log_probs, axis=1)[:, -2:]
-    decided = best_two[:, 1] - best_two[:, 0] > 2 * tolerance
+    decided = best_two[:, 1] - best_two[:, 0] > tie
     return int(np.sum((expected.tokens != actual.tokens) & decided))
 
 
-def collapse(tokens: NDArray[Any], vocabulary: tuple[str, ...]) -> str:
-    """CTC's greedy transcript: repeats merged, then blanks dropped. ``tokens`` int32 [S]."""
+def greedy_text(tokens: NDArray[Any], contract: Contract) -> str:
+    """CTC's greedy transcript: repeats merged, then blanks dropped. ``tokens`` int32 [S].
+
+    Units become text as clients make it, but without white space at the start: SentencePiece models
+    differ in how much they keep.
+    """
     merged = tokens[np.diff(tokens, prepend=-1) != 0]
-    return "".join(vocabulary[token] for token in merged if token < len(vocabulary))
+    detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
+    return detokenizer.text(merged[merged != contract.blank]).lstrip()

@@ -19,13 +19,13 @@ def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
         features, frames = model.preprocessor(input_signal=signal, length=length)
         features = features[:, :, : int(frames)]  # without pad_to's padding
         encoded, encoded_length = model.encoder(audio_signal=features, length=frames)
-        log_probs = model.decoder(encoder_output=encoded)[:, : int(encoded_length)]
-        hypotheses = model.decoding.ctc_decoder_predictions_tensor(log_probs, encoded_length)
+        log_probs = checkpoint.head(encoder_output=encoded)[:, : int(encoded_length)]
+        hypotheses = checkpoint.decoding.ctc_decoder_predictions_tensor(log_probs, encoded_length)
     return Outputs(
         features=features[0].numpy(),
         log_probs=log_probs[0].numpy(),
         tokens=log_probs[0].argmax(dim=-1).to(torch.int32).numpy(),
-        text=hypotheses[0].text,
+        text=hypotheses[0].text.lstrip(),
     )
 
 

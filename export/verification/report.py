@@ -1,12 +1,13 @@
-"""Verification's table in the terminal."""
+"""Verification in the terminal: a line for what holds, a table for what does not."""
 
 import sys
+from collections.abc import Iterator
 
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from export.verification.outputs import BATCH_TOLERANCE, FEATURES_TOLERANCE, LOG_PROBS_TOLERANCE
-from export.verification.verify import Verification
+from export.verification.thresholds import THRESHOLDS
+from export.verification.verify import Row, Verification
 
 MAX_ROWS = 200
 """Beyond, only utterances with problems are listed one by one."""
@@ -14,51 +15,77 @@ WIDTH_OF_FILES = 120
 TEXT_WIDTH = 40
 
 
-def print_verification(verification: Verification, sample_rate_hz: int) -> None:
-    """Print the differences, then all problems, then the batches Triton formed."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+def print_table(verification: Verification, sample_rate_hz: int) -> None:
+    """Print every utterance's differences, then all problems and the batches Triton formed."""
+    console = _console()
     table = Table(title="Largest absolute differences", caption_justify="left")
     for heading in ("utterance", "seconds", "features", "log_probs", "batched", "Triton"):
         justify: JustifyMethod = "left" if heading == "utterance" else "right"
         table.add_column(heading, justify=justify, no_wrap=True)
     table.add_column("transcript", no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
-    listed = len(verification.rows) <= MAX_ROWS
-    for row in verification.rows:
-        if not (listed or row.problems):
-            continue
-        differences = (row.features, row.log_probs, row.batch, row.triton)
-        table.add_row(
-            row.case,
-            f"{row.samples / sample_rate_hz:.2f}",
-            *(f"{difference:.1e}" for difference in differences),
-            row.text,
-            style="red" if row.problems else None,
-        )
     rows = verification.rows
+    for row in rows:
+        if len(rows) <= MAX_ROWS or row.problems:
+            table.add_row(
+                row.case.name,
+                f"{len(row.case.audio) / sample_rate_hz:.2f}",
+                *_differences((row,)),
+                row.text,
+                style="red" if row.problems else None,
+            )
     table.add_section()
     table.add_row(
         f"largest of {len(rows)}",
-        f"{sum(row.samples for row in rows) / sample_rate_hz:.2f}",
+        f"{sum(len(row.case.audio) for row in rows) / sample_rate_hz:.2f}",
+        *_differences(rows),
+        f"{sum(row.text == row.nemo_text for row in rows)} of {len(rows)} equal",
+    )
+    allowed = THRESHOLDS[verification.precision]
+    limits = (allowed.features, allowed.log_probs, allowed.batch, allowed.log_probs)
+    table.add_row("allowed", "", *(f"{limit:.0e}" for limit in limits), "")
+    console.print(table)
+    print_summary(verification)
+
+
+def print_summary(verification: Verification) -> None:
+    """Print what holds over all utterances, and each problem on a line of its own."""
+    console = _console()
+    for line in _summary(verification):
+        console.print(line, highlight=False)
+    for row in verification.rows:
+        for problem in row.problems:
+            console.print(f"{row.case.name}: {problem}", style="red", markup=False)
+    for problem in verification.problems:
+        console.print(problem, style="red", markup=False)
+    if verification.layer:
+        console.print(f"it begins in: {verification.layer}", style="red", markup=False)
+
+
+def _summary(verification: Verification) -> Iterator[str]:
+    rows = verification.rows
+    names = ("features", "log_probs", "batched", "Triton")
+    differences = zip(names, _differences(rows), strict=True)
+    yield f"{len(rows)} utterances, largest differences: " + ", ".join(map(" ".join, differences))
+    yield f"{verification.token_agreement:.2%} of frames have NeMo's token"
+    if (words := verification.word_errors) is not None:
+        yield f"{words.exported} word errors in {words.words} words, NeMo makes {words.nemo}"
+    for batch in verification.batches:
+        mean = batch.utterances / max(batch.executions, 1)
+        yield (
+            f"{batch.model}: {batch.utterances} utterances in {batch.executions} executions,"
+            f" mean batch {mean:.1f}"
+        )
+
+
+def _differences(rows: tuple[Row, ...]) -> list[str]:
+    served = [row.triton for row in rows if row.triton is not None]
+    return [
         f"{max(row.features for row in rows):.1e}",
         f"{max(row.log_probs for row in rows):.1e}",
         f"{max(row.batch for row in rows):.1e}",
-        f"{max(row.triton for row in rows):.1e}",
-        f"{sum(not row.problems for row in rows)} of {len(rows)} equal",
-    )
-    table.add_row(
-        "allowed", "", f"{FEATURES_TOLERANCE:.0e}", f"{LOG_PROBS_TOLERANCE:.0e}",
-        f"{BATCH_TOLERANCE:.0e}", f"{LOG_PROBS_TOLERANCE:.0e}", "the checkpoint's own",
-    )  # fmt: skip
-    console.print(table)
-    for row in rows:
-        for problem in row.problems:
-            console.print(f"{row.case}: {problem}", style="red", markup=False)
-    if not verification.batched:
-        console.print("Triton formed no batch: its batching was not verified", style="red")
-    for batch in verification.batches:
-        mean = batch.utterances / max(batch.executions, 1)
-        console.print(
-            f"{batch.model}: {batch.utterances} utterances in {batch.executions} executions,"
-            f" mean batch {mean:.1f}",
-            highlight=False,
-        )
+        f"{max(served):.1e}" if served else "not run",
+    ]
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)

@@ -5,7 +5,7 @@ import functools
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,9 @@ from tritonclient.utils import InferenceServerException
 
 from client.contract import AUDIO_SIGNAL, LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
 from export.errors import ExportError
-from export.verification.outputs import Outputs, collapse
+from export.verification.outputs import Outputs, greedy_text
 from server.ports import free_ports
 
-IN_FLIGHT: Final = 16
 READY_TIMEOUT_S: Final = 120.0
 REQUEST_TIMEOUT_S: Final = 120.0
 CALL_TIMEOUT_S: Final = 10.0
@@ -31,16 +30,27 @@ PROJECT: Final = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class BatchStatistics:
-    """How many utterances a model ran, in how many executions."""
+    """How many utterances a model ran, and in how many executions by size of the batch."""
 
     model: str
     utterances: int
-    executions: int
+    executions_by_size: Mapping[int, int]
+
+    @property
+    def executions(self) -> int:
+        """Batches of any size."""
+        return sum(self.executions_by_size.values())
 
     def since(self, before: "BatchStatistics") -> "BatchStatistics":
         """What has been added to ``before``."""
+        added = {
+            size: count - before.executions_by_size.get(size, 0)
+            for size, count in self.executions_by_size.items()
+        }
         return BatchStatistics(
-            self.model, self.utterances - before.utterances, self.executions - before.executions
+            self.model,
+            self.utterances - before.utterances,
+            {size: count for size, count in sorted(added.items()) if count},
         )
 
 
@@ -49,7 +59,7 @@ def run_triton(
     name: str,
     contract: Contract,
     utterances: Sequence[NDArray[Any]],
-    in_flight: int = IN_FLIGHT,
+    in_flight: int,
 ) -> Iterator[Outputs]:
     """Outputs of int16 ``utterances``, in order, with up to ``in_flight`` requests at once.
 
@@ -71,7 +81,7 @@ def _infer(
     frames = int(result.as_numpy(LOG_PROBS_LENGTH)[0, 0])
     tokens = result.as_numpy(TOKENS)[0, :frames]
     log_probs = result.as_numpy(LOG_PROBS)[0, :frames]
-    return Outputs(None, log_probs, tokens, collapse(tokens, contract.vocabulary))
+    return Outputs(None, log_probs, tokens, greedy_text(tokens, contract))
 
 
 def batch_statistics(url: str, models: Sequence[str]) -> list[BatchStatistics]:
@@ -82,7 +92,11 @@ def batch_statistics(url: str, models: Sequence[str]) -> list[BatchStatistics]:
             for model in models
         ]
     return [
-        BatchStatistics(model, entry.inference_count, entry.execution_count)
+        BatchStatistics(
+            model,
+            entry.inference_count,
+            {batch.batch_size: batch.compute_infer.count for batch in entry.batch_stats},
+        )
         for model, entry in zip(models, entries, strict=True)
     ]
 

@@ -4,39 +4,33 @@ Every stage runs to its end and every difference is reported; only then is anyth
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import onnx
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
-from tritonclient.grpc.model_config_pb2 import ModelConfig
+import jiwer
 
-from client.contract import CONTRACT_PARAMETER, Contract
-from client.errors import ContractError
-from export.build import contract_of, pipeline_of
+from client.contract import Contract
 from export.checkpoint import Checkpoint
-from export.config import ensemble_config, model_config, model_name, parse_config
-from export.errors import GraphError, ParityError, RepositoryError
-from export.graph import check_graph
-from export.repository import CONFIG_FILE, graph_path
+from export.config import model_name
+from export.declared import pipeline_of
+from export.errors import ParityError
 from export.verification.cases import Case
+from export.verification.declarations import check_declarations, read_contract
+from export.verification.layers import wrong_layer
 from export.verification.onnx_pipeline import OnnxPipeline
-from export.verification.outputs import (
-    BATCH_TOLERANCE,
-    FEATURES_TOLERANCE,
-    LOG_PROBS_TOLERANCE,
-    Outputs,
-    max_abs,
-    wrong_tokens,
-)
+from export.verification.outputs import Outputs, max_abs, wrong_tokens
 from export.verification.reference import log_mel_difference, run_nemo
+from export.verification.thresholds import THRESHOLDS, Thresholds
 from export.verification.triton import BatchStatistics, batch_statistics, run_triton
 
-BATCH_SIZE: Final = 7
+BATCH_SIZES: Final = (2, 7, 16)
+IN_FLIGHT: Final = (1, 2, 7, 16)
+"""Requests at once through Triton, which makes batches of them as they come."""
 SHUFFLE_SEED: Final = 0
+MIN_FRAMES: Final = 4
+"""Of fewer, normalisation may divide by next to nothing: features are compared before it."""
 
 
 @dataclass(frozen=True)
@@ -44,185 +38,255 @@ class Row:
     """One utterance's differences as max-abs, and its transcripts.
 
     ``features``, ``log_probs`` and ``triton`` are against NeMo; ``batch`` is between the utterance
-    alone and in a batch, in ONNX Runtime or through Triton, whichever is larger.
+    alone and in any batch, in ONNX Runtime or through Triton, whichever is larger. Of ``frames``
+    greedy tokens ``wrong_tokens`` are not NeMo's. ``triton`` is None where no server took part.
     """
 
-    case: str
-    samples: int
+    case: Case
     features: float
     log_probs: float
     batch: float
-    triton: float
+    triton: float | None
+    frames: int
+    wrong_tokens: int
     text: str
+    nemo_text: str
     problems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Verification:
-    """All rows, and how Triton batched them when many were in flight."""
+class WordErrors:
+    """Word errors against the manifest's texts: NeMo's and the exported model's."""
 
+    words: int
+    nemo: int
+    exported: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All rows, what only shows over all of them, and how Triton batched the requests.
+
+    ``problems`` are those of the whole; ``layer`` is where the worst row with a problem first
+    differs.
+    """
+
+    precision: str
     rows: tuple[Row, ...]
+    word_errors: WordErrors | None
     batches: tuple[BatchStatistics, ...]
+    problems: tuple[str, ...]
+    layer: str | None
 
     @property
     def passed(self) -> bool:
-        """Whether no row has a problem, and batches were formed at all."""
-        return self.batched and not any(row.problems for row in self.rows)
+        """Whether nothing was found, in a row or in the whole."""
+        return not self.problems and not any(row.problems for row in self.rows)
 
     @property
-    def batched(self) -> bool:
-        """Whether some batch held more than one utterance; without one nothing was shown."""
-        return len(self.rows) < 2 or any(
-            batch.executions < batch.utterances for batch in self.batches
-        )
-
-
-def read_contract(repository: Path, name: str) -> Contract:
-    """The contract in the ensemble's configuration.
-
-    Raises :class:`RepositoryError` when there is none, or it is not of this version.
-    """
-    config = _read_config(repository, name)
-    try:
-        return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
-    except ContractError as error:
-        raise RepositoryError(f"{repository / name / CONFIG_FILE}: {error}") from error
-
-
-def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> Iterator[str]:
-    """Differences of graphs, configurations and contract from what ``checkpoint`` asks for.
-
-    Raises :class:`RepositoryError` for a file that is missing or damaged.
-    """
-    pipeline = pipeline_of(checkpoint)
-    contract = read_contract(repository, name)
-    wanted = contract_of(checkpoint, contract.precision)
-    for field in fields(Contract):
-        actual, expected = getattr(contract, field.name), getattr(wanted, field.name)
-        # A checkpoint may be renamed, and the exporter may be newer than the model.
-        if actual != expected and field.name not in ("checkpoint", "exporter_version"):
-            yield f"the contract of {name} has {field.name} {actual!r}, expected {expected!r}"
-    for model in pipeline.models:
-        graph = _read_graph(graph_path(repository, model_name(name, model)))
-        try:
-            check_graph(graph, model)
-        except GraphError as error:
-            yield str(error)
-    configs = [
-        *(model_config(name, model) for model in pipeline.models),
-        ensemble_config(name, pipeline, contract),
-    ]
-    for config in configs:
-        found = _read_config(repository, config.name)
-        if (list(found.input), list(found.output)) != (list(config.input), list(config.output)):
-            yield f"{config.name}'s configuration has other inputs or outputs than declared"
+    def token_agreement(self) -> float:
+        """The share of frames with NeMo's token: on recorded speech where there is any."""
+        rows = _judged(self.rows)
+        return 1.0 - sum(row.wrong_tokens for row in rows) / sum(row.frames for row in rows)
 
 
 def verify(
-    checkpoint: Checkpoint, repository: Path, name: str, cases: Sequence[Case], url: str
+    checkpoint: Checkpoint,
+    repository: Path,
+    name: str,
+    cases: Sequence[Case],
+    url: str | None = None,
 ) -> Iterator[Row | Verification]:
     """Yield a :class:`Row` for each case as it is done, then the :class:`Verification`.
 
-    ``url`` is the gRPC address of a Triton that serves ``repository``. Raises
-    :class:`ParityError` with every wrong declaration, for such graphs cannot be compared, and
-    :class:`ExportError` when something could not be run at all.
+    ``url`` is the gRPC address of a Triton that serves ``repository``; without one, the graphs run
+    in bare ONNX Runtime alone. Raises :class:`ParityError` with every wrong declaration, for such
+    graphs cannot be compared, and :class:`ExportError` when something could not be run at all.
     """
     contract = read_contract(repository, name)
     pipeline = pipeline_of(checkpoint)
     if problems := list(check_declarations(checkpoint, repository, name)):
         raise ParityError("; ".join(problems) + ": build the model again")
     exported = OnnxPipeline(repository, name, pipeline, contract)
+    models = [model_name(name, model) for model in pipeline.models]
     batched = run_in_batches(exported, cases)
-    names = [model_name(name, model) for model in pipeline.models]
-    utterances = [case.audio for case in cases]
-    before = batch_statistics(url, names)
-    served = list(run_triton(url, name, contract, utterances))
-    after = batch_statistics(url, names)
-    served_alone = run_triton(url, name, contract, utterances, in_flight=1)
+    before = batch_statistics(url, models) if url else []
+    served = run_served(url, name, contract, cases) if url else [{} for _ in cases]
+    after = batch_statistics(url, models) if url else []
     rows = []
-    for case, *ways in zip(cases, batched, served, served_alone, strict=True):
-        runs = Runs(exported.run([case.audio])[0], *ways)
-        rows.append(compare(checkpoint, case, runs))
+    for case, in_batches, through_triton in zip(cases, batched, served, strict=True):
+        runs = Runs(exported.run([case.audio])[0], in_batches, through_triton)
+        rows.append(compare(checkpoint, case, runs, THRESHOLDS[contract.precision]))
         yield rows[-1]
-    yield Verification(tuple(rows), tuple(map(BatchStatistics.since, after, before)))
+    statistics = tuple(map(BatchStatistics.since, after, before))
+    yield conclude(checkpoint, exported, tuple(rows), statistics)
 
 
 @dataclass(frozen=True)
 class Runs:
-    """One utterance's outputs: by the bare graphs and through Triton, alone and batched."""
+    """One utterance's outputs by the bare graphs and through Triton.
+
+    ``batched`` is by the size of the batch, ``served`` by the number of requests in flight.
+    """
 
     alone: Outputs
-    batched: Outputs
-    served: Outputs
-    served_alone: Outputs
+    batched: Mapping[int, Outputs]
+    served: Mapping[int, Outputs]
 
 
-def run_in_batches(exported: OnnxPipeline, cases: Sequence[Case]) -> list[Outputs]:
-    """Outputs in the order of ``cases``, run in batches of mixed lengths."""
-    order = list(range(len(cases)))
-    random.Random(SHUFFLE_SEED).shuffle(order)
-    outputs: dict[int, Outputs] = {}
-    for start in range(0, len(order), BATCH_SIZE):
-        batch = order[start : start + BATCH_SIZE]
-        outputs |= zip(batch, exported.run([cases[i].audio for i in batch]), strict=True)
-    return [outputs[index] for index in range(len(cases))]
+def run_in_batches(exported: OnnxPipeline, cases: Sequence[Case]) -> list[dict[int, Outputs]]:
+    """For each of ``cases`` its outputs in batches of mixed lengths, by the batch's size."""
+    outputs: list[dict[int, Outputs]] = [{} for _ in cases]
+    for size in BATCH_SIZES:
+        order = list(range(len(cases)))
+        random.Random(SHUFFLE_SEED + size).shuffle(order)
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            results = exported.run([cases[index].audio for index in batch])
+            for index, result in zip(batch, results, strict=True):
+                outputs[index][size] = result
+    return outputs
 
 
-def compare(checkpoint: Checkpoint, case: Case, runs: Runs) -> Row:
+def run_served(
+    url: str, name: str, contract: Contract, cases: Sequence[Case]
+) -> list[dict[int, Outputs]]:
+    """For each of ``cases`` its outputs through Triton, by the number of requests in flight."""
+    utterances = [case.audio for case in cases]
+    ways = {count: run_triton(url, name, contract, utterances, count) for count in IN_FLIGHT}
+    results = {count: list(outputs) for count, outputs in ways.items()}
+    return [{count: results[count][index] for count in ways} for index in range(len(cases))]
+
+
+def compare(checkpoint: Checkpoint, case: Case, runs: Runs, allowed: Thresholds) -> Row:
     """Compare the runs of one utterance with NeMo's, and those in a batch with those alone."""
     nemo = run_nemo(checkpoint, case.audio)
-    problems = []
-    if runs.alone.log_probs.shape != nemo.log_probs.shape:
-        problems.append(
-            f"alone: log_probs of shape {runs.alone.log_probs.shape},"
-            f" expected {nemo.log_probs.shape}"
-        )
-    if case.digital_silence:
+    ways = {
+        "alone": runs.alone,
+        **{f"batch of {size}": outputs for size, outputs in runs.batched.items()},
+        **{f"Triton, {count} in flight": outputs for count, outputs in runs.served.items()},
+    }
+    problems = _wrong_lengths(nemo, ways)
+    features = max_abs(nemo.features, runs.alone.features)
+    if case.digital_silence or len(case.audio) < MIN_FRAMES * checkpoint.hop_samples:
         features = log_mel_difference(checkpoint, case.audio)
+    if case.digital_silence:
         nemo = runs.alone  # normalised rounding noise: only our own runs are comparable
-    else:
-        features = max_abs(nemo.features, runs.alone.features)
     log_probs = max_abs(nemo.log_probs, runs.alone.log_probs)
-    batch = max(
-        max_abs(runs.alone.log_probs, runs.batched.log_probs),
-        max_abs(runs.served_alone.log_probs, runs.served.log_probs),
-    )
-    triton = max(
-        max_abs(nemo.log_probs, served.log_probs) for served in (runs.served, runs.served_alone)
-    )
-    problems += _beyond("features", features, FEATURES_TOLERANCE)
-    problems += _beyond("log_probs", log_probs, LOG_PROBS_TOLERANCE)
-    problems += _beyond("batch", batch, BATCH_TOLERANCE)
-    problems += _beyond("triton", triton, LOG_PROBS_TOLERANCE)
-    for way in fields(Runs):
-        outputs: Outputs = getattr(runs, way.name)
-        if wrong := wrong_tokens(nemo, outputs, LOG_PROBS_TOLERANCE):
-            problems.append(f"{way.name}: {wrong} of {len(nemo.tokens)} tokens differ")
-        if outputs.text != nemo.text:
-            problems.append(f"{way.name}: transcript {outputs.text!r}, expected {nemo.text!r}")
+    batch = _spread(runs.alone, runs.batched)
+    triton = None
+    if runs.served:
+        first, *_ = runs.served.values()
+        batch = max(batch, _spread(first, runs.served))
+        triton = _spread(nemo, runs.served)
+    problems += _beyond("features", features, allowed.features)
+    problems += _beyond("log_probs", log_probs, allowed.log_probs)
+    problems += _beyond("batch", batch, allowed.batch)
+    problems += _beyond("Triton", triton or 0.0, allowed.log_probs)
+    wrong = {way: wrong_tokens(nemo, outputs, allowed.tie) for way, outputs in ways.items()}
+    if allowed.token_agreement == 1.0:
+        problems += [
+            f"{way}: {count} of {len(nemo.tokens)} tokens differ"
+            for way, count in wrong.items()
+            if count
+        ]
+        problems += [
+            f"{way}: transcript {outputs.text!r}, expected {nemo.text!r}"
+            for way, outputs in ways.items()
+            if outputs.text != nemo.text
+        ]
     return Row(
-        case.name, len(case.audio), features, log_probs, batch, triton, nemo.text, tuple(problems)
+        case,
+        features,
+        log_probs,
+        batch,
+        triton,
+        len(nemo.tokens),
+        max(wrong.values()),
+        runs.alone.text,
+        nemo.text,
+        tuple(problems),
     )
+
+
+def conclude(
+    checkpoint: Checkpoint,
+    exported: OnnxPipeline,
+    rows: tuple[Row, ...],
+    batches: tuple[BatchStatistics, ...] = (),
+) -> Verification:
+    """What only shows over all utterances: agreement of tokens, word errors, batches formed."""
+    precision = exported.contract.precision
+    allowed = THRESHOLDS[precision]
+    word_errors = _word_errors(rows)
+    found = Verification(precision, rows, word_errors, batches, (), None)
+    problems = []
+    if found.token_agreement < allowed.token_agreement:
+        problems.append(
+            f"tokens: {found.token_agreement:.2%} of frames have NeMo's,"
+            f" allowed are {allowed.token_agreement:.1%}"
+        )
+    if word_errors is not None:
+        extra = word_errors.exported - word_errors.nemo
+        if extra > allowed.allowed_word_errors(word_errors.words):
+            problems.append(
+                f"WER: {word_errors.exported} word errors where NeMo makes {word_errors.nemo},"
+                f" allowed are {allowed.allowed_word_errors(word_errors.words)} more"
+            )
+    if batches and len(rows) > 1 and not any(b.executions < b.utterances for b in batches):
+        problems.append("Triton: no two requests were batched, so nothing is known about batches")
+    suspects = [row for row in rows if row.problems] or ([*rows] if problems else [])
+    layer = _wrong_part(checkpoint, exported, suspects, rows) if suspects else None
+    return Verification(precision, rows, word_errors, batches, tuple(problems), layer)
+
+
+def _judged(rows: Sequence[Row]) -> Sequence[Row]:
+    """Reduced precision is judged on recorded speech where there is any."""
+    recorded = [row for row in rows if row.case.recorded]
+    return recorded or rows
+
+
+def _wrong_part(
+    checkpoint: Checkpoint, exported: OnnxPipeline, suspects: Sequence[Row], rows: Sequence[Row]
+) -> str:
+    """The part of the model that the worst of ``suspects`` points to."""
+    worst = max(suspects, key=lambda row: (row.features, row.log_probs, row.batch))
+    if worst.features > THRESHOLDS[exported.contract.precision].features:
+        return "preprocessor"
+    longest = max((row.case.audio for row in rows), key=len)
+    layer = wrong_layer(checkpoint, exported, worst.case.audio, longest)
+    return f"encoder, {layer}" if layer else "decoder"
+
+
+def _word_errors(rows: Sequence[Row]) -> WordErrors | None:
+    spoken = [(row.case.text, row) for row in rows if row.case.text]
+    if not spoken:
+        return None
+    references = [text for text, _ in spoken]
+    nemo = jiwer.process_words(references, [row.nemo_text for _, row in spoken])
+    exported = jiwer.process_words(references, [row.text for _, row in spoken])
+    return WordErrors(
+        nemo.hits + nemo.substitutions + nemo.deletions, _errors(nemo), _errors(exported)
+    )
+
+
+def _errors(output: jiwer.WordOutput) -> int:
+    return int(output.substitutions + output.deletions + output.insertions)
+
+
+def _wrong_lengths(nemo: Outputs, ways: Mapping[str, Outputs]) -> list[str]:
+    return [
+        f"{way}: log_probs of shape {outputs.log_probs.shape}, expected {nemo.log_probs.shape}"
+        for way, outputs in ways.items()
+        if outputs.log_probs.shape != nemo.log_probs.shape
+    ]
+
+
+def _spread(expected: Outputs, ways: Mapping[int, Outputs]) -> float:
+    return max(max_abs(expected.log_probs, outputs.log_probs) for outputs in ways.values())
 
 
 def _beyond(what: str, difference: float, tolerance: float) -> list[str]:
     if difference <= tolerance:
         return []
     return [f"{what}: max-abs {difference:.2e}, allowed {tolerance:.0e}"]
-
-
-def _read_graph(path: Path) -> onnx.ModelProto:
-    try:
-        return onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
-        raise RepositoryError(f"{path} cannot be read: {error}; build the model again") from error
-
-
-def _read_config(repository: Path, model: str) -> ModelConfig:
-    path = repository / model / CONFIG_FILE
-    try:
-        return parse_config(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RepositoryError(f"no model {model!r} in {repository}: build it first") from error
-    except text_format.ParseError as error:
-        raise RepositoryError(f"{path} is not a model configuration: {error}") from error

@@ -1,4 +1,4 @@
-"""Two small checkpoints, each exported once per session."""
+"""Small checkpoints of every family, each exported once per session."""
 
 import pytest
 
@@ -11,9 +11,9 @@ def quartznet():
     return models.quartznet()
 
 
-@pytest.fixture(scope="session", params=[models.quartznet, models.jasper])
+@pytest.fixture(scope="session", params=[*models.SMALL])
 def exported(request, tmp_path_factory):
-    checkpoint = request.param()
+    checkpoint = models.small(request.param)
     return export(checkpoint, tmp_path_factory.mktemp(checkpoint.name) / "repository")
 
 

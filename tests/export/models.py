@@ -1,134 +1,74 @@
-"""Small NeMo models with random weights, and the same from the same seed each time.
+"""Small random models: the families' own, and variants that tests need."""
 
-The weights are such that the greedy tokens vary from frame to frame: a model that says nothing
-agrees with every export.
-"""
-
-from typing import Any
-
-import torch
-from nemo.collections.asr.models import EncDecCTCModel
-from omegaconf import OmegaConf
-from torch import nn
-
-from export.checkpoint import Checkpoint, checkpoint_of
-
-LABELS = [" ", *"abcdefghijklmnopqrstuvwxyz", "'"]
-SHA256 = "0" * 64
-DECODER_GAIN = 2.0
-"""Standard deviation of the scores before softmax."""
-
-QUARTZNET_PREPROCESSOR = {
-    "_target_": "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor",
-    "sample_rate": 16000,
-    "normalize": "per_feature",
-    "window_size": 0.025,
-    "window_stride": 0.01,
-    "window": "hann",
-    "features": 80,
-    "n_fft": 512,
-    "dither": 1e-5,
-}
-JASPER_PREPROCESSOR = {**QUARTZNET_PREPROCESSOR, "window_size": 0.02, "features": 64}
-
-
-def block(filters: int, kernel: int, **settings: Any) -> dict[str, Any]:
-    """One entry of NeMo's ``jasper`` list, plain unless ``settings`` say otherwise."""
-    return {
-        "filters": filters,
-        "kernel": [kernel],
-        "repeat": 1,
-        "stride": [1],
-        "dilation": [1],
-        "dropout": 0.1,
-        "residual": False,
-        **settings,
-    }
-
-
-QUARTZNET_BLOCKS = (
-    block(32, 11, stride=[2], separable=True),
-    block(32, 13, repeat=2, residual=True, separable=True),
-    block(32, 9, dilation=[2], separable=True),
-    block(48, 1),
-)
-JASPER_BLOCKS = (
-    block(24, 11, stride=[2]),
-    block(24, 7, repeat=2, residual=True, residual_dense=True),
-    block(32, 5, repeat=2, residual=True, residual_dense=True),
-    block(32, 5, repeat=2, stride=[2], stride_last=True, separable=True),
-    block(32, 7, dilation=[2]),
-    block(40, 1),
+from export.checkpoint import Checkpoint
+from export.verification.random_models import (
+    LABELS,
+    SHA256,
+    SMALL,
+    Architecture,
+    block,
+    convolutional,
+    fastconformer,
+    preprocessor,
+    random_checkpoint,
 )
 
-
-def model(
-    preprocessor: dict[str, Any],
-    encoder: dict[str, Any],
-    labels: list[str] = LABELS,
-    seed: int = 0,
-) -> EncDecCTCModel:
-    """A model in eval mode from NeMo configs of its preprocessor and encoder."""
-    torch.manual_seed(seed)
-    features = preprocessor["features"]
-    channels = encoder["jasper"][-1]["filters"] if "jasper" in encoder else encoder["d_model"]
-    config = {
-        "sample_rate": preprocessor["sample_rate"],
-        "labels": labels,
-        "preprocessor": preprocessor,
-        "encoder": {"feat_in": features, **encoder},
-        "decoder": {
-            "_target_": "nemo.collections.asr.modules.ConvASRDecoder",
-            "feat_in": channels,
-            "num_classes": len(labels),
-            "vocabulary": labels,
-        },
-    }
-    built = EncDecCTCModel(cfg=OmegaConf.create(config)).eval()
-    with torch.no_grad():
-        for module in built.modules():
-            if isinstance(module, nn.BatchNorm1d):
-                module.running_mean.normal_(std=0.3)
-                module.running_var.uniform_(0.5, 2.0)
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_(std=0.3)
-        _spread_tokens(built, features)
-    return built
+__all__ = [
+    "LABELS",
+    "SHA256",
+    "SMALL",
+    "VARIANTS",
+    "block",
+    "convolutional",
+    "fastconformer",
+    "quartznet",
+    "small",
+    "variant",
+]
 
 
-def _spread_tokens(built: EncDecCTCModel, features: int) -> None:
-    """Centre and scale the last layer on noise, so that no token wins in every frame."""
-    head = built.decoder.decoder_layers[0]
-    noise = torch.randn(1, features, 500)
-    encoded, _ = built.encoder(audio_signal=noise, length=torch.tensor([500]))  # [1, D, S]
-    spread, mean = torch.std_mean(encoded, dim=(0, 2), keepdim=True)
-    head.weight.normal_(std=DECODER_GAIN / head.in_channels**0.5)
-    head.weight /= spread + 0.1  # units that hardly vary must not amplify rounding
-    head.bias.copy_(-head(mean)[0, :, 0] + head.bias)
+def small(family: str, seed: int = 0) -> Checkpoint:
+    """The small model of one family."""
+    return random_checkpoint(SMALL[family], seed)
 
 
-def convolutional(blocks: tuple[dict[str, Any], ...], **settings: Any) -> dict[str, Any]:
-    """The config of a Jasper or QuartzNet encoder."""
-    return {
-        "_target_": "nemo.collections.asr.modules.ConvASREncoder",
-        "activation": "relu",
-        "conv_mask": True,
-        "jasper": list(blocks),
-        **settings,
-    }
-
-
-def quartznet(**settings: Any) -> Checkpoint:
+def quartznet(labels: tuple[str, ...] = tuple(LABELS), seed: int = 0) -> Checkpoint:
     """Separable blocks, 80 features, a frame every 20 ms."""
-    return checkpoint_of(
-        model(QUARTZNET_PREPROCESSOR, convolutional(QUARTZNET_BLOCKS), **settings),
-        "small_quartznet",
-        SHA256,
+    architecture = SMALL["quartznet"]
+    renamed = Architecture(
+        architecture.name, "", architecture.preprocessor, architecture.encoder, labels=labels
+    )
+    return random_checkpoint(renamed, seed)
+
+
+def variant(encoder: dict, features: dict | None = None, **settings) -> Checkpoint:
+    """A model with ``encoder`` behind mel features, of 80 bands unless said otherwise."""
+    return random_checkpoint(
+        Architecture("variant", "", features or preprocessor(80), encoder, **settings)
     )
 
 
-def jasper() -> Checkpoint:
-    """Dense residual blocks, 64 features of 20 ms windows, a frame every 40 ms."""
-    return checkpoint_of(
-        model(JASPER_PREPROCESSOR, convolutional(JASPER_BLOCKS)), "small_jasper", SHA256
-    )
+VARIANTS = {
+    "strided_last": lambda: variant(
+        convolutional(
+            block(24, 11, stride=[2]),
+            block(24, 5, repeat=2, stride=[2], stride_last=True, separable=True),
+            block(32, 1),
+        )
+    ),
+    "cache_aware_fastconformer": lambda: variant(
+        fastconformer(
+            32, 2, 4,
+            att_context_size=[70, 13], att_context_style="chunked_limited",
+            causal_downsampling=True, conv_context_size="causal", conv_norm_type="layer_norm",
+        ),
+        preprocessor(80, normalize="NA", pad_to=0),
+        subwords=64,
+    ),
+    "local_context_conformer": lambda: variant(fastconformer(32, 2, 4, att_context_size=[20, 10])),
+    "absolute_positions": lambda: variant(
+        fastconformer(32, 2, 4, self_attention_model="abs_pos", xscaling=False)
+    ),
+    "character_hybrid": lambda: variant(fastconformer(32, 2, 4), hybrid=True),
+}  # fmt: skip
+"""Encoders that NeMo users have and the families' small models do not show."""

@@ -8,18 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.contract import Contract
-from export.build import BuildOptions, build, pipeline_of
+from export.assemble import Recipe, assemble
+from export.build import BuildOptions
 from export.checkpoint import Checkpoint
+from export.declared import pipeline_of
 from export.verification.cases import Case
 from export.verification.onnx_pipeline import OnnxPipeline
-from export.verification.verify import Runs, compare, run_in_batches
+from export.verification.thresholds import THRESHOLDS
+from export.verification.verify import (
+    Runs,
+    Verification,
+    compare,
+    conclude,
+    run_in_batches,
+)
 
 NAME = "small"
 
 
 @dataclass(frozen=True, repr=False)
 class Exported:
-    """A checkpoint, the repository it was exported to, and its graphs in ONNX Runtime."""
+    """A checkpoint, the folder with its models, and its graphs in ONNX Runtime."""
 
     checkpoint: Checkpoint
     repository: Path
@@ -28,18 +37,42 @@ class Exported:
 
 
 def export(checkpoint: Checkpoint, repository: Path) -> Exported:
-    contract = build(checkpoint, BuildOptions(repository, NAME))
+    contract = assemble(checkpoint, Recipe(NAME), repository).contract
     graphs = OnnxPipeline(repository, NAME, pipeline_of(checkpoint), contract)
     return Exported(checkpoint, repository, contract, graphs)
 
 
+def quick_build(repository: Path, precision: str = "fp32", **options: Any) -> BuildOptions:
+    """A build that is verified on short utterances and without a server."""
+    return BuildOptions(
+        repository,
+        Recipe(NAME, precision),
+        max_case_s=2.5,
+        through_triton=False,
+        **options,
+    )
+
+
+def verification(checkpoint: Checkpoint, graphs: OnnxPipeline, cases: list[Case]) -> Verification:
+    """What verification finds in bare ONNX Runtime."""
+    rows = [
+        compare(
+            checkpoint,
+            case,
+            Runs(graphs.run([case.audio])[0], in_batches, served={}),
+            THRESHOLDS[graphs.contract.precision],
+        )
+        for case, in_batches in zip(cases, run_in_batches(graphs, cases), strict=True)
+    ]
+    return conclude(checkpoint, graphs, tuple(rows))
+
+
 def problems(checkpoint: Checkpoint, graphs: OnnxPipeline, cases: list[Case]) -> list[str]:
-    """What verification finds; the batched run stands in for the one through Triton."""
+    """Every problem found, with the utterance it was found in."""
+    found = verification(checkpoint, graphs, cases)
     return [
-        f"{case.name}: {problem}"
-        for case, in_batch in zip(cases, run_in_batches(graphs, cases), strict=True)
-        for alone in graphs.run([case.audio])
-        for problem in compare(checkpoint, case, Runs(alone, in_batch, in_batch, alone)).problems
+        *found.problems,
+        *(f"{row.case.name}: {problem}" for row in found.rows for problem in row.problems),
     ]
 
 

@@ -5,20 +5,28 @@ import pytest
 from tritonclient.grpc import model_config_pb2
 
 from client.contract import Contract
-from export.build import contract_of
 from export.config import parse_config
+from export.declared import contract_of
 from export.graph import IR_VERSION, OPSET
 from export.repository import graph_path
 from tests.export.support import NAME, contents
 
 INNER = ("preprocessor", "encoder", "decoder")
+FRAME_STRIDES_S = {
+    "small_quartznet": 0.02,
+    "small_jasper": 0.02,
+    "small_citrinet": 0.08,
+    "small_conformer": 0.04,
+    "small_fastconformer": 0.08,
+    "small_hybrid": 0.08,
+}
 PREPROCESSOR_LENGTHS = "audio_signal_length"
 
 
 def table(exported):
     """Model: (inputs, outputs), each name: (type, dims of one utterance)."""
     features = exported.checkpoint.model.preprocessor.featurizer.nfilt
-    channels = exported.checkpoint.model.decoder.decoder_layers[0].in_channels
+    channels = exported.checkpoint.head.decoder_layers[0].in_channels
     audio = {"audio_signal": ("INT16", [-1])}
     mel = {"features": ("FP32", [features, -1]), "features_length": ("INT64", [1])}
     encoded = {"encoded": ("FP32", [channels, -1]), "encoded_length": ("INT64", [1])}
@@ -52,7 +60,8 @@ def tensors(messages):
 def test_the_repository_holds_three_graphs_and_an_ensemble_and_nothing_else(exported):
     graphs = {f"{NAME}_{role}/1/model.onnx" for role in INNER}
     configs = {f"{NAME}_{role}/config.pbtxt" for role in INNER} | {f"{NAME}/config.pbtxt"}
-    assert set(contents(exported.repository)) == graphs | configs
+    plan_configs = {f"{NAME}_{role}/configs/tensorrt.pbtxt" for role in ("encoder", "decoder")}
+    assert set(contents(exported.repository)) == graphs | configs | plan_configs
     assert (exported.repository / NAME / "1").is_dir()
     assert list(exported.repository.parent.iterdir()) == [exported.repository]
 
@@ -110,8 +119,7 @@ def test_the_contract_in_the_ensemble_is_the_checkpoints(exported):
     assert contract.checkpoint == exported.checkpoint.name
     assert contract.checkpoint_sha256 == exported.checkpoint.sha256
     assert (contract.sample_rate_hz, contract.feature_stride_s) == (16000, 0.01)
-    strides = {"small_quartznet": 0.02, "small_jasper": 0.04}
-    assert contract.frame_stride_s == strides[contract.checkpoint]
+    assert contract.frame_stride_s == FRAME_STRIDES_S[contract.checkpoint]
 
 
 @pytest.mark.parametrize("role", INNER)

@@ -2,25 +2,21 @@
 
 import io
 import tarfile
+from functools import partial
 
 import numpy as np
 import pytest
 import yaml
 
-from export.build import BuildOptions, build
-from export.checkpoint import checkpoint_of, load_checkpoint
+from export.build import build
+from export.checkpoint import load_checkpoint
 from export.errors import CheckpointError
+from export.verification import random_models
 from export.verification.reference import run_nemo
 from tests.export import models
-from tests.export.support import NAME, noise
+from tests.export.support import noise, quick_build
 
 CONFIG = "model_config.yaml"
-CONFORMER = {
-    "_target_": "nemo.collections.asr.modules.ConformerEncoder",
-    "n_layers": 1,
-    "d_model": 16,
-    "n_heads": 2,
-}
 
 
 def members(nemo_file):
@@ -112,7 +108,7 @@ REFUSED_FILES = [
     (truncated, "cannot be restored"),
     (with_damaged_weights, "cannot be restored"),
     (of_class(f"{ASR_MODELS}.EncDecRNNTModel"), "holds a EncDecRNNTModel; exported are"),
-    (of_class(f"{ASR_MODELS}.EncDecCTCModelBPE"), "holds a EncDecCTCModelBPE; exported are"),
+    (of_class(f"{ASR_MODELS}.EncDecMultiTaskModel"), "holds a EncDecMultiTaskModel; exported are"),
 ]
 
 
@@ -152,27 +148,56 @@ def test_the_hash_tells_files_apart(nemo_file, tmp_path):
     assert load_checkpoint(str(other)).sha256 != load_checkpoint(str(nemo_file)).sha256
 
 
-def test_a_conformer_is_refused_by_name():
-    conformer = models.model(models.QUARTZNET_PREPROCESSOR, CONFORMER)
-    with pytest.raises(CheckpointError, match="has a ConformerEncoder where a ConvASREncoder"):
-        checkpoint_of(conformer, "conformer", models.SHA256)
+REFUSED_ENCODERS = {
+    "conv_mask: false": models.convolutional(models.block(32, 11), conv_mask=False),
+    "layer, group or instance normalisation": models.convolutional(
+        models.block(32, 11), normalization_mode="layer"
+    ),
+    "self_attention_model 'rel_pos_local_attn'": models.fastconformer(
+        32, 1, 4, self_attention_model="rel_pos_local_attn", att_context_size=[8, 8]
+    ),
+    "subsampling 'StackingSubsampling'": models.fastconformer(32, 1, 4, subsampling="stacking"),
+    "a reduction between its layers": models.fastconformer(
+        32, 2, 4, reduction="striding", reduction_position=0, reduction_factor=2
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("encoder", "named"),
-    [
-        (models.convolutional((models.block(32, 11, se=True),)), "squeeze-excite"),
-        (models.convolutional(models.QUARTZNET_BLOCKS, conv_mask=False), "conv_mask: false"),
-        (
-            models.convolutional(models.QUARTZNET_BLOCKS, normalization_mode="layer"),
-            "layer, group or instance normalisation",
-        ),
-    ],
-    ids=["squeeze_excite", "no_masks", "layer_norm"],
-)
-def test_an_encoder_that_mixes_utterances_is_refused_and_writes_nothing(encoder, named, tmp_path):
-    model = models.model(models.QUARTZNET_PREPROCESSOR, encoder)
-    checkpoint = checkpoint_of(model, "mixing", models.SHA256)
+@pytest.mark.parametrize("named", REFUSED_ENCODERS)
+def test_an_encoder_that_mixes_utterances_is_refused_and_writes_nothing(named, tmp_path):
+    checkpoint = models.variant(REFUSED_ENCODERS[named])
     with pytest.raises(CheckpointError, match=named):
-        build(checkpoint, BuildOptions(tmp_path / "repository", NAME))
+        build(checkpoint, quick_build(tmp_path / "repository"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_units_that_are_no_text_are_refused(monkeypatch):
+    with_control_units = partial(random_models.write_tokenizer, bos_id=1)
+    monkeypatch.setattr(random_models, "write_tokenizer", with_control_units)
+    with pytest.raises(CheckpointError, match="its unit '<s>' as another text"):
+        models.small("citrinet")
+
+
+@pytest.mark.parametrize("kind", ["wpe", "agg"])
+def test_a_tokenizer_of_another_kind_is_refused_before_nemo_restores_it(kind, tmp_path):
+    checkpoint = models.small("citrinet")
+    checkpoint.model.save_to(str(tmp_path / "good.nemo"))
+    files = members(tmp_path / "good.nemo")
+    config = yaml.safe_load(files[config_name(files)])
+    config["tokenizer"]["type"] = kind
+    files[config_name(files)] = yaml.safe_dump(config).encode()
+    path = write_tar(tmp_path / "given.nemo", files)
+    with pytest.raises(CheckpointError, match=f"given.nemo has a tokenizer of type {kind}"):
+        load_checkpoint(str(path))
+
+
+@pytest.mark.parametrize("family", models.SMALL)
+def test_every_family_comes_back_from_its_file(family, tmp_path):
+    checkpoint = models.small(family)
+    checkpoint.model.save_to(str(tmp_path / "saved.nemo"))
+    loaded = load_checkpoint(str(tmp_path / "saved.nemo"))
+    assert loaded.vocabulary == checkpoint.vocabulary
+    assert loaded.vocabulary_kind == checkpoint.vocabulary_kind
+    expected, actual = (run_nemo(model, noise(16000)) for model in (checkpoint, loaded))
+    np.testing.assert_array_equal(actual.log_probs, expected.log_probs)
+    assert actual.text == expected.text

@@ -16,7 +16,7 @@ HEAVY = ("torch", "nemo", "onnx", "onnxruntime")
 def build_arguments(checkpoint, repository, name=NAME):
     return [
         *("build", "--checkpoint", str(checkpoint)),
-        *(f"--name={name}", "--repository", str(repository)),
+        *(f"--name={name}", "--repository", str(repository), "--without-triton"),
     ]
 
 

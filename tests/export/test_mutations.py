@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from export.errors import RepositoryError
+from export.modules.conformer import TraceableMaskedConvSequential
+from export.modules.convolutional import TraceableMaskedConv1d, TraceableSqueezeExcite
 from export.modules.decoder import Decoder
-from export.modules.encoder import TraceableMaskedConv1d
 from export.modules.preprocessor import Preprocessor
 from export.repository import CONFIG_FILE, graph_path
 from export.verification.cases import Case
-from export.verification.verify import check_declarations
+from export.verification.declarations import check_declarations
 from tests.export import models
 from tests.export.support import NAME, export, noise, problems
 
@@ -23,6 +24,25 @@ def without_masks(monkeypatch):
         return self.conv(x), self.get_seq_len(lens)
 
     monkeypatch.setattr(TraceableMaskedConv1d, "forward", forward)
+
+
+def without_masks_in_the_subsampling(monkeypatch):
+    def forward(self, x, lengths):
+        x = x.unsqueeze(1)
+        for layer in self:
+            x = layer(x)
+            if isinstance(layer, torch.nn.Conv2d) and layer.stride[0] > 1:
+                lengths = (lengths - 1).div(layer.stride[0], rounding_mode="trunc") + 1
+        return x, lengths
+
+    monkeypatch.setattr(TraceableMaskedConvSequential, "forward", forward)
+
+
+def with_a_mean_over_the_padding(monkeypatch):
+    def forward(self, x, lengths):
+        return x * torch.sigmoid(self.fc(x.mean(2))).unsqueeze(2), lengths
+
+    monkeypatch.setattr(TraceableSqueezeExcite, "forward", forward)
 
 
 def with_a_periodic_window(monkeypatch):
@@ -77,7 +97,7 @@ def with_logits_for_log_probs(monkeypatch):
         (with_a_periodic_window, "features: max-abs"),
         (with_a_frame_too_few, "features: max-abs inf"),
         (with_statistics_of_the_padded_batch, "batch: max-abs"),
-        (with_tokens_in_the_padding, "batched: transcript"),
+        (with_tokens_in_the_padding, "batch of 16: transcript"),
         (with_logits_for_log_probs, "log_probs: max-abs"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -90,6 +110,23 @@ def test_a_wrong_graph_is_found(mutate, found_in, quartznet, tmp_path, monkeypat
     assert any(found_in in problem for problem in found), found
 
 
+@pytest.mark.parametrize(
+    ("mutate", "family"),
+    [
+        (without_masks_in_the_subsampling, "conformer"),
+        (without_masks_in_the_subsampling, "fastconformer"),
+        (with_a_mean_over_the_padding, "citrinet"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_family_without_its_own_masks_is_found(mutate, family, tmp_path, monkeypatch):
+    checkpoint = models.small(family)
+    mutate(monkeypatch)
+    exported = export(checkpoint, tmp_path / "repository")
+    found = problems(checkpoint, exported.graphs, CASES)
+    assert any("batch: max-abs" in problem for problem in found), found
+
+
 def test_the_right_graph_passes_the_same_cases(quartznet, tmp_path):
     exported = export(quartznet, tmp_path / "repository")
     assert problems(quartznet, exported.graphs, CASES) == []
@@ -97,7 +134,7 @@ def test_the_right_graph_passes_the_same_cases(quartznet, tmp_path):
 
 
 def test_a_permuted_vocabulary_is_found_in_contract_and_transcripts(quartznet, tmp_path):
-    permuted = models.quartznet(labels=models.LABELS[1:] + models.LABELS[:1])
+    permuted = models.quartznet(labels=(*models.LABELS[1:], models.LABELS[0]))
     exported = export(permuted, tmp_path / "repository")
     (declared,) = check_declarations(quartznet, exported.repository, NAME)
     assert "contract" in declared
@@ -113,9 +150,9 @@ def test_another_checkpoint_of_the_same_shape_is_found(quartznet, tmp_path):
 
 
 def test_graphs_and_configurations_of_another_shape_are_all_named(quartznet, tmp_path):
-    exported = export(models.jasper(), tmp_path / "repository")
+    exported = export(models.small("jasper"), tmp_path / "repository")
     found = "; ".join(check_declarations(quartznet, exported.repository, NAME))
-    for part in ("contract", "features has axes", "encoded has axes", "small_decoder's config"):
+    for part in ("features has axes", "encoded has axes", "small_decoder's config"):
         assert part in found
     assert "log_probs has axes" not in found  # the same in both
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import export.build
-from export.build import BuildOptions, build
+import export.assemble
+from export.build import build
 from export.errors import GraphError, RepositoryError
 from export.repository import check_name, publish, staging
-from tests.export.support import NAME, contents
+from tests.export.support import NAME, contents, quick_build
 
 INNER = tuple(f"{NAME}_{role}" for role in ("preprocessor", "encoder", "decoder"))
 RENAMES = 8  # four models out, four in
@@ -115,18 +115,18 @@ def test_an_interrupted_build_leaves_the_repository_as_it_was(
     error, quartznet, tmp_path, monkeypatch
 ):
     repository = tmp_path / "repository"
-    build(quartznet, BuildOptions(repository, NAME))
+    build(quartznet, quick_build(repository))
     before = contents(tmp_path)
-    export_graph = export.build.export_graph
+    export_graph = export.assemble.export_graph
 
     def fail_at_the_decoder(module, model, example, path):
         if model.role == "decoder":
             raise error
         export_graph(module, model, example, path)
 
-    monkeypatch.setattr(export.build, "export_graph", fail_at_the_decoder)
+    monkeypatch.setattr(export.assemble, "export_graph", fail_at_the_decoder)
     with pytest.raises(type(error)):
-        build(quartznet, BuildOptions(repository, NAME))
+        build(quartznet, quick_build(repository))
     assert contents(tmp_path) == before
     assert list(tmp_path.iterdir()) == [repository]
 

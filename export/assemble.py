@@ -1,0 +1,178 @@
+"""Checkpoint to models in a folder: three graphs in one precision, their configs, the ensemble."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from client.contract import Contract
+from export.checkpoint import Checkpoint
+from export.config import (
+    MAX_BATCH_SIZE,
+    accelerated_config,
+    config_text,
+    ensemble_config,
+    model_config,
+    model_name,
+    tensorrt_config,
+)
+from export.declared import contract_of, pipeline_of
+from export.engine.operators import obstacles
+from export.engine.profiles import profiles
+from export.engine.switch import TENSORRT, config_for
+from export.errors import ExportError
+from export.graph import export_graph
+from export.modules.decoder import Decoder
+from export.modules.preprocessor import Preprocessor
+from export.precision.feeds import Graphs
+from export.precision.fp16 import convert_model
+from export.precision.int8 import Int8Options, quantise_encoder
+from export.record import ModelRecord, file_hashes
+from export.repository import graph_path, write_config
+from export.tensors import Model
+from export.verification.cases import generated_cases, manifest_cases
+
+Progress = Callable[[str], None]
+
+EXAMPLE_S: Final = 10.0
+"""Made-up utterances up to this long, loud and silent ones among them, show what fits fp16."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a checkpoint is exported.
+
+    ``precision`` is one of ``export.verification.thresholds.THRESHOLDS``. ``accelerator`` is None
+    or ``"tensorrt"``, which ONNX Runtime then runs the graphs with. ``max_duration_s`` None is the
+    family's. ``calibration_manifest``: speech that int8 takes its ranges from.
+    """
+
+    name: str
+    precision: str = "fp32"
+    accelerator: str | None = None
+    max_duration_s: float | None = None
+    calibration_manifest: Path | None = None
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What was written: the contract, and a record of each graph by the model's name."""
+
+    contract: Contract
+    models: Mapping[str, ModelRecord]
+
+
+def silent(_step: str) -> None:
+    """Progress that nobody looks at."""
+
+
+def assemble(
+    checkpoint: Checkpoint, recipe: Recipe, folder: Path, progress: Progress = silent
+) -> Assembly:
+    """Write the models of ``checkpoint`` into ``folder``.
+
+    Raises :class:`GraphError`, or :class:`ExportError` when there is nothing to calibrate with.
+    """
+    contract = contract_of(checkpoint, recipe.precision, recipe.max_duration_s)
+    calibration = _calibration(recipe, contract)
+    declared = pipeline_of(checkpoint)
+    paths = {
+        model.role: graph_path(folder, model_name(recipe.name, model)) for model in declared.models
+    }
+    for model, module in zip(declared.models, _modules(checkpoint, contract), strict=True):
+        progress(f"exporting the {model.role}")
+        paths[model.role].parent.mkdir(parents=True)
+        export_graph(module, model, _example(model), paths[model.role])
+    kept = _reduced(Graphs(**paths), recipe, contract, calibration, progress)
+    records = {
+        model_name(recipe.name, model): _configured(
+            model, contract, recipe, folder, kept.get(model.role, ())
+        )
+        for model in declared.models
+    }
+    write_config(folder, ensemble_config(recipe.name, declared, contract))
+    return Assembly(contract, records)
+
+
+def _calibration(recipe: Recipe, contract: Contract) -> list[NDArray[Any]]:
+    if recipe.precision != "int8":
+        return []
+    if recipe.calibration_manifest is None:
+        raise ExportError(
+            "int8 takes its ranges from speech: give --calibration-manifest, some hundred"
+            " utterances like those to be transcribed"
+        )
+    return [case.audio for case in manifest_cases(recipe.calibration_manifest, contract)]
+
+
+def _reduced(
+    graphs: Graphs,
+    recipe: Recipe,
+    contract: Contract,
+    calibration: list[NDArray[Any]],
+    progress: Progress,
+) -> Mapping[str, tuple[str, ...]]:
+    """Bring the graphs to the recipe's precision; the nodes kept in fp32, by role."""
+    if recipe.precision == "fp16":
+        progress("converting to fp16")
+        examples = [case.audio for case in generated_cases(contract, EXAMPLE_S)]
+        return convert_model(graphs, examples)
+    if recipe.precision == "int8":
+        options = Int8Options(symmetric_activations=recipe.accelerator == TENSORRT)
+        quantised = quantise_encoder(graphs, graphs.encoder, calibration, options, progress)
+        return {"encoder": quantised.kept_in_fp32}
+    return {}
+
+
+def _configured(
+    model: Model, contract: Contract, recipe: Recipe, folder: Path, kept: tuple[str, ...]
+) -> ModelRecord:
+    """Write the configurations of a finished graph; its part of the build record."""
+    path = graph_path(folder, model_name(recipe.name, model))
+    found = obstacles(onnx.load(path, load_external_data=False))
+    shapes = {} if found else profiles(model, contract, MAX_BATCH_SIZE)
+    if recipe.accelerator == TENSORRT and not found:
+        config = accelerated_config(recipe.name, model, shapes, recipe.precision)
+    else:
+        config = model_config(recipe.name, model)
+    write_config(folder, config)
+    if not found:
+        plan_config = config_for(folder / config.name, TENSORRT)
+        plan_config.parent.mkdir()
+        plan_config.write_text(config_text(tensorrt_config(recipe.name, model)), encoding="utf-8")
+    return ModelRecord(
+        role=model.role,
+        files=file_hashes(path.parent),
+        kept_in_fp32=kept,
+        tensorrt={
+            "obstacles": found,
+            "profiles": {name: profile.to_json() for name, profile in shapes.items()},
+        },
+    )
+
+
+def _modules(checkpoint: Checkpoint, contract: Contract) -> tuple[nn.Module, nn.Module, nn.Module]:
+    max_frames = contract.max_samples // checkpoint.hop_samples
+    return (
+        Preprocessor(checkpoint.model.preprocessor.featurizer),
+        checkpoint.family.traceable(checkpoint.model.encoder, max_frames),
+        Decoder(checkpoint.head),
+    )
+
+
+def _example(model: Model) -> tuple[torch.Tensor, ...]:
+    """Two utterances of different lengths to trace with; any values do."""
+    generator = torch.Generator().manual_seed(0)
+    frames = 100
+    if model.role == "preprocessor":
+        lengths = torch.tensor([[12000], [16000]], dtype=torch.int32)
+        audio = torch.randint(-(2**15), 2**15, (int(lengths.sum()),), generator=generator)
+        return audio.to(torch.int16), lengths
+    channels = model.inputs[0].axes[1]
+    values = torch.randn(2, int(channels), frames, generator=generator)
+    return values, torch.tensor([[frames // 2], [frames]])

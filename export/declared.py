@@ -1,0 +1,47 @@
+"""What a repository declares of a checkpoint: the tensors of its graphs, and the contract."""
+
+from importlib.metadata import version
+from typing import Final
+
+from client.contract import CONTRACT_VERSION, Contract
+from export.checkpoint import Checkpoint
+from export.tensors import Pipeline, pipeline
+
+DISTRIBUTION: Final = "nemo-ctc-triton"
+MIN_FRAMES: Final = 2
+"""Normalisation divides by the frames minus one."""
+
+
+def pipeline_of(checkpoint: Checkpoint) -> Pipeline:
+    """The declared tensors of the graphs of ``checkpoint``."""
+    return pipeline(
+        features=checkpoint.model.preprocessor.featurizer.nfilt,
+        channels=checkpoint.head.decoder_layers[0].in_channels,
+        vocabulary_size=checkpoint.head.num_classes_with_blank,
+    )
+
+
+def contract_of(
+    checkpoint: Checkpoint, precision: str = "fp32", max_duration_s: float | None = None
+) -> Contract:
+    """What clients will be told of ``checkpoint``; by default its family's longest utterance."""
+    rate_hz = checkpoint.sample_rate_hz
+    feature_stride_s = checkpoint.hop_samples / rate_hz
+    if max_duration_s is None:
+        max_duration_s = checkpoint.family.max_duration_s
+    return Contract(
+        version=CONTRACT_VERSION,
+        audio_type="INT16",
+        sample_rate_hz=rate_hz,
+        min_samples=MIN_FRAMES * checkpoint.hop_samples,
+        max_samples=round(max_duration_s * rate_hz),
+        feature_stride_s=feature_stride_s,
+        frame_stride_s=feature_stride_s * checkpoint.subsampling,
+        vocabulary=checkpoint.vocabulary,
+        vocabulary_kind=checkpoint.vocabulary_kind,
+        blank=len(checkpoint.vocabulary),
+        checkpoint=checkpoint.name,
+        checkpoint_sha256=checkpoint.sha256,
+        precision=precision,
+        exporter_version=version(DISTRIBUTION),
+    )

@@ -1,0 +1,253 @@
+"""``python -m export engine``: an ONNX repository to TensorRT plans, beside the GPU.
+
+It needs Python, TensorRT and NVIDIA's driver, nothing else, so it runs in NVIDIA's containers.
+What flows through it: the build record → a plan for each graph without obstacles, tried on probe
+inputs → the plans' places → ``config.pbtxt`` of those models. A run that fails on the way leaves
+the repository serving what it served.
+"""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from export.engine.builder import BuilderOptions, Plan, build_plan
+from export.engine.device import Gpu, visible_gpus
+from export.engine.files import commit_partial, partial_path
+from export.engine.installation import load_tensorrt, tensorrt_version
+from export.engine.islands import LEVELS
+from export.engine.plan import (
+    METADATA_FILE,
+    PLAN_FILE,
+    PlanMetadata,
+    mismatches,
+    sha256_of,
+    sha256_of_bytes,
+    write_plan,
+)
+from export.engine.probe import not_finite
+from export.engine.record import EngineModel, EngineRecord, read_engine_record
+from export.engine.switch import (
+    BACKENDS,
+    ONNXRUNTIME,
+    TENSORRT,
+    check_switchable,
+    serving_backend,
+    switch,
+)
+from export.errors import EngineError, RepositoryError
+
+VERSION: Final = "1"
+GRAPH_FILE: Final = "model.onnx"
+TIMING_CACHE_FILE: Final = ".tensorrt-timing-cache"
+
+_HALF_PRECISIONS: Final = ("fp16",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--repository", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--name", required=True, help="the model's name for clients")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument(
+        "--check",
+        action="store_true",
+        help="build nothing: exit 1 unless the plans served fit this machine",
+    )
+    action.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="build nothing: serve by this backend, by plans that were built before",
+    )
+    parser.add_argument(
+        "--workspace",
+        type=_gibibytes,
+        default=BuilderOptions.workspace_gib,
+        metavar="GIB",
+        help="most memory a layer's kernel may use beyond its tensors (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--optimization-level",
+        type=int,
+        choices=range(6),
+        help="how hard TensorRT looks for fast kernels (default: its own)",
+    )
+    parser.add_argument(
+        "--timing-cache",
+        type=Path,
+        metavar="FILE",
+        help=f"timings of kernels, kept between runs (default: DIR/{TIMING_CACHE_FILE})",
+    )
+    parser.add_argument(
+        "--tf32",
+        action="store_true",
+        help="let fp32 products round their factors to 10 bits: faster, no longer fp32",
+    )
+    parser.add_argument("--verbose", action="store_true", help="show all that TensorRT says")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Build, check or switch.
+
+    Raises :class:`EngineError` or :class:`RepositoryError`; what was served then still is.
+    """
+    repository: Path = options.repository
+    record = read_engine_record(repository, options.name)
+    if options.check:
+        check(repository, record)
+    elif options.backend:
+        serve_by(repository, record, options.backend)
+    else:
+        build(repository, record, _builder_options(options))
+
+
+def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> None:
+    """Build a plan of every graph that TensorRT can run, and serve them."""
+    models = _runnable(record)
+    for model in models:
+        check_switchable(repository / model.name, TENSORRT)
+        _check_graph(repository / model.name / VERSION, model)
+    tensorrt = load_tensorrt()
+    gpu = _only_gpu(visible_gpus())
+    folders = [repository / model.name / VERSION for model in models]
+    files = [folder / name for folder in folders for name in (PLAN_FILE, METADATA_FILE)]
+    try:
+        for model, folder in zip(models, folders, strict=True):
+            plan = _finite_plan(tensorrt, folder / GRAPH_FILE, model, record.precision, options)
+            metadata = _metadata(str(tensorrt.__version__), gpu, model, record.precision, plan)
+            write_plan(folder, plan.data, metadata)
+        for path in files:
+            commit_partial(path)
+    finally:
+        for path in files:
+            partial_path(path).unlink(missing_ok=True)
+    for model in models:
+        switch(repository / model.name, TENSORRT)
+        _say(f"{repository / model.name}: TensorRT {tensorrt.__version__} on {gpu}")
+    _say("A server that runs already serves the plans once started again.")
+
+
+def check(repository: Path, record: EngineRecord) -> None:
+    """Raise :class:`EngineError` unless every plan that is served fits this machine."""
+    served = [m for m in record.models if serving_backend(repository / m.name) == TENSORRT]
+    if not served:
+        _say("no plan is served: ONNX Runtime serves every model")
+        return
+    _check_plans(repository, served)
+    _say(f"the plans of {', '.join(model.name for model in served)} fit this machine")
+
+
+def serve_by(repository: Path, record: EngineRecord, backend: str) -> None:
+    """Serve by the graphs again, or by plans that were built before and fit this machine."""
+    models = _runnable(record) if backend == TENSORRT else list(record.models)
+    if backend == TENSORRT:
+        _check_plans(repository, models)
+    changed = [m.name for m in models if switch(repository / m.name, backend)]
+    _say(f"changed to {backend}: {', '.join(changed) or 'nothing'}")
+
+
+def _builder_options(options: argparse.Namespace) -> BuilderOptions:
+    return BuilderOptions(
+        timing_cache=options.timing_cache or options.repository / TIMING_CACHE_FILE,
+        workspace_gib=options.workspace,
+        optimization_level=options.optimization_level,
+        tf32=options.tf32,
+        verbose=options.verbose,
+    )
+
+
+def _runnable(record: EngineRecord) -> list[EngineModel]:
+    for model in record.models:
+        if model.obstacles:
+            _note(f"{model.name} stays on ONNX Runtime: {'; '.join(model.obstacles)}")
+    models = [model for model in record.models if not model.obstacles]
+    if not models:
+        raise EngineError("TensorRT can run none of the graphs: see above")
+    return models
+
+
+def _only_gpu(gpus: Sequence[Gpu]) -> Gpu:
+    kinds = list(dict.fromkeys(gpus))
+    if len(kinds) > 1:
+        raise EngineError(
+            f"a plan is built for one kind of GPU, here are {', '.join(map(str, kinds))}: choose"
+            " with docker's --gpus device=… or CUDA_VISIBLE_DEVICES, and serve on the same"
+        )
+    return kinds[0]
+
+
+def _finite_plan(
+    tensorrt: Any, graph: Path, model: EngineModel, precision: str, options: BuilderOptions
+) -> Plan:
+    """A plan whose outputs are finite, with fp32 islands only where it takes them."""
+    levels = LEVELS if precision in _HALF_PRECISIONS else LEVELS[:1]
+    problems: list[str] = []
+    for kinds in levels:
+        if problems:
+            _note(f"{model.name}: {problems[0]}; once more with {', '.join(kinds)} in fp32")
+        plan = build_plan(tensorrt, graph, model.profiles, options, kinds)
+        problems = not_finite(tensorrt, plan.data, model.profiles)
+        if not problems:
+            return plan
+    advice = (
+        "export it with --precision fp32"
+        if precision in _HALF_PRECISIONS
+        else "serve it by ONNX Runtime"
+    )
+    raise EngineError(f"{model.name} in {precision}: {'; '.join(problems)}. Instead, {advice}")
+
+
+def _check_graph(folder: Path, model: EngineModel) -> None:
+    for name, sha256 in model.files.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
+            raise RepositoryError(
+                f"{folder / name} is not the file that was exported: export the model again"
+            )
+
+
+def _metadata(
+    version: str, gpu: Gpu, model: EngineModel, precision: str, plan: Plan
+) -> PlanMetadata:
+    return PlanMetadata(
+        tensorrt=version,
+        gpu=gpu.name,
+        compute_capability=gpu.compute_capability,
+        graph=model.files,
+        plan_sha256=sha256_of_bytes(plan.data),
+        precision=precision,
+        profiles=model.profiles,
+        islands=plan.islands,
+        date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+
+
+def _check_plans(repository: Path, models: Sequence[EngineModel]) -> None:
+    version, gpus = tensorrt_version(), visible_gpus()
+    problems = [
+        problem
+        for model in models
+        for problem in mismatches(repository / model.name / VERSION, model.files, version, gpus)
+    ]
+    if problems:
+        raise EngineError(
+            "; ".join(problems) + ". Build the plans again here, or serve the graphs with"
+            f" --backend {ONNXRUNTIME}"
+        )
+
+
+def _gibibytes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _note(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

@@ -1,0 +1,115 @@
+"""What is known of a plan, and whether it fits the machine that is to serve it.
+
+A plan runs only with the TensorRT that built it, on the kind of GPU that it was built on.
+``1/plan.json`` beside ``1/model.plan`` says which; Triton itself would only fail to load it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from export.engine.device import Gpu
+from export.engine.files import write_partial
+from export.engine.profiles import Profile
+from export.errors import EngineError
+
+PLAN_FILE: Final = "model.plan"
+METADATA_FILE: Final = "plan.json"
+METADATA_VERSION: Final = 1
+
+_REBUILD: Final = "build the plans again: python -m export engine"
+_READ_BYTES: Final = 1 << 24
+
+
+@dataclass(frozen=True)
+class PlanMetadata:
+    """How a plan was built.
+
+    ``graph`` are the files it was built from, with their SHA-256. ``islands`` are the layers
+    computed in fp32 beside the graph's own.
+    """
+
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    graph: Mapping[str, str]
+    plan_sha256: str
+    precision: str
+    profiles: Mapping[str, Profile]
+    islands: tuple[str, ...]
+    date: str
+    version: int = METADATA_VERSION
+
+    def to_json(self) -> str:
+        """The metadata as it stands in ``plan.json``."""
+        data = asdict(self)
+        data["profiles"] = {name: item.to_json() for name, item in self.profiles.items()}
+        return json.dumps(data, indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> "PlanMetadata":
+        """Read ``plan.json``; raises :class:`EngineError` when it is missing or not whole."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            data["profiles"] = {
+                name: Profile.from_json(item) for name, item in data["profiles"].items()
+            }
+            data["islands"] = tuple(data["islands"])
+            return cls(**{field.name: data[field.name] for field in fields(cls)})
+        except OSError as error:
+            raise EngineError(f"{path} cannot be read ({error.strerror}): {_REBUILD}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EngineError(f"{path} is not a plan's metadata ({error}): {_REBUILD}") from error
+
+
+def write_plan(version_folder: Path, plan: bytes, metadata: PlanMetadata) -> None:
+    """Put a plan and its metadata beside their places, for ``commit_partial`` to move in."""
+    write_partial(version_folder / PLAN_FILE, plan)
+    write_partial(version_folder / METADATA_FILE, metadata.to_json().encode())
+
+
+def mismatches(
+    version_folder: Path, graph: Mapping[str, str], tensorrt: str, gpus: Sequence[Gpu]
+) -> Iterator[str]:
+    """Why the plan in ``version_folder`` cannot be served here; nothing when it can.
+
+    ``graph`` are the files of the graph that the repository has now, ``tensorrt`` is the version
+    here, ``gpus`` are those that Triton will use: all of them. Raises :class:`EngineError` when
+    there is no metadata to tell.
+    """
+    metadata = PlanMetadata.read(version_folder / METADATA_FILE)
+    plan = version_folder / PLAN_FILE
+    if not plan.is_file():
+        yield f"{plan} is not there"
+    elif sha256_of(plan) != metadata.plan_sha256:
+        yield f"{plan} is not the plan that {METADATA_FILE} beside it is about"
+    if metadata.graph != graph:
+        yield f"{plan} was built from another export"
+    if _release(metadata.tensorrt) != _release(tensorrt):
+        yield f"{plan} was built with TensorRT {metadata.tensorrt}, here is {tensorrt}"
+    built_on = Gpu(metadata.gpu, metadata.compute_capability)
+    for gpu in dict.fromkeys(gpus):
+        if gpu != built_on:
+            yield f"{plan} was built on {built_on}, here is {gpu}"
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_of_bytes(data: bytes) -> str:
+    """The SHA-256 of ``data``, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _release(version: str) -> tuple[str, ...]:
+    """Major, minor and patch: the library does not tell the build that the package adds."""
+    return tuple(version.split(".")[:3])

@@ -1,0 +1,73 @@
+"""Which backend serves a model: one config of several stands as ``config.pbtxt``.
+
+::
+
+    MODEL/config.pbtxt               what Triton reads
+    MODEL/configs/tensorrt.pbtxt     what it would read for the plan
+    MODEL/configs/onnxruntime.pbtxt  what it would read for the graph
+
+Changing over keeps the config that leaves, edits included, and puts the other in its place in one
+rename, so that a server polling the repository sees one of the two. The files in ``configs`` are
+also what Triton's ``--model-config-name`` chooses by.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from export.engine.files import write_whole
+from export.errors import RepositoryError
+
+CONFIG_FILE: Final = "config.pbtxt"
+CONFIGS_FOLDER: Final = "configs"
+TENSORRT: Final = "tensorrt"
+ONNXRUNTIME: Final = "onnxruntime"
+BACKENDS: Final = (TENSORRT, ONNXRUNTIME)
+
+_BACKEND = re.compile(r'^backend: "(\w+)"$', re.MULTILINE)
+
+
+def config_for(model: Path, backend: str) -> Path:
+    """Where the config of ``model`` for ``backend`` is kept while another one serves."""
+    return model / CONFIGS_FOLDER / f"{backend}.pbtxt"
+
+
+def serving_backend(model: Path) -> str:
+    """The backend that serves the model in this folder; raises :class:`RepositoryError`."""
+    return _backend_of(model / CONFIG_FILE)
+
+
+def check_switchable(model: Path, backend: str) -> None:
+    """Raise :class:`RepositoryError` unless :func:`switch` could serve ``model`` by ``backend``."""
+    if serving_backend(model) != backend and _backend_of(config_for(model, backend)) != backend:
+        raise RepositoryError(f"{config_for(model, backend)} is a config of another backend")
+
+
+def switch(model: Path, backend: str) -> bool:
+    """Serve the model in this folder by ``backend``; whether anything changed.
+
+    Raises :class:`RepositoryError`; what served before then still does.
+    """
+    check_switchable(model, backend)
+    current = serving_backend(model)
+    if current == backend:
+        return False
+    write_whole(config_for(model, current), _read(model / CONFIG_FILE))
+    write_whole(model / CONFIG_FILE, _read(config_for(model, backend)))
+    return True
+
+
+def _backend_of(config: Path) -> str:
+    found = _BACKEND.search(_read(config).decode())
+    if found is None:
+        raise RepositoryError(f"{config} names no backend: export the model again")
+    return found.group(1)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RepositoryError(
+            f"{path} cannot be read ({error.strerror}): export the model again"
+        ) from error

@@ -1,0 +1,56 @@
+"""The families of encoders that are exported. A new one is a line here and a traceable module."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nemo.collections.asr.modules import ConformerEncoder as NemoConformerEncoder
+from nemo.collections.asr.modules import ConvASREncoder
+from torch import nn
+
+from export.errors import CheckpointError
+from export.modules.conformer import ConformerEncoder
+from export.modules.convolutional import ConvolutionalEncoder
+
+
+@dataclass(frozen=True)
+class Family:
+    """Encoders of one NeMo class.
+
+    ``traceable`` makes a traceable module of such an encoder, given the most feature frames of an
+    utterance. ``max_duration_s`` is how long an utterance may be unless a build says otherwise:
+    a batch is padded to its longest, so its memory bounds it. A batch of 16 times 120 s takes
+    about 1 GB in the preprocessor; attention takes memory by the square of the duration.
+    """
+
+    name: str
+    encoder: type[nn.Module]
+    traceable: Callable[[Any, int], nn.Module]
+    max_duration_s: int
+
+
+FAMILIES: Final = (
+    Family(
+        "Jasper, QuartzNet, Citrinet",
+        ConvASREncoder,
+        lambda encoder, _: ConvolutionalEncoder(encoder),
+        max_duration_s=120,
+    ),
+    Family(
+        "Conformer-CTC, FastConformer-CTC",
+        NemoConformerEncoder,
+        ConformerEncoder,
+        max_duration_s=60,
+    ),
+)
+SUPPORTED: Final = " and ".join(family.name for family in FAMILIES)
+
+
+def family_of(encoder: nn.Module) -> Family:
+    """The family of ``encoder``; raises :class:`CheckpointError` when it belongs to none."""
+    for family in FAMILIES:
+        if type(encoder) is family.encoder:
+            return family
+    raise CheckpointError(
+        f"the model has an encoder of kind {type(encoder).__name__}; exported are {SUPPORTED}"
+    )

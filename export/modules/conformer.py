@@ -1,0 +1,105 @@
+"""NeMo's Conformer and FastConformer encoders, traceable, with every mask intact.
+
+Attention and convolution modules are masked by NeMo itself. Made traceable here are the
+subsampling, whose choice of chunks depends on the size of the batch, and its masks, whose
+lengths NeMo counts in floating point, which no reduced precision may touch.
+"""
+
+import copy
+
+from nemo.collections.asr.modules import ConformerEncoder as NemoConformerEncoder
+from nemo.collections.asr.parts.submodules.subsampling import (
+    ConvSubsampling,
+    MaskedConvSequential,
+)
+from torch import Tensor, nn
+
+from export.errors import CheckpointError
+from export.modules.masks import valid_frames
+
+
+class ConformerEncoder(nn.Module):
+    """A copy of a Conformer or FastConformer encoder that can be traced.
+
+    ``max_frames``: the most feature frames of an utterance; positional encodings reach as far.
+    Raises :class:`CheckpointError` for encoders with layers that are not made traceable here.
+    """
+
+    def __init__(self, encoder: NemoConformerEncoder, max_frames: int) -> None:
+        super().__init__()
+        _check_supported(encoder)
+        encoder = copy.deepcopy(encoder)
+        encoder.set_max_audio_length(-(-max_frames // encoder.subsampling_factor) + 1)
+        if not isinstance(encoder.pre_encode, nn.Linear):
+            encoder.pre_encode.__class__ = TraceableSubsampling
+            encoder.pre_encode.conv.__class__ = TraceableMaskedConvSequential
+        for module in encoder.modules():
+            if hasattr(module, "use_pytorch_sdpa"):
+                module.use_pytorch_sdpa = False  # the same sums, spelled out
+        self.encoder = encoder
+
+    def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a padded batch.
+
+        Args:
+            features: float32, shape = (B, F, T).
+            features_length: int64, shape = (B, 1).
+
+        Returns:
+            ``encoded`` float32, shape = (B, D, S), and ``encoded_length`` int64, shape = (B, 1).
+        """
+        encoded, length = self.encoder.forward_internal(features, features_length.squeeze(1))
+        return encoded, length.unsqueeze(1)
+
+
+class TraceableSubsampling(ConvSubsampling):
+    """``ConvSubsampling`` in one piece; takes its class in place."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Subsample (B, T, F) to (B, S, D); lengths of shape (B,) as in NeMo."""
+        x, lengths = self.conv(x, lengths)  # [B, C, S, F']
+        return self.out(x.transpose(1, 2).flatten(2)), lengths
+
+
+class TraceableMaskedConvSequential(MaskedConvSequential):
+    """``MaskedConvSequential`` with lengths counted in integers; takes its class in place."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the valid frames of (B, T, F) to (B, C, S, F'); lengths of shape (B,)."""
+        x = x.unsqueeze(1)  # [B, 1, T, F]
+        for layer in self:
+            if isinstance(layer, nn.Conv2d) and layer.kernel_size[0] > 1:
+                valid = valid_frames(x.shape[2], lengths)[:, None, :, None]  # [B, 1, T, 1]
+                x = x * valid.to(x.dtype)
+            x = layer(x)
+            if isinstance(layer, nn.Conv2d) and layer.stride[0] > 1:
+                reach = _time_padding(layer) - layer.kernel_size[0]
+                lengths = (lengths + reach).div(layer.stride[0], rounding_mode="trunc") + 1
+        return x, lengths
+
+
+def _time_padding(convolution: nn.Conv2d) -> int:
+    """Frames of padding before and after together; NeMo's causal convolution pads by itself."""
+    if hasattr(convolution, "_left_padding"):
+        return int(convolution._left_padding + convolution._right_padding)  # noqa: SLF001
+    return 2 * int(convolution.padding[0])
+
+
+def _check_supported(encoder: NemoConformerEncoder) -> None:
+    problems = []
+    if encoder.self_attention_model not in ("rel_pos", "abs_pos"):
+        problems.append(
+            f"self_attention_model {encoder.self_attention_model!r} (exported: rel_pos, abs_pos)"
+        )
+    if encoder.reduction_subsampling is not None:
+        problems.append("a reduction between its layers (exported: none)")
+    subsampling = encoder.pre_encode
+    if not isinstance(subsampling, nn.Linear) and not (
+        isinstance(subsampling, ConvSubsampling)
+        and isinstance(subsampling.conv, MaskedConvSequential)
+        and all(isinstance(layer, (nn.Conv2d, nn.ReLU)) for layer in subsampling.conv)
+    ):
+        kind = getattr(subsampling, "_subsampling", type(subsampling).__name__)
+        problems.append(f"subsampling {kind!r} (exported: striding, dw_striding, none)")
+    if problems:
+        raise CheckpointError(f"the Conformer encoder has {', and '.join(problems)}")

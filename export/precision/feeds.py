@@ -1,0 +1,89 @@
+"""Running exported graphs on utterances, for conversions that look at real activations.
+
+Outputs of one stage are named as inputs of the next, so stages are chained by nesting:
+``run(decoder, run(encoder, run(preprocessor, audio_feeds(utterances))))``. Every utterance runs
+alone: no padding is seen.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader
+
+from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, TOKENS
+from export.config import model_name
+from export.errors import GraphError
+from export.repository import graph_path
+from export.tensors import AUDIO_SIGNAL_LENGTH, Pipeline
+
+Array = NDArray[Any]
+Feed = dict[str, Array]
+"""A graph's inputs, or outputs, by name."""
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Where the graphs of one exported model lie."""
+
+    preprocessor: Path
+    encoder: Path
+    decoder: Path
+
+    @classmethod
+    def of(cls, repository: Path, name: str, pipeline: Pipeline) -> "Graphs":
+        """The graphs of the model ``name`` in ``repository``."""
+        return cls(*(graph_path(repository, model_name(name, model)) for model in pipeline.models))
+
+    def features(self, utterances: Iterable[Array]) -> Iterator[Feed]:
+        """The encoder's inputs for int16 ``utterances``, each of shape = (n_samples,)."""
+        return run(self.preprocessor, audio_feeds(utterances))
+
+
+class FeedReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
+    """Feeds in the form in which ONNX Runtime's quantisation tools take them."""
+
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._feeds = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        """The next feed, None after the last."""
+        return next(self._feeds, None)
+
+
+def audio_feeds(utterances: Iterable[Array]) -> Iterator[Feed]:
+    """The preprocessor's inputs for int16 ``utterances``, each of shape = (n_samples,)."""
+    for audio in utterances:
+        length = np.array([[len(audio)]], dtype=np.int32)
+        yield {AUDIO_SIGNAL: audio, AUDIO_SIGNAL_LENGTH: length}
+
+
+def run(graph: Path, feeds: Iterable[Feed], *, outputs: Iterable[str] = ()) -> Iterator[Feed]:
+    """Yield ``outputs`` of ``graph``, or all of them, for each feed.
+
+    Raises :class:`GraphError` when ONNX Runtime cannot load the graph.
+    """
+    session = _session(graph)
+    names = list(outputs) or [tensor.name for tensor in session.get_outputs()]
+    for feed in feeds:
+        yield dict(zip(names, session.run(names, feed), strict=True))
+
+
+def tokens(encoder: Path, decoder: Path, feeds: Iterable[Feed]) -> list[Array]:
+    """Greedy tokens of each utterance from the encoder's ``feeds``; int32, shape = (S,)."""
+    return [
+        outputs[TOKENS][0, : int(outputs[LOG_PROBS_LENGTH][0, 0])]
+        for outputs in run(decoder, run(encoder, feeds), outputs=(TOKENS, LOG_PROBS_LENGTH))
+    ]
+
+
+def _session(graph: Path) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's exceptions share no base but RuntimeError and Exception.
+    except Exception as error:
+        raise GraphError(f"ONNX Runtime cannot load {graph}: {error}") from error

@@ -1,0 +1,78 @@
+"""The build record: what a published model was made of, with what, and how it was verified.
+
+``REPOSITORY/NAME/build.json``, plain JSON. This module needs the standard library alone, for the
+engine command reads records beside the GPU.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from export.errors import RepositoryError
+
+RECORD_VERSION: Final = 1
+RECORD_FILE: Final = "build.json"
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One graph: the SHA-256 of its files, and what was decided for it.
+
+    ``files`` are those of the version folder by name. ``kept_in_fp32`` are the nodes that a lower
+    precision left alone. ``tensorrt`` says what keeps TensorRT from running the graph
+    (``obstacles``) and in which shapes it will (``profiles``).
+    """
+
+    role: str
+    files: Mapping[str, str]
+    kept_in_fp32: tuple[str, ...]
+    tensorrt: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BuildRecord:
+    """A whole build; ``date`` is UTC in ISO 8601, ``tools`` are versions by distribution."""
+
+    name: str
+    date: str
+    checkpoint: str
+    checkpoint_sha256: str
+    precision: str
+    accelerator: str | None
+    tools: Mapping[str, str]
+    models: Mapping[str, ModelRecord]
+    gate: Mapping[str, Any]
+    record_version: int = RECORD_VERSION
+
+
+def write_record(repository: Path, record: BuildRecord) -> None:
+    """Write ``record`` into its model's folder in ``repository``."""
+    text = json.dumps(asdict(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (repository / record.name / RECORD_FILE).write_text(text, encoding="utf-8")
+
+
+def read_record(repository: Path, name: str) -> dict[str, Any]:
+    """The record of model ``name`` as JSON; raises :class:`RepositoryError` when it has none."""
+    path = repository / name / RECORD_FILE
+    fix = "build the model again with this version of the project"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RepositoryError(f"no build record at {path}: {fix}") from error
+    except ValueError as error:
+        raise RepositoryError(f"{path} is not JSON ({error}): {fix}") from error
+    if not isinstance(record, dict) or record.get("record_version") != RECORD_VERSION:
+        raise RepositoryError(f"{path} is not a build record of version {RECORD_VERSION}: {fix}")
+    return record
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file in ``folder``, by name."""
+    hashes = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes

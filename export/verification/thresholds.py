@@ -1,0 +1,40 @@
+"""What an exported model may differ by and still be published, per precision: the one table."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The largest differences allowed from NeMo's own fp32 model.
+
+    ``features``, ``log_probs``: max-abs against NeMo, one utterance at a time.
+    ``batch``: max-abs of ``log_probs`` between an utterance alone and in a batch.
+    ``token_agreement``: the least share of frames with NeMo's token; the best two scores may trade
+    places where they are closer than ``tie``.
+    ``extra_word_errors``: word errors more than NeMo makes, as a share of the reference's words;
+    one is always allowed in reduced precision, for on few words a share is less than one.
+    """
+
+    features: float
+    log_probs: float
+    batch: float
+    tie: float
+    token_agreement: float
+    extra_word_errors: float
+
+    def allowed_word_errors(self, words: int) -> int:
+        """How many word errors more than NeMo's are allowed on ``words`` of reference."""
+        if not self.extra_word_errors:
+            return 0
+        return max(1, math.floor(self.extra_word_errors * words))
+
+
+THRESHOLDS: Final = {
+    "fp32": Thresholds(1e-3, 1e-3, 1e-4, tie=2e-3, token_agreement=1.0, extra_word_errors=0.0),
+    "fp16": Thresholds(1e-3, 0.5, 0.5, tie=0.0, token_agreement=0.999, extra_word_errors=0.0015),
+    "int8": Thresholds(
+        1e-3, math.inf, math.inf, tie=0.0, token_agreement=0.99, extra_word_errors=0.0055
+    ),
+}

@@ -1,0 +1,1 @@
+"""Tests of building TensorRT plans, without TensorRT: its libraries are beside GPUs only."""

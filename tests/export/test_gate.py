@@ -1,0 +1,138 @@
+"""A build that is not as good as its checkpoint is not published, and its record says why."""
+
+import dataclasses
+import json
+
+import pytest
+
+import export.assemble
+from export.build import build
+from export.errors import ParityError
+from export.modules.convolutional import TraceableMaskedConv1d
+from export.modules.preprocessor import Preprocessor
+from export.record import file_hashes
+from export.repository import graph_path
+from tests.export import models
+from tests.export.support import NAME, contents, quick_build
+from tests.export.test_mutations import (
+    with_a_frame_too_few,
+    with_a_periodic_window,
+    without_masks,
+)
+
+
+def record(repository):
+    return json.loads((repository / NAME / "build.json").read_text())
+
+
+def test_a_faithful_build_is_published_with_a_record_of_what_it_is(quartznet, tmp_path):
+    result = build(quartznet, quick_build(tmp_path / "repository"))
+    assert result.published
+    assert result.verification.passed
+    written = record(tmp_path / "repository")
+    assert written["checkpoint_sha256"] == quartznet.sha256
+    assert written["precision"] == "fp32"
+    assert written["gate"]["passed"]
+    assert not written["gate"]["forced"]
+    assert written["gate"]["problems"] == []
+    assert written["gate"]["largest"]["log_probs"] <= written["gate"]["allowed"]["log_probs"]
+    assert {"torch", "onnx", "onnxruntime", "nemo_toolkit"} <= set(written["tools"])
+    for name, model in written["models"].items():
+        folder = graph_path(tmp_path / "repository", name).parent
+        assert model["files"] == file_hashes(folder)
+        assert name == f"{NAME}_{model['role']}"
+
+
+@pytest.mark.parametrize(
+    ("mutate", "part", "stage"),
+    [
+        (without_masks, "encoder", "batch: max-abs"),
+        (with_a_periodic_window, "preprocessor", "features: max-abs"),
+        (with_a_frame_too_few, "preprocessor", "features: max-abs inf"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_wrong_export_is_not_published(mutate, part, stage, quartznet, tmp_path, monkeypatch):
+    mutate(monkeypatch)
+    result = build(quartznet, quick_build(tmp_path / "repository"))
+    assert not result.published
+    assert not (tmp_path / "repository").exists()
+    assert result.verification.layer.startswith(part)
+    assert any(stage in problem for row in result.verification.rows for problem in row.problems)
+
+
+def test_a_wrong_export_leaves_the_model_that_was_there(quartznet, tmp_path, monkeypatch):
+    repository = tmp_path / "repository"
+    build(quartznet, quick_build(repository))
+    before = contents(repository)
+    without_masks(monkeypatch)
+    assert not build(quartznet, quick_build(repository)).published
+    assert contents(repository) == before
+
+
+def test_a_permuted_vocabulary_is_not_published(quartznet, tmp_path, monkeypatch):
+    contract_of = export.assemble.contract_of
+
+    def permuted(*arguments):
+        contract = contract_of(*arguments)
+        first, *others = contract.vocabulary
+        return dataclasses.replace(contract, vocabulary=(*others, first))
+
+    monkeypatch.setattr(export.assemble, "contract_of", permuted)
+    with pytest.raises(ParityError, match="has vocabulary"):
+        build(quartznet, quick_build(tmp_path / "repository"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_force_publishes_a_wrong_export_and_records_its_failure(quartznet, tmp_path, monkeypatch):
+    with_a_periodic_window(monkeypatch)
+    result = build(quartznet, quick_build(tmp_path / "repository", force=True))
+    assert result.published
+    gate = record(tmp_path / "repository")["gate"]
+    assert (gate["passed"], gate["forced"]) == (False, True)
+    assert any("features: max-abs" in problem for problem in gate["problems"])
+
+
+@pytest.mark.parametrize("family", ["quartznet", "conformer"])
+def test_the_layer_that_went_wrong_is_named(family, tmp_path, monkeypatch):
+    checkpoint = models.small(family)
+    traceable = checkpoint.family.traceable
+
+    def with_a_damaged_layer(encoder, max_frames):
+        module = traceable(encoder, max_frames)
+        layers = module.encoder if family == "quartznet" else module.encoder.layers
+        for parameter in layers[1].parameters():
+            parameter.data.mul_(1.1)
+        return module
+
+    damaged = dataclasses.replace(checkpoint.family, traceable=with_a_damaged_layer)
+    monkeypatch.setattr(type(checkpoint), "family", property(lambda _: damaged))
+    result = build(checkpoint, quick_build(tmp_path / "repository"))
+    expected = {"quartznet": "encoder, encoder.1", "conformer": "encoder, layers.1"}
+    assert result.verification.layer == expected[family]
+    assert any("log_probs" in problem for problem in result.verification.rows[0].problems)
+
+
+def test_a_layer_that_leaks_between_utterances_is_named(quartznet, tmp_path, monkeypatch):
+    forward = TraceableMaskedConv1d.forward
+
+    def unmasked_where_dilated(self, x, lens):
+        if self.conv.dilation[0] > 1:
+            return self.conv(x), self.get_seq_len(lens)
+        return forward(self, x, lens)
+
+    monkeypatch.setattr(TraceableMaskedConv1d, "forward", unmasked_where_dilated)
+    result = build(quartznet, quick_build(tmp_path / "repository"))
+    assert not result.published
+    assert result.verification.layer == "encoder, encoder.2"
+
+
+def test_silence_or_noise_that_is_not_finite_is_found(quartznet, tmp_path, monkeypatch):
+    log = Preprocessor._log
+    monkeypatch.setattr(
+        Preprocessor, "_log", lambda self, features: log(self, features - self.guard)
+    )
+    result = build(quartznet, quick_build(tmp_path / "repository"))
+    assert not result.published
+    silent = next(row for row in result.verification.rows if row.case.digital_silence)
+    assert any("max-abs inf" in problem for problem in silent.problems)

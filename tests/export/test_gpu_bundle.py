@@ -1,0 +1,167 @@
+"""The GPU benchmark's whole path on a CPU: bundle, parts, weights drawn again, and the run."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.errors import BundleError
+from benchmarks.gpu.baseline import DTYPES, load_program
+from benchmarks.gpu.layout import model_folder, read_facts
+from benchmarks.gpu.parity import compared
+from benchmarks.gpu.parts import join
+from benchmarks.gpu.strip import draw_parameters
+from benchmarks.gpu.variants import variants_for
+from benchmarks.gpu.weights import Weights
+
+NAME = "quartznet"
+LIMIT_MB = 0.5
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """A bundle of one small model, made by the command."""
+    folder = tmp_path_factory.mktemp("parts")
+    arguments = ("--models", NAME, "--size", "small", "--no-wheels", "--limit-mb", LIMIT_MB)
+    made = command("bundle", "--output", folder, *arguments)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(parts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle")
+    join(parts, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(bundle, tmp_path_factory):
+    """The model's folder with its weights written."""
+    folder = tmp_path_factory.mktemp("model") / NAME
+    shutil.copytree(bundle / "models" / NAME, folder)
+    Weights.from_json((folder / "weights.json").read_text()).write_data_files(folder)
+    return folder
+
+
+def test_the_command_keeps_to_the_size_of_a_part_and_says_how_it_agrees_with_nemo(parts, bundle):
+    assert max(path.stat().st_size for path in parts.iterdir()) <= LIMIT_MB * 1e6
+    differences = json.loads((bundle / "bundle.json").read_text())["difference_from_nemo"][NAME]
+    assert set(differences) == {"program", "graphs"}
+    assert all(0 <= difference <= 1e-3 for difference in differences.values())
+
+
+def test_large_weights_stay_behind_in_every_precision_and_come_back_the_same(bundle, filled):
+    weights = Weights.from_json((filled / "weights.json").read_text())
+    files = {path: (filled / path).read_bytes() for path in weights.data_files}
+    assert {path.split("/")[1] for path in files} == {
+        f"{NAME}_{precision}_encoder" for precision in DTYPES
+    }
+    assert not any((bundle / "models" / NAME / path).exists() for path in files)
+    for path, data in files.items():
+        (filled / path).unlink()
+        weights.write_data_files(filled)
+        assert (filled / path).read_bytes() == data
+    types = {t.dtype for tensors in weights.data_files.values() for t in tensors}
+    assert types == {"float32", "float16"}
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_a_program_moves_to_another_device_with_all_that_it_makes(filled, precision):
+    # The device "meta" refuses tensors of another one, as CUDA does, and computes nothing.
+    meta = torch.device("meta")
+    program = load_program(filled, precision, meta)
+    for batch in (1, 3):
+        features = torch.empty(batch, 80, 333, dtype=DTYPES[precision], device=meta)
+        length = torch.empty(batch, 1, dtype=torch.int64, device=meta)
+        tokens, log_probs, _ = program(features, length)
+        assert (tokens.device, log_probs.shape) == (meta, (batch, 167, 29))
+
+
+def test_a_run_writes_parity_and_speed_and_the_report_reads_them(bundle, tmp_path):
+    shape = ("--batches", 1, 2, "--seconds", 0.5, "--repeats", 2)
+    run = command(
+        "run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", "--results", tmp_path,
+        *shape, "--clients",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    results = json.loads((tmp_path / f"{NAME}.json").read_text())
+    names = [variant.name for variant in variants_for("cpu")]
+    assert [row["variant"] for row in results["parity"]] == names
+    for row in results["parity"]:
+        half = row["variant"].endswith("fp16")
+        assert row["finite"]
+        assert row["distinct_tokens"] > 5
+        assert row["max_abs"] <= (0.5 if half else 1e-3)
+        assert row["tokens_differ"] <= (row["frames"] // 20 if half else 0)
+    ways = {(row["stage"], row["name"], row["batch"]) for row in results["speed"]}
+    assert len(ways) == 2 * (len(names) + 2)
+    page = command("report", "--results", tmp_path)
+    assert all(f"| {name}" in page.stdout for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--provider", "cuda"), "has no CUDAExecutionProvider"),
+        (("--provider", "cpu", "--model", "jasper"), "no model 'jasper' in the bundle"),
+    ],
+)
+def test_a_run_that_cannot_be_is_an_error(bundle, tmp_path, arguments, message):
+    run = command("run", "--bundle", bundle, "--results", tmp_path, "--model", NAME, *arguments)
+    assert run.returncode == 1
+    assert message in run.stderr
+
+
+def test_what_does_not_fit_into_the_time_is_left_out_by_name(bundle, tmp_path):
+    run = command(
+        "run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", "--results", tmp_path,
+        "--limit-s", 0, "--seconds", 1, "--batches", 1,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    left_out = json.loads((tmp_path / f"{NAME}.json").read_text())["left_out"]
+    assert [line.partition(":")[0] for line in left_out] == [
+        "parity",
+        "speed, 1 x 1 s",
+        "Triton, fp32",
+        "Triton, fp16",
+    ]
+
+
+def test_only_large_matrices_and_kernels_are_drawn():
+    module = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.LayerNorm(64))
+    (draw,) = draw_parameters(module, "net", large=64).values()
+    assert draw.name == "net/0.weight"
+    np.testing.assert_array_equal(module[0].weight.detach().numpy(), draw.values())
+
+
+def test_parity_counts_what_differs_and_forgives_ties():
+    expected = [np.log(np.float32([[0.7, 0.3], [0.5002, 0.4998], [0.2, 0.8]]))]
+    other = [np.log(np.float32([[0.7, 0.3], [0.4998, 0.5002], [0.6, 0.4]]))]
+    row = compared("x", expected, other, expected)
+    assert (row.frames, row.tokens_differ, row.distinct_tokens, row.finite) == (3, 1, 2, True)
+    assert row.max_abs == pytest.approx(np.log(0.6 / 0.2), rel=1e-5)
+    assert row.batch_max_abs == row.max_abs
+    broken = compared("x", expected, [other[0] * np.nan], expected)
+    assert (broken.finite, broken.max_abs, broken.batch_max_abs) == (False, None, None)
+
+
+def test_a_model_without_readable_facts_is_an_error(tmp_path):
+    folder = tmp_path / "models" / "net"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text('{"title": "Net"}')
+    with pytest.raises(BundleError, match="join again"):
+        read_facts(model_folder(tmp_path, "net"))
