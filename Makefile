@@ -6,6 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 REPOSITORY ?= model_repository
 ARGS ?=
+SPEECH_DATA ?= ../shared/data
 
 RUNTIME := .venv/bin/python
 EXPORT := .venv-export/bin/python
@@ -31,12 +32,17 @@ demo: setup $(REPOSITORY)/demo/config.pbtxt ## Set up, export the demo checkpoin
 	@$(RUNTIME) -m demo --repository $(REPOSITORY)
 
 .PHONY: export
-export: .venv-export/.installed ## Export CHECKPOINT=file.nemo as NAME=model into model_repository/
+export: setup ## Export CHECKPOINT=file.nemo as NAME=model into model_repository/, and verify it
 	$(EXPORT) -m export build --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
 
 .PHONY: verify
 verify: setup ## Compare the model NAME=… with its CHECKPOINT=…, in ONNX Runtime and through Triton
 	$(EXPORT) -m export verify --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(REPOSITORY) $(ARGS)
+
+.PHONY: verification
+verification: setup ## Verify every family at full size and write docs/verification.md (an hour on a CPU)
+	$(EXPORT) -m export.verification --manifest $(SPEECH_DATA)/an4/test_manifest.json \
+	    --calibration-manifest $(SPEECH_DATA)/an4/train_manifest.json $(ARGS)
 
 .PHONY: serve
 serve: .venv/.installed ## Serve model_repository/ on this machine's CPU
@@ -77,7 +83,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[export,test]'
 	@touch $@
 
-$(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/modules/*.py) | .venv-export/.installed
+$(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/*/*.py) | setup
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
 
 .PHONY: freeze
@@ -97,6 +103,13 @@ train-demo: setup kenlm-tools ## Make the demo's data, checkpoint, language mode
 	$(EXPORT) -m demo.clips
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
 	$(RUNTIME) -m demo.choose_weights --repository $(REPOSITORY)
+
+.PHONY: train-subwords
+train-subwords: setup ## Train the subword variant of the demo that tests use (20 minutes on a CPU)
+	@constraints/system-packages.sh speech
+	test -f demo/data/train.jsonl || $(EXPORT) -m demo.prepare
+	$(EXPORT) -m demo.train --subwords 96 --start-from demo/demo.nemo --steps 1000 \
+	    --output demo/data/subwords.nemo
 
 .PHONY: kenlm-tools
 kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader
 
 from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, TOKENS
 from export.config import model_name
@@ -42,17 +41,6 @@ class Graphs:
     def features(self, utterances: Iterable[Array]) -> Iterator[Feed]:
         """The encoder's inputs for int16 ``utterances``, each of shape = (n_samples,)."""
         return run(self.preprocessor, audio_feeds(utterances))
-
-
-class FeedReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
-    """Feeds in the form in which ONNX Runtime's quantisation tools take them."""
-
-    def __init__(self, feeds: Iterable[Feed]) -> None:
-        self._feeds = iter(feeds)
-
-    def get_next(self) -> Feed | None:
-        """The next feed, None after the last."""
-        return next(self._feeds, None)
 
 
 def audio_feeds(utterances: Iterable[Array]) -> Iterator[Feed]:

@@ -14,7 +14,8 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from export.precision.casts import place_casts
 from export.precision.feeds import Array, Feed, Graphs, run
 from export.precision.files import load_with_types, replace_graph
-from export.precision.islands import fp32_nodes, largest_values
+from export.precision.islands import fp32_nodes
+from export.precision.ranges import activation_ranges
 
 _CONSTANTS: Final = ("Constant", "Identity")
 
@@ -38,9 +39,9 @@ def convert_to_fp16(source: Path, target: Path, feeds: Iterable[Feed]) -> tuple[
     come near fp16's limit on them stays in fp32. Returns the names of the nodes in fp32, without
     constants. Raises :class:`GraphError` when the graph cannot be loaded or converted.
     """
-    largest = largest_values(source, feeds)
+    ranges = activation_ranges(source, feeds)
     model = load_with_types(source)
-    kept = fp32_nodes(model, largest)
+    kept = fp32_nodes(model, ranges)
     constants = {node.name for node in model.graph.node if node.op_type in _CONSTANTS}
     model = convert_float_to_float16(
         model,

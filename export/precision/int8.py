@@ -16,12 +16,14 @@ from typing import Final
 import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
+from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from client.contract import LOG_PROBS
 from export.errors import GraphError
-from export.precision.feeds import Array, Feed, FeedReader, Graphs, run, tokens
+from export.precision.feeds import Array, Feed, Graphs, run, tokens
 from export.precision.files import external_files, replace_graph
+from export.precision.ranges import activation_ranges
 
 QUANTISED_OPERATORS: Final = ("Conv", "Gemm", "MatMul")
 """Those of them that multiply with weights."""
@@ -114,6 +116,7 @@ class _Quantiser:
     def search(self) -> Quantised:
         """Keep as few of the worst layers in fp32 as the agreement needs."""
         self._progress(f"calibrating on {len(self._feeds)} utterances")
+        self._calibrate()
         goal = self._options.least_agreement
         agreement = self._try(self._layers)
         if agreement >= goal:
@@ -130,6 +133,11 @@ class _Quantiser:
             )
         agreement = self._try(worst_first[kept:])
         return Quantised(tuple(worst_first[kept:]), tuple(worst_first[:kept]), agreement)
+
+    def _calibrate(self) -> None:
+        ranges = activation_ranges(self._typed, self._feeds)
+        ends = {name: tuple(map(np.float32, ends)) for name, ends in ranges.items()}
+        save_tensors_data(TensorsData(CalibrationMethod.MinMax, ends), self._ranges)
 
     def _ranked(self) -> list[str]:
         """The layers, the one first that alone in int8 changes the probabilities most."""
@@ -165,7 +173,7 @@ class _Quantiser:
         quantize_static(
             self._typed,
             self.result,
-            FeedReader(self._feeds),
+            None,  # the ranges are there
             op_types_to_quantize=list(QUANTISED_OPERATORS),
             nodes_to_quantize=list(layers),
             per_channel=True,

@@ -5,18 +5,14 @@ are known from the graph's structure; and whatever grows large on real audio, wh
 running the fp32 graph on examples.
 """
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, numpy_helper
 
-from export.graph import save_graph
-from export.precision.feeds import Feed, run
-from export.precision.files import load_with_types
+from export.precision.ranges import Range
 
 LIMIT: Final = 16_000.0
 """The largest value in fp16, a fourth of what it can hold: other audio may be louder than the
@@ -28,7 +24,6 @@ FP32_OPERATORS: Final = frozenset(
     " LayerNormalization Log LogSoftmax LpNormalization MeanVarianceNormalization Pow Range"
     " ReduceL2 ReduceLogSumExp ReduceMean ReduceSum ReduceSumSquare Sqrt".split()
 )
-_LARGEST: Final = "largest"
 _ELEMENTWISE: Final = frozenset(("Add", "Div", "Mul", "Pow", "Reciprocal", "Sqrt", "Sub"))
 _MEANS: Final = frozenset(("ReduceMean", "ReduceSum", "ReduceSumSquare"))
 _PRODUCTS: Final = frozenset(("Einsum", "Gemm", "MatMul"))
@@ -39,47 +34,22 @@ _INTEGERS: Final = frozenset(
 )
 
 
-def largest_values(source: Path, feeds: Iterable[Feed]) -> dict[str, float]:
-    """The largest magnitude of each float activation of the graph at ``source`` over all ``feeds``.
-
-    It is infinite where a value is not a number.
-    """
-    model = load_with_types(source)
-    values = (*model.graph.value_info, *model.graph.input, *model.graph.output)
-    names = sorted({v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT})
-    for name in names:
-        magnitude, result = f"{name}/Abs", f"{name}/{_LARGEST}"
-        model.graph.node.append(helper.make_node("Abs", [name], [magnitude]))
-        model.graph.node.append(helper.make_node("ReduceMax", [magnitude], [result]))
-        model.graph.output.append(helper.make_tensor_value_info(result, TensorProto.FLOAT, None))
-    results = [f"{name}/{_LARGEST}" for name in names]
-    largest = dict.fromkeys(names, 0.0)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        save_graph(model, path)
-        del model
-        for outputs in run(path, feeds, outputs=results):
-            for name, result in zip(names, results, strict=True):
-                value = float(np.nan_to_num(outputs[result], nan=np.inf).max(initial=0.0))
-                largest[name] = max(largest[name], value)
-    return largest
-
-
-def fp32_nodes(model: onnx.ModelProto, largest: Mapping[str, float]) -> list[str]:
+def fp32_nodes(model: onnx.ModelProto, ranges: Mapping[str, Range]) -> list[str]:
     """The names of the nodes of ``model`` that stay in fp32, with constants that only they use.
 
-    ``model`` has the types of all tensors in ``value_info``, and a name for each node; ``largest``
-    are the magnitudes of its activations on examples.
+    ``model`` has the types of all tensors in ``value_info``, and a name for each node; ``ranges``
+    are of its activations on examples.
     """
-    return _Islands(model.graph, largest).names()
+    return _Islands(model.graph, ranges).names()
 
 
 class _Islands:
     """One pass over the nodes in order, then one backwards for the constants."""
 
-    def __init__(self, graph: onnx.GraphProto, largest: Mapping[str, float]) -> None:
+    def __init__(self, graph: onnx.GraphProto, ranges: Mapping[str, Range]) -> None:
         self._graph = graph
-        self._largest = {**largest, **_out_of_range_weights(graph)}
+        self._beyond_fp16 = {name for name, ends in ranges.items() if max(map(abs, ends)) > LIMIT}
+        self._beyond_fp16 |= _weights_beyond_fp16(graph)
         values = (*graph.value_info, *graph.input, *graph.output)
         types = {value.name: value.type.tensor_type.elem_type for value in values}
         types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -118,7 +88,7 @@ class _Islands:
             or normalises
             or bool(tensors & self._counts)
             or (node.op_type in _PRODUCTS and bool(tensors & self._masks))
-            or any(self._largest.get(name, 0.0) > LIMIT for name in tensors)
+            or bool(tensors & self._beyond_fp16)
         )
 
     def _classify(self, node: NodeProto) -> None:
@@ -142,8 +112,8 @@ class _Islands:
         return part
 
 
-def _out_of_range_weights(graph: onnx.GraphProto) -> dict[str, float]:
-    """Infinity for each float weight that fp16 cannot hold: too large, or small all over."""
+def _weights_beyond_fp16(graph: onnx.GraphProto) -> set[str]:
+    """Float weights that fp16 cannot hold: too large, or small all over."""
     weights = [(tensor.name, tensor) for tensor in graph.initializer]
     weights += [
         (node.output[0], attribute.t)
@@ -152,7 +122,7 @@ def _out_of_range_weights(graph: onnx.GraphProto) -> dict[str, float]:
         if node.op_type == "Constant" and attribute.name == "value"
     ]
     return {
-        name: float("inf")
+        name
         for name, tensor in weights
         if tensor.data_type == TensorProto.FLOAT and not _fits_fp16(numpy_helper.to_array(tensor))
     }

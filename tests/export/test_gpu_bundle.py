@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.errors import BundleError
+from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.baseline import DTYPES, load_program
 from benchmarks.gpu.layout import model_folder, read_facts
 from benchmarks.gpu.parity import compared
@@ -23,20 +24,16 @@ LIMIT_MB = 0.5
 
 
 def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return main([str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
-    """A bundle of one small model, made by the command."""
+    """A bundle of one small model, made by the command; in a process whose warnings are its own."""
     folder = tmp_path_factory.mktemp("parts")
-    arguments = ("--models", NAME, "--size", "small", "--no-wheels", "--limit-mb", LIMIT_MB)
-    made = command("bundle", "--output", folder, *arguments)
+    arguments = ["--models", NAME, "--size", "small", "--no-wheels", "--limit-mb", str(LIMIT_MB)]
+    program = [sys.executable, "-m", "benchmarks.gpu", "bundle", "--output", str(folder)]
+    made = subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     return folder
 
@@ -91,13 +88,10 @@ def test_a_program_moves_to_another_device_with_all_that_it_makes(filled, precis
         assert (tokens.device, log_probs.shape) == (meta, (batch, 167, 29))
 
 
-def test_a_run_writes_parity_and_speed_and_the_report_reads_them(bundle, tmp_path):
+def test_a_run_writes_parity_and_speed_and_the_report_reads_them(bundle, tmp_path, capsys):
     shape = ("--batches", 1, 2, "--seconds", 0.5, "--repeats", 2)
-    run = command(
-        "run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", "--results", tmp_path,
-        *shape, "--clients",
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    run = ("run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", "--clients", *shape)
+    assert command(*run, "--results", tmp_path) == 0
     results = json.loads((tmp_path / f"{NAME}.json").read_text())
     names = [variant.name for variant in variants_for("cpu")]
     assert [row["variant"] for row in results["parity"]] == names
@@ -109,8 +103,10 @@ def test_a_run_writes_parity_and_speed_and_the_report_reads_them(bundle, tmp_pat
         assert row["tokens_differ"] <= (row["frames"] // 20 if half else 0)
     ways = {(row["stage"], row["name"], row["batch"]) for row in results["speed"]}
     assert len(ways) == 2 * (len(names) + 2)
-    page = command("report", "--results", tmp_path)
-    assert all(f"| {name}" in page.stdout for name in names)
+    capsys.readouterr()
+    assert command("report", "--results", tmp_path) == 0
+    page = capsys.readouterr().out
+    assert all(f"| {name}" in page for name in names)
 
 
 @pytest.mark.parametrize(
@@ -120,18 +116,15 @@ def test_a_run_writes_parity_and_speed_and_the_report_reads_them(bundle, tmp_pat
         (("--provider", "cpu", "--model", "jasper"), "no model 'jasper' in the bundle"),
     ],
 )
-def test_a_run_that_cannot_be_is_an_error(bundle, tmp_path, arguments, message):
-    run = command("run", "--bundle", bundle, "--results", tmp_path, "--model", NAME, *arguments)
-    assert run.returncode == 1
-    assert message in run.stderr
+def test_a_run_that_cannot_be_is_an_error(bundle, tmp_path, capsys, arguments, message):
+    run = ("run", "--bundle", bundle, "--results", tmp_path, "--model", NAME)
+    assert command(*run, *arguments) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_what_does_not_fit_into_the_time_is_left_out_by_name(bundle, tmp_path):
-    run = command(
-        "run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", "--results", tmp_path,
-        "--limit-s", 0, "--seconds", 1, "--batches", 1,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    run = ("run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", "--limit-s", 0)
+    assert command(*run, "--seconds", 1, "--batches", 1, "--results", tmp_path) == 0
     left_out = json.loads((tmp_path / f"{NAME}.json").read_text())["left_out"]
     assert [line.partition(":")[0] for line in left_out] == [
         "parity",
@@ -139,6 +132,18 @@ def test_what_does_not_fit_into_the_time_is_left_out_by_name(bundle, tmp_path):
         "Triton, fp32",
         "Triton, fp16",
     ]
+
+
+def test_a_step_that_fails_is_recorded_and_the_others_are_run(filled, tmp_path, capsys):
+    damaged = tmp_path / "models" / NAME
+    shutil.copytree(filled, damaged)
+    (damaged / "programs" / "fp16.pt2").write_bytes(b"no program")
+    run = ("run", "--bundle", tmp_path, "--model", NAME, "--provider", "cpu", "--clients")
+    shape = ("--seconds", 1, "--batches", 1, "--repeats", 1)
+    assert command(*run, *shape, "--results", tmp_path) == 1
+    assert "2 steps failed" in capsys.readouterr().err
+    failed = json.loads((tmp_path / f"{NAME}.json").read_text())["failed"]
+    assert [line.partition(":")[0] for line in failed] == ["parity", "speed, 1 x 1 s"]
 
 
 def test_only_large_matrices_and_kernels_are_drawn():

@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from export.checkpoint import load_checkpoint
 from export.declared import pipeline_of
+from export.errors import GraphError
 from export.graph import IR_VERSION, OPSET, check_graph
 from export.precision.feeds import Graphs, run, tokens
 from export.precision.fp16 import convert_model, convert_to_fp16
@@ -240,6 +241,13 @@ def test_what_fp16_cannot_hold_stays_in_fp32_and_the_rest_does_not(case, tmp_pat
         ReferenceEvaluator(onnx.load(path)).run(None, FEED) for path in (target, source)
     )
     assert np.allclose(actual, exact, rtol=2e-3, atol=2e-3 * np.abs(exact).max())
+
+
+def test_no_utterances_are_refused_for_nothing_is_known_then(tmp_path):
+    source = tmp_path / "model.onnx"
+    onnx.save(onnx.parser.parse_model(f"{HEADER}{{ encoded = Relu(features) {LENGTH} }}"), source)
+    with pytest.raises(GraphError, match="got none"):
+        convert_to_fp16(source, source, [])
 
 
 def test_a_small_encoder_in_true_fp16_arithmetic_stays_finite(fp16, fp32):
