@@ -71,13 +71,11 @@ def save_graph(graph: onnx.ModelProto, path: Path) -> None:
 
     The weights of ``graph`` are then no longer in memory.
     """
-    weights = sum(len(tensor.raw_data) for tensor in graph.graph.initializer)
-    onnx.save(
-        graph,
-        path,
-        save_as_external_data=weights > MAX_GRAPH_BYTES,
-        location=path.name + WEIGHTS_SUFFIX,
-    )
+    external = sum(len(tensor.raw_data) for tensor in graph.graph.initializer) > MAX_GRAPH_BYTES
+    weights = path.with_name(path.name + WEIGHTS_SUFFIX)
+    onnx.save(graph, path, save_as_external_data=external, location=weights.name)
+    if external:
+        weights.chmod(path.stat().st_mode)  # onnx lets nobody else read it
 
 
 def _trace(module: nn.Module, model: Model, example: tuple[torch.Tensor, ...], path: Path) -> None:

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     """Options named as the fields of :class:`ServerOptions`, whose defaults hold."""
     parser = argparse.ArgumentParser(
         prog="python -m server",
-        description="Serve a model repository with a real Triton server on this machine's CPU.",
+        description="Serve a model repository with a real Triton server on this machine.",
     )
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="DIR", help="what to serve")
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         default=ServerOptions.host,
         help="address to listen on (%(default)s); 0.0.0.0 for all",
     )
+    add("--gpu", action="store_true", help="serve on this machine's GPUs (default: its CPU)")
     add("--verbose", action="store_true", help="show Triton's information log too")
     return parser
 

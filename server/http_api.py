@@ -1,9 +1,10 @@
-"""The two questions the launcher asks Triton over HTTP: is it up, and which models are ready."""
+"""What the launcher asks Triton over HTTP: is it up, which models are ready, and on what."""
 
 import json
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
+from urllib.parse import quote
 
 TIMEOUT_S = 10.0
 
@@ -38,6 +39,20 @@ def repository_index(host: str, port: int) -> list[ModelState]:
         return _states(json.loads(body))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise HTTPException(f"expected the repository index in JSON, got {body[:200]!r}") from error
+
+
+def instance_kinds(host: str, port: int, model: str) -> set[str]:
+    """The kinds of a model's instances as Triton resolved them: ``KIND_GPU``, ``KIND_CPU``.
+
+    Empty for an ensemble. Raises ``OSError`` or ``HTTPException`` when it does not answer so.
+    """
+    status, body = _request(host, port, "GET", f"/v2/models/{quote(model)}/config")
+    if status != 200:
+        raise HTTPException(f"expected the config of {model}, got status {status}: {body[:200]!r}")
+    try:
+        return {group["kind"] for group in json.loads(body).get("instance_group", ())}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise HTTPException(f"expected a config in JSON, got {body[:200]!r}") from error
 
 
 def _states(index: Any) -> list[ModelState]:

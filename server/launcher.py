@@ -1,4 +1,4 @@
-"""Run a real Triton server on this machine's CPU for as long as a ``with`` block lasts.
+"""Run a real Triton server on this machine for as long as a ``with`` block lasts.
 
 ::
 
@@ -114,6 +114,8 @@ class EmbeddedServer:
             self._launch()
             self._wait_until_live()
             self._models = self._ready_models()
+            if self.options.gpu:
+                self._check_on_gpu()
             self._stubs = self._running_stubs()
         except BaseException:
             self.stop()
@@ -159,6 +161,8 @@ class EmbeddedServer:
             f"--backend-directory={backends}",
             f"--backend-config=python,shm-region-prefix-name={prefix}",
             "--disable-auto-complete-config",
+            # A model that is served as a TensorRT plan elsewhere keeps its graph's config here.
+            "--model-config-name=onnxruntime",
             "--exit-on-error=false",  # so that every model's reason can be asked for
             f"--exit-timeout-secs={options.stop_timeout_s}",
             f"--grpc-address={options.host}",
@@ -182,7 +186,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env=_environment(),
+                env=_environment(gpu=options.gpu),
                 # Stubs put their working directory first on sys.path: an empty one shadows nothing.
                 cwd=directory,
                 # Signals of a terminal come to the launcher alone, and stubs can be told apart.
@@ -234,6 +238,20 @@ class EmbeddedServer:
         if reasons:
             raise ModelLoadError(dict(sorted(reasons.items())))
         return tuple(sorted(ready))
+
+    def _check_on_gpu(self) -> None:
+        """Triton serves on the CPU, without a word, what it finds no GPU for."""
+        host, port = self._client_host(), self.options.http_port
+        try:
+            kinds = [http_api.instance_kinds(host, port, model) for model in self._models]
+        except (OSError, HTTPException) as error:
+            raise StartError(f"the Triton server did not tell where models run: {error}") from error
+        if not any("KIND_GPU" in kind for kind in kinds):
+            raise StartError(
+                "asked to serve on a GPU, the Triton server put every model on the CPU: check with "
+                "nvidia-smi that this machine has a GPU that its driver shows, and that "
+                "CUDA_VISIBLE_DEVICES does not hide it; or serve without --gpu"
+            )
 
     def _logged_reason(self, name: str) -> str:
         """Triton's index names a model it cannot even read without a reason, or not at all."""
@@ -332,19 +350,15 @@ def _check_ports(options: ServerOptions) -> None:
                 ) from error
 
 
-def _environment() -> dict[str, str]:
-    """This environment, arranged so that the stubs find this Python's packages and no GPU.
+def _environment(*, gpu: bool) -> dict[str, str]:
+    """This environment, arranged so that the stubs find this Python's packages; no GPU but asked.
 
     ONNX Runtime's wheels report use to their maker unless told not to; here nothing leaves the
     machine unless the user sets the variable otherwise.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {
-        "ORT_DISABLE_TELEMETRY": "1",
-        **os.environ,
-        "PATH": path,
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    hidden = {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
+    return {"ORT_DISABLE_TELEMETRY": "1", **os.environ, "PATH": path, **hidden}
 
 
 def _describe(code: int) -> str:

@@ -13,6 +13,7 @@ class ServerOptions:
     ``stop_timeout_s`` is how long requests in flight may take to finish when the server stops.
     ``verbose`` shows Triton's information log as well, not only warnings and errors.
     ``models`` names those to load, and with an ensemble its steps; empty means all.
+    ``gpu`` lets Triton see this machine's GPUs, which the instances of kind AUTO then run on.
     ``extra_arguments`` are passed to ``tritonserver`` as they are.
 
     Raises :class:`OptionsError` on ports out of range or used twice, and on negative times.
@@ -27,6 +28,7 @@ class ServerOptions:
     stop_timeout_s: int = 30
     verbose: bool = False
     models: tuple[str, ...] = ()
+    gpu: bool = False
     extra_arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

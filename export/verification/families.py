@@ -22,8 +22,8 @@ NAME: Final = "subject"
 _HEADER: Final = """# Verification
 
 Made by `make verification`, which exports each model below, runs it in bare ONNX Runtime and
-through the embedded Triton, alone, in batches of 2, 7 and 16, and with 1, 2, 7 and 16 requests in
-flight, and compares it with NeMo, one utterance at a time. Everything ran on a CPU; nothing here
+through the embedded Triton, alone, in batches of 2, 7 and 16, and with 1, 2, 7 and 16 requests at
+once, and compares it with NeMo, one utterance at a time. Everything ran on a CPU; nothing here
 says anything of a GPU's arithmetic. The thresholds are in `export/verification/thresholds.py`.
 
 ## Every family, fp32, random weights

@@ -59,8 +59,7 @@ def random_checkpoint(architecture: Architecture, seed: int = 0) -> Checkpoint:
     config = OmegaConf.create(_model_config(architecture))
     model = _model_class(architecture)(cfg=config).eval()
     checkpoint = checkpoint_of(model, architecture.name, SHA256)
-    with torch.no_grad():
-        _spread(checkpoint, architecture.preprocessor["features"])
+    spread(checkpoint, architecture.preprocessor["features"])
     return checkpoint
 
 
@@ -323,27 +322,35 @@ def write_tokenizer(folder: Path, subwords: int, bos_id: int = -1) -> None:
     (folder / "vocab.txt").write_text("".join(names), encoding="utf-8")
 
 
-def _spread(checkpoint: Checkpoint, features: int) -> None:
-    """Make every layer's output vary as a trained one's, and no token win in every frame."""
-    model = checkpoint.model
-    normalisations = [m for m in model.encoder.modules() if isinstance(m, nn.BatchNorm1d)]
-    for module in normalisations:
-        # Shifted, so that most of it passes the ReLU: dozens of random layers that cut off half
-        # amplify the features' rounding ten-thousandfold, which no trained model does.
-        module.weight.uniform_(0.3, 0.7)
-        module.bias.normal_(1.0, 0.2)
-        module.momentum = None  # the statistics become those of the noise below
-        module.train()
-    for name, parameter in model.encoder.named_parameters():
-        if name.endswith(("pos_bias_u", "pos_bias_v")):
-            parameter.normal_(std=0.1)
+def spread(checkpoint: Checkpoint, features: int) -> None:
+    """Make every layer's output vary as a trained one's, and no token win in every frame.
+
+    Draws the normalisations and the head; ``features`` is the number of mel bands.
+    """
+    encoder, head = checkpoint.model.encoder, checkpoint.head.decoder_layers[0]
     noise = torch.randn(2, features, NOISE_FRAMES)
     length = torch.full((2,), NOISE_FRAMES)
-    model.encoder(audio_signal=noise, length=length)
-    model.encoder.eval()
-    encoded, _ = model.encoder(audio_signal=noise, length=length)  # [2, D, S]
-    deviation, mean = torch.std_mean(encoded, dim=(0, 2), keepdim=True)
-    head = checkpoint.head.decoder_layers[0]
-    head.weight.normal_(std=LOGITS_DEVIATION / head.in_channels**0.5)
-    head.weight /= deviation[:1] + 0.1  # units that hardly vary must not amplify rounding
-    head.bias.copy_(-head(mean)[0, :, 0] + head.bias)
+    with torch.no_grad():
+        _draw_normalisations(encoder)
+        encoder(audio_signal=noise, length=length)
+        encoder.eval()
+        encoded, _ = encoder(audio_signal=noise, length=length)  # [2, D, S]
+        deviation, mean = torch.std_mean(encoded, dim=(0, 2), keepdim=True)
+        head.weight.normal_(std=LOGITS_DEVIATION / head.in_channels**0.5)
+        head.weight /= deviation[:1] + 0.1  # units that hardly vary must not amplify rounding
+        head.bias.copy_(-head(mean)[0, :, 0] + head.bias)
+
+
+def _draw_normalisations(encoder: nn.Module) -> None:
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            # Shifted, so that most of it passes the ReLU: dozens of random layers that cut off half
+            # amplify the features' rounding ten-thousandfold, which no trained model does.
+            module.weight.uniform_(0.3, 0.7)
+            module.bias.normal_(1.0, 0.2)
+            module.reset_running_stats()
+            module.momentum = None  # the statistics become those of the next batch
+            module.train()
+    for name, parameter in encoder.named_parameters():
+        if name.endswith(("pos_bias_u", "pos_bias_v")):
+            parameter.normal_(std=0.1)

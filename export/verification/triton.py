@@ -59,16 +59,18 @@ def run_triton(
     name: str,
     contract: Contract,
     utterances: Sequence[NDArray[Any]],
-    in_flight: int,
+    at_once: int,
 ) -> Iterator[Outputs]:
-    """Outputs of int16 ``utterances``, in order, with up to ``in_flight`` requests at once.
+    """Outputs of int16 ``utterances``, in order, requested ``at_once`` by as many, in waves.
 
+    Requests that arrive together are batched together, so that batches of that size are formed.
     Raises :class:`ExportError` when the server refuses a request or cannot be reached.
     """
     with contextlib.closing(InferenceServerClient(url)) as client:
         infer = functools.partial(_infer, client, name, contract)
-        with ThreadPoolExecutor(in_flight) as pool, _server_errors(url):
-            yield from pool.map(infer, utterances)
+        with ThreadPoolExecutor(at_once) as pool, _server_errors(url):
+            for start in range(0, len(utterances), at_once):
+                yield from pool.map(infer, utterances[start : start + at_once])
 
 
 def _infer(

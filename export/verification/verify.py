@@ -26,9 +26,8 @@ from export.verification.thresholds import THRESHOLDS, Thresholds
 from export.verification.triton import BatchStatistics, batch_statistics, run_triton
 
 BATCH_SIZES: Final = (2, 7, 16)
-IN_FLIGHT: Final = (1, 2, 7, 16)
-"""Requests at once through Triton, which makes batches of them as they come."""
-SHUFFLE_SEED: Final = 0
+REQUESTS_AT_ONCE: Final = (1, *BATCH_SIZES)
+"""Through Triton, which makes batches of them as they come."""
 MIN_FRAMES: Final = 4
 """Of fewer, normalisation may divide by next to nothing: features are compared before it."""
 
@@ -126,7 +125,7 @@ def verify(
 class Runs:
     """One utterance's outputs by the bare graphs and through Triton.
 
-    ``batched`` is by the size of the batch, ``served`` by the number of requests in flight.
+    ``batched`` is by the size of the batch, ``served`` by the number of requests at once.
     """
 
     alone: Outputs
@@ -138,8 +137,7 @@ def run_in_batches(exported: OnnxPipeline, cases: Sequence[Case]) -> list[dict[i
     """For each of ``cases`` its outputs in batches of mixed lengths, by the batch's size."""
     outputs: list[dict[int, Outputs]] = [{} for _ in cases]
     for size in BATCH_SIZES:
-        order = list(range(len(cases)))
-        random.Random(SHUFFLE_SEED + size).shuffle(order)
+        order = _shuffled(len(cases), size)
         for start in range(0, len(order), size):
             batch = order[start : start + size]
             results = exported.run([cases[index].audio for index in batch])
@@ -151,11 +149,22 @@ def run_in_batches(exported: OnnxPipeline, cases: Sequence[Case]) -> list[dict[i
 def run_served(
     url: str, name: str, contract: Contract, cases: Sequence[Case]
 ) -> list[dict[int, Outputs]]:
-    """For each of ``cases`` its outputs through Triton, by the number of requests in flight."""
-    utterances = [case.audio for case in cases]
-    ways = {count: run_triton(url, name, contract, utterances, count) for count in IN_FLIGHT}
-    results = {count: list(outputs) for count, outputs in ways.items()}
-    return [{count: results[count][index] for count in ways} for index in range(len(cases))]
+    """For each of ``cases`` its outputs through Triton, by the number of requests at once."""
+    outputs: list[dict[int, Outputs]] = [{} for _ in cases]
+    for at_once in REQUESTS_AT_ONCE:
+        order = _shuffled(len(cases), at_once)
+        utterances = [cases[index].audio for index in order]
+        results = run_triton(url, name, contract, utterances, at_once)
+        for index, result in zip(order, results, strict=True):
+            outputs[index][at_once] = result
+    return outputs
+
+
+def _shuffled(count: int, seed: int) -> list[int]:
+    """The same order each time, short utterances beside long ones."""
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return order
 
 
 def compare(checkpoint: Checkpoint, case: Case, runs: Runs, allowed: Thresholds) -> Row:
@@ -164,7 +173,7 @@ def compare(checkpoint: Checkpoint, case: Case, runs: Runs, allowed: Thresholds)
     ways = {
         "alone": runs.alone,
         **{f"batch of {size}": outputs for size, outputs in runs.batched.items()},
-        **{f"Triton, {count} in flight": outputs for count, outputs in runs.served.items()},
+        **{f"Triton, {count} at once": outputs for count, outputs in runs.served.items()},
     }
     problems = _wrong_lengths(nemo, ways)
     features = max_abs(nemo.features, runs.alone.features)

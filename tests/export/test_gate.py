@@ -3,17 +3,22 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 import export.assemble
+import export.graph
 from export.build import build
+from export.declared import pipeline_of
 from export.errors import ParityError
 from export.modules.convolutional import TraceableMaskedConv1d
 from export.modules.preprocessor import Preprocessor
 from export.record import file_hashes
 from export.repository import graph_path
+from export.verification.declarations import read_contract
+from export.verification.onnx_pipeline import OnnxPipeline
 from tests.export import models
-from tests.export.support import NAME, contents, quick_build
+from tests.export.support import NAME, contents, noise, quick_build
 from tests.export.test_mutations import (
     with_a_frame_too_few,
     with_a_periodic_window,
@@ -59,6 +64,26 @@ def test_a_wrong_export_is_not_published(mutate, part, stage, quartznet, tmp_pat
     assert not (tmp_path / "repository").exists()
     assert result.verification.layer.startswith(part)
     assert any(stage in problem for row in result.verification.rows for problem in row.problems)
+
+
+def test_weights_too_many_for_one_file_lie_beside_the_graph(quartznet, tmp_path, monkeypatch):
+    build(quartznet, quick_build(tmp_path / "one"))
+    monkeypatch.setattr(export.graph, "MAX_GRAPH_BYTES", 1000)
+    assert build(quartznet, quick_build(tmp_path / "two")).published
+    encoder = graph_path(tmp_path / "two", f"{NAME}_encoder")
+    weights = encoder.with_name("model.onnx.data")
+    assert [path.name for path in sorted(encoder.parent.iterdir())] == [encoder.name, weights.name]
+    assert weights.stat().st_mode == encoder.stat().st_mode
+    assert encoder.stat().st_size < graph_path(tmp_path / "one", f"{NAME}_encoder").stat().st_size
+    files = record(tmp_path / "two")["models"][f"{NAME}_encoder"]["files"]
+    assert set(files) == {encoder.name, weights.name}
+    one, two = (
+        OnnxPipeline(
+            tmp_path / name, NAME, pipeline_of(quartznet), read_contract(tmp_path / name, NAME)
+        ).run([noise(16000)])[0]
+        for name in ("one", "two")
+    )
+    np.testing.assert_array_equal(one.log_probs, two.log_probs)
 
 
 def test_a_wrong_export_leaves_the_model_that_was_there(quartznet, tmp_path, monkeypatch):

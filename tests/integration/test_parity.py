@@ -81,10 +81,10 @@ def test_an_utterance_is_the_same_alone_and_batched_with_a_much_longer_one(contr
     clip = manifest_cases(CLIPS, contract)[0].audio
     longer = by_length[-1].audio
     assert len(longer) > 5 * len(clip)
-    (alone,) = run_triton(url, NAME, contract, [clip], in_flight=1)
+    (alone,) = run_triton(url, NAME, contract, [clip], at_once=1)
     for _ in range(ATTEMPTS):  # two requests in flight usually meet in one batch, not always
         _, before = encoder_counts(url)
-        in_batch, _ = run_triton(url, NAME, contract, [clip, longer], in_flight=2)
+        in_batch, _ = run_triton(url, NAME, contract, [clip, longer], at_once=2)
         _, after = encoder_counts(url)
         if after - before == 1:
             break
@@ -95,11 +95,11 @@ def test_an_utterance_is_the_same_alone_and_batched_with_a_much_longer_one(contr
 
 
 @pytest.mark.skipif(not AN4_TEST.exists(), reason=f"no AN4 at {AN4_TEST} (set SPEECH_DATA)")
-def test_an4_with_16_requests_in_flight_has_nemos_text_file_by_file(checkpoint, contract, url):
+def test_an4_with_16_requests_at_once_has_nemos_text_file_by_file(checkpoint, contract, url):
     cases = manifest_cases(AN4_TEST, contract)
     assert len(cases) == 130
     utterances, executions = encoder_counts(url)
-    served = list(run_triton(url, NAME, contract, [case.audio for case in cases], in_flight=16))
+    served = list(run_triton(url, NAME, contract, [case.audio for case in cases], at_once=16))
     more_utterances, more_executions = encoder_counts(url)
     assert more_utterances - utterances == len(cases)
     assert more_executions - executions < len(cases)  # batches were formed

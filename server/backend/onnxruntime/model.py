@@ -7,8 +7,11 @@ tensors built) → one ``session.run`` → outputs split by each request's batch
 
 The config is refused here where the native backend would refuse it, so that a repository which
 loads here also loads in production. What the native backend serves and this one does not
-(sequences, ``batch_output``, other ``batch_input`` kinds, strings) is refused at load as well,
-never ignored.
+(sequences, ``batch_output``, other ``batch_input`` kinds, strings, TensorRT on a GPU) is refused at
+load as well, never ignored.
+
+Where Triton gives an instance a GPU, its session runs on CUDA with the options that the native
+backend would take from the same config; tensors come and go through host memory all the same.
 """
 
 import json
@@ -50,8 +53,16 @@ EXECUTION_MODES: Final = {
     1: ort.ExecutionMode.ORT_PARALLEL,
 }
 BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
-# Accelerators of GPU instances: known to the native backend, without effect on this CPU.
+# Accelerators of GPU instances: known to the native backend, without effect on a CPU.
 GPU_ACCELERATORS: Final = ("cuda", "tensorrt")
+CUDA_PROVIDER: Final = "CUDAExecutionProvider"
+CPU_PROVIDER: Final = "CPUExecutionProvider"
+# The native backend's numbers for what ONNX Runtime has names for; 0 is its default.
+CUDA_CHOICES: Final = {
+    "cudnn_conv_algo_search": ("EXHAUSTIVE", "HEURISTIC", "DEFAULT"),
+    "arena_extend_strategy": ("kNextPowerOfTwo", "kSameAsRequested"),
+}
+CUDA_SETTINGS: Final = ("gpu_mem_limit", "do_copy_in_default_stream")  # passed on as they are
 UNSUPPORTED: Final = ("sequence_batching", "batch_output")
 
 
@@ -67,11 +78,25 @@ class TritonPythonModel:
         self._config: Config = json.loads(args["model_config"])
         self._name = args["model_name"]
         path = _model_path(Path(args["model_repository"]) / args["model_version"], self._config)
-        _raise_if(self._name, [*_parameter_problems(self._config), *_file_problems(path)])
-        self._session = ort.InferenceSession(
-            str(path), _session_options(self._config), providers=["CPUExecutionProvider"]
+        device = _device(args)
+        _raise_if(
+            self._name,
+            [
+                *_parameter_problems(self._config),
+                *_gpu_problems(self._config, device),
+                *_file_problems(path),
+            ],
         )
-        _raise_if(self._name, _graph_problems(self._config, self._session))
+        self._session = ort.InferenceSession(
+            str(path), _session_options(self._config), providers=_providers(self._config, device)
+        )
+        _raise_if(
+            self._name,
+            [
+                *_provider_problems(self._session, device),
+                *_graph_problems(self._config, self._session),
+            ],
+        )
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer a scheduler batch, one response per request.
@@ -184,6 +209,41 @@ def _session_options(config: Config) -> Any:
     return options
 
 
+def _device(args: Mapping[str, str]) -> int | None:
+    """The GPU that Triton gives the instance; none for one on the CPU."""
+    return int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
+
+
+def _providers(config: Config, device: int | None) -> list[Any]:
+    """CUDA on ``device`` and the CPU for what CUDA does not run, or the CPU alone."""
+    if device is None:
+        return [CPU_PROVIDER]
+    ort.preload_dlls()  # CUDA's and cuDNN's libraries may lie in NVIDIA's Python packages
+    return [(CUDA_PROVIDER, _cuda_options(config, device)), CPU_PROVIDER]
+
+
+def _cuda_options(config: Config, device: int) -> dict[str, str]:
+    """The CUDA provider's options from a config that has been checked, as the native backend's.
+
+    Its accelerator's parameters go to ONNX Runtime unread; the model's own override them.
+    """
+    options: dict[str, str] = {}
+    for item in _gpu_accelerators(config):
+        options |= item.get("parameters", {})
+    for name, choices in CUDA_CHOICES.items():
+        options[name] = choices[int(_parameter(config, name, "0"))]
+    for name in CUDA_SETTINGS:
+        if value := _parameter(config, name, ""):
+            options[name] = value
+    return {**options, "device_id": str(device)}
+
+
+def _gpu_accelerators(config: Config) -> Sequence[Config]:
+    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
+    found: Sequence[Config] = accelerators.get("gpu_execution_accelerator", ())
+    return found
+
+
 def _parameter(config: Config, name: str, default: str) -> str:
     value: str = config.get("parameters", {}).get(name, {}).get("string_value", default)
     return value
@@ -218,19 +278,49 @@ def _parameter_problems(config: Config) -> Iterator[str]:
     for name in UNSUPPORTED:
         if config.get(name):
             yield f"{name} is not supported by the embedded onnxruntime backend: remove it"
-    yield from _accelerator_problems(config.get("optimization", {}))
+    yield from _accelerator_problems(config)
 
 
-def _accelerator_problems(optimization: Config) -> Iterator[str]:
-    accelerators = optimization.get("execution_accelerators", {})
-    for item in accelerators.get("gpu_execution_accelerator", ()):
+def _accelerator_problems(config: Config) -> Iterator[str]:
+    for item in _gpu_accelerators(config):
         if item["name"] not in GPU_ACCELERATORS:
             yield (
                 f"unknown GPU execution accelerator {item['name']!r}, expected one of "
                 f"{GPU_ACCELERATORS}"
             )
+    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
     for item in accelerators.get("cpu_execution_accelerator", ()):
         yield f"unknown CPU execution accelerator {item['name']!r}, there is none here: remove it"
+
+
+def _gpu_problems(config: Config, device: int | None) -> Iterator[str]:
+    """What stands against a session on a GPU; on a CPU the native backend reads none of it."""
+    if device is None:
+        return
+    if CUDA_PROVIDER not in ort.get_available_providers():
+        yield (
+            f"Triton gave this instance a GPU, and this environment's onnxruntime {ort.__version__}"
+            f" has no {CUDA_PROVIDER}: install onnxruntime-gpu in its place, or serve on the CPU"
+        )
+    for name, choices in CUDA_CHOICES.items():
+        value = _parameter(config, name, "0")
+        if value not in map(str, range(len(choices))):
+            known = ", ".join(f"{index} ({choice})" for index, choice in enumerate(choices))
+            yield f"parameter {name} is {value!r}, expected one of {known}"
+    if any(item["name"] == "tensorrt" for item in _gpu_accelerators(config)):
+        yield (
+            "the tensorrt accelerator needs NVIDIA's container: the embedded onnxruntime backend "
+            "has none on a GPU; serve it there, or remove the accelerator"
+        )
+
+
+def _provider_problems(session: Any, device: int | None) -> Iterator[str]:
+    """ONNX Runtime goes on with the CPU when CUDA does not start; a GPU instance must not."""
+    if device is not None and CUDA_PROVIDER not in session.get_providers():
+        yield (
+            f"{CUDA_PROVIDER} did not start, its reason is in the log above: check that CUDA and "
+            "cuDNN of the versions that onnxruntime-gpu was built for are installed"
+        )
 
 
 def _graph_problems(config: Config, session: Any) -> list[str]:

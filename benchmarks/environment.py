@@ -1,0 +1,45 @@
+"""When, with which versions, on what and by which command something was measured."""
+
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+CPU_INFORMATION = Path("/proc/cpuinfo")
+
+
+def describe(packages: Iterable[str], arguments: Iterable[str], program: str) -> dict[str, Any]:
+    """The circumstances of a measurement, ready for JSON; absent ``packages`` are left out."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", "-m", program, *arguments]),
+        "python": platform.python_version(),
+        "packages": _versions(packages),
+        "cpu": _cpu_name(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_name() -> str:
+    """The processor's name where Linux tells it."""
+    try:
+        lines = CPU_INFORMATION.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return f"{platform.machine()} ({sys.platform})"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -1,0 +1,25 @@
+"""What can go wrong with a benchmark.
+
+::
+
+    BenchmarkError
+    ├── ModelError       a model that is not there, or not as the project exports it
+    ├── ProviderError    what was asked to compute is not there, or did not start
+    └── BundleError      a bundle that is incomplete, damaged, or cannot be made
+"""
+
+
+class BenchmarkError(Exception):
+    """Base of all errors this package raises."""
+
+
+class ModelError(BenchmarkError):
+    """A model is missing from the repository, or is none that this project exported."""
+
+
+class ProviderError(BenchmarkError):
+    """The hardware or library that was asked to compute cannot be used."""
+
+
+class BundleError(BenchmarkError):
+    """A bundle for another machine is incomplete, damaged, or cannot be made."""

@@ -1,0 +1,1 @@
+"""Parity and speed on a machine with a GPU that reaches no network."""

@@ -1,0 +1,148 @@
+"""``python -m benchmarks.gpu COMMAND``: make a bundle here, install and run it beside a GPU.
+
+Results go to files, messages to standard error. The exit status is 0, or 1 with an error, 2 when
+the command line is wrong, 130 when interrupted.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.gpu.install import install
+from benchmarks.gpu.parts import PartsError, join, split
+from benchmarks.gpu.report import report
+
+MODELS = ("quartznet", "jasper", "fastconformer")
+PROVIDERS = ("cuda", "cpu")
+MB = 10**6
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = _parser()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = parser.parse_args(given)
+    # ONNX Runtime's wheels report use to their maker unless told not to.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        chosen.command(chosen, given)
+    except (BenchmarkError, PartsError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    return 0
+
+
+def _bundle(chosen: argparse.Namespace, given: list[str]) -> None:
+    from benchmarks.gpu.bundle import BundleOptions, make_bundle  # noqa: PLC0415  # needs NeMo
+
+    warnings.filterwarnings("ignore")  # NeMo's and torch's, about themselves
+    options = BundleOptions(tuple(chosen.models), chosen.size, chosen.wheels)
+    with tempfile.TemporaryDirectory(dir=chosen.output.parent) as scratch:
+        folder = Path(scratch) / "bundle"
+        make_bundle(folder, options, given, _say)
+        _say("splitting")
+        parts = split(folder, chosen.output, round(chosen.limit_mb * MB))
+    sizes = [part.stat().st_size / MB for part in parts]
+    _say(f"{chosen.output}: {len(parts)} parts, {sum(sizes):.1f} MB, at most {max(sizes):.1f} MB")
+
+
+def _join(chosen: argparse.Namespace, _given: list[str]) -> None:
+    join(chosen.parts, chosen.bundle)
+
+
+def _install(chosen: argparse.Namespace, _given: list[str]) -> None:
+    _say(f"installed; now run with {install(chosen.bundle)}")
+
+
+def _run(chosen: argparse.Namespace, given: list[str]) -> None:
+    from benchmarks.gpu.run import RunOptions, run  # noqa: PLC0415  # needs torch
+
+    options = RunOptions(
+        bundle=chosen.bundle,
+        name=chosen.model,
+        provider=chosen.provider,
+        batches=tuple(chosen.batches),
+        seconds=tuple(chosen.seconds),
+        compiled_seconds=tuple(chosen.compiled_seconds),
+        clients=tuple(chosen.clients),
+        served_seconds=chosen.served_seconds,
+        repeats=chosen.repeats,
+        limit_s=chosen.limit_s,
+    )
+    output = chosen.results / f"{chosen.model}.json"
+    results = run(options, output, given, lambda step: _say(f"{chosen.model}: {step}"))
+    for reason in results["left_out"]:
+        _say(f"{chosen.model}: left out: {reason}")
+    if results["failed"]:
+        raise BenchmarkError(f"{chosen.model}: {len(results['failed'])} steps failed, see above")
+
+
+def _report(chosen: argparse.Namespace, _given: list[str]) -> None:
+    sys.stdout.write(report(chosen.results.glob("*.json")))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    bundle = commands.add_parser(
+        "bundle", help="pack all that is needed, in parts (in .venv-export)"
+    )
+    bundle.add_argument("--output", type=Path, required=True, metavar="DIR", help="for the parts")
+    bundle.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME")
+    bundle.add_argument("--size", choices=("full", "small"), default="full")
+    bundle.add_argument("--limit-mb", type=float, default=60.0, help="of a part (%(default)s)")
+    bundle.add_argument(
+        "--no-wheels", dest="wheels", action="store_false", help="the machine has all packages"
+    )
+    bundle.set_defaults(command=_bundle)
+
+    joined = commands.add_parser("join", help="check the parts and unpack them")
+    joined.add_argument("parts", type=Path, metavar="PARTS")
+    joined.set_defaults(command=_join)
+    environment = commands.add_parser("install", help="make the bundle's Python environment")
+    environment.set_defaults(command=_install)
+    run = commands.add_parser("run", help="measure one model (with the bundle's Python)")
+    run.set_defaults(command=_run)
+    for command in (joined, environment, run):
+        command.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    _add_run_options(run)
+
+    page = commands.add_parser("report", help="print the results as Markdown")
+    page.set_defaults(command=_report)
+    for command in (run, page):
+        command.add_argument("--results", type=Path, required=True, metavar="DIR")
+    return parser
+
+
+def _add_run_options(run: argparse.ArgumentParser) -> None:
+    add = run.add_argument
+    add("--model", required=True, metavar="NAME", help="one of the bundle's")
+    add("--provider", choices=PROVIDERS, default="cuda", help="what computes (%(default)s)")
+    add("--batches", type=int, nargs="+", default=[1, 16], metavar="N")
+    add(
+        "--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of an utterance"
+    )
+    add(
+        "--compiled-seconds", type=float, nargs="*", default=[15], metavar="S", help="torch.compile"
+    )
+    add("--clients", type=int, nargs="*", default=[1, 32], metavar="N", help="requests in flight")
+    add("--served-seconds", type=float, default=15, metavar="S", help="of a request's audio")
+    add("--repeats", type=int, default=20, metavar="N", help="timed rounds (%(default)s)")
+    add("--limit-s", type=float, default=480, help="begin nothing after so long (%(default)s)")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"gpu: {message}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Results files to one page of Markdown tables; nothing is measured here."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import BundleError
+
+Row = Sequence[str]
+
+
+def report(paths: Iterable[Path]) -> str:
+    """The page for the results in ``paths``; raises :class:`BundleError` when there are none."""
+    results = [_read(path) for path in sorted(paths)]
+    if not results:
+        raise BundleError("no results to report: give the folder that 'run' wrote its JSON into")
+    return "\n".join(_section(result) for result in results)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} holds no results: {error}") from error
+
+
+def _section(result: Any) -> str:
+    model, device = result["model"], result["device"]
+    where = device.get("gpu") or f"{result['cpu']} ({result['cpus']} CPUs, no GPU)"
+    versions = {**result["packages"], "Python": result["python"]}
+    for key in ("driver", "cuda_of_torch", "cudnn"):
+        if key in device:
+            versions[key.replace("_", " ")] = device[key]
+    lines = [
+        f"## {model['title']} on {where}",
+        "",
+        f"{result['date']}; {', '.join(f'{name} {value}' for name, value in versions.items())}.",
+        f"Random weights, {model['parameters'] / 1e6:.1f} M parameters in the encoder.",
+        f"`{result['command']}`",
+        "",
+    ]
+    for rows, table in (("parity", _parity), ("speed", _speed), ("triton", _triton)):
+        if result[rows]:
+            lines += [*table(result[rows]), ""]
+    lines += [f"Left out: {reason}.\n" for reason in result["left_out"]]
+    lines += [f"**Failed:** {reason}\n" for reason in result["failed"]]
+    return "\n".join(lines)
+
+
+def _parity(rows: Sequence[Any]) -> list[str]:
+    heading = ("against float32 on the CPU", "finite", "log_probs", "tokens differ", "batched")
+    return _table(
+        heading,
+        [
+            (
+                row["variant"],
+                "yes" if row["finite"] else "**no**",
+                _number(row["max_abs"], "{:.1e}".format),
+                f"{row['tokens_differ']} of {row['frames']}",
+                _number(row["batch_max_abs"], "{:.1e}".format),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _speed(rows: Sequence[Any]) -> list[str]:
+    """RTFx with its quartiles: a row for each variant, a column for each shape."""
+    shapes = list(dict.fromkeys((row["batch"], row["seconds"]) for row in rows))
+    cells = {
+        (row["stage"], row["name"], row["batch"], row["seconds"]): (
+            f"{_speed_of(row['rtfx'])} ({_speed_of(row['rtfx_low'])}-{_speed_of(row['rtfx_high'])})"
+        )
+        for row in rows
+    }
+    heading = ("RTFx (quartiles)", *(f"{batch} x {seconds:g} s" for batch, seconds in shapes))
+    stages = {"acoustic": "features to tokens", "pipeline": "audio to tokens"}
+    ways = sorted(
+        dict.fromkeys((row["stage"], row["name"]) for row in rows), key=lambda way: way[0]
+    )
+    body = [
+        (f"{name}, {stages[stage]}", *(cells.get((stage, name, *shape), "-") for shape in shapes))
+        for stage, name in ways
+    ]
+    return _table(heading, body)
+
+
+def _triton(rows: Sequence[Any]) -> list[str]:
+    heading = ("embedded Triton", "in flight", "audio", "RTFx", "mean encoder batch")
+    return _table(
+        heading,
+        [
+            (
+                row["precision"],
+                str(row["load"]["in_flight"]),
+                f"{row['load']['requests']} x {row['load']['seconds']:g} s",
+                _speed_of(row["rtfx"]),
+                f"{row['encoder_batch']:.1f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _speed_of(rtfx: float) -> str:
+    return f"{rtfx:.0f}" if rtfx >= 10 else f"{rtfx:.1f}"
+
+
+def _number(value: float | None, form: Callable[[float], str]) -> str:
+    return "-" if value is None else form(value)
+
+
+def _table(heading: Row, rows: Iterable[Row]) -> list[str]:
+    rules = ("---", *("---:" for _ in heading[1:]))
+    return [f"| {' | '.join(row)} |" for row in (heading, rules, *rows)]

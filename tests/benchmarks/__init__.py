@@ -1,0 +1,1 @@
+"""Tests of the benchmarks; ``models`` makes a tiny model to measure."""
