@@ -24,6 +24,11 @@ class Thresholds:
     token_agreement: float
     extra_word_errors: float
 
+    @property
+    def needs_speech(self) -> bool:
+        """Whether tokens alone can tell, which made-up utterances leave undecided too often."""
+        return math.isinf(self.log_probs)
+
     def allowed_word_errors(self, words: int) -> int:
         """How many word errors more than NeMo's are allowed on ``words`` of reference."""
         if not self.extra_word_errors:

@@ -15,7 +15,7 @@ from client.contract import Contract
 from export.checkpoint import Checkpoint
 from export.config import model_name
 from export.declared import pipeline_of
-from export.errors import ParityError
+from export.errors import ExportError, ParityError
 from export.verification.cases import Case
 from export.verification.declarations import check_declarations, read_contract
 from export.verification.layers import wrong_layer
@@ -103,6 +103,11 @@ def verify(
     graphs cannot be compared, and :class:`ExportError` when something could not be run at all.
     """
     contract = read_contract(repository, name)
+    allowed = THRESHOLDS[contract.precision]
+    if allowed.needs_speech and not any(case.recorded for case in cases):
+        raise ExportError(
+            f"{name} is in {contract.precision}, judged on recorded speech: give --manifest"
+        )
     pipeline = pipeline_of(checkpoint)
     if problems := list(check_declarations(checkpoint, repository, name)):
         raise ParityError("; ".join(problems) + ": build the model again")
@@ -115,7 +120,7 @@ def verify(
     rows = []
     for case, in_batches, through_triton in zip(cases, batched, served, strict=True):
         runs = Runs(exported.run([case.audio])[0], in_batches, through_triton)
-        rows.append(compare(checkpoint, case, runs, THRESHOLDS[contract.precision]))
+        rows.append(compare(checkpoint, case, runs, allowed))
         yield rows[-1]
     statistics = tuple(map(BatchStatistics.since, after, before))
     yield conclude(checkpoint, exported, tuple(rows), statistics)

@@ -10,7 +10,7 @@ import export.assemble
 import export.graph
 from export.build import build
 from export.declared import pipeline_of
-from export.errors import ParityError
+from export.errors import ExportError, ParityError
 from export.modules.convolutional import TraceableMaskedConv1d
 from export.modules.preprocessor import Preprocessor
 from export.record import file_hashes
@@ -161,3 +161,14 @@ def test_silence_or_noise_that_is_not_finite_is_found(quartznet, tmp_path, monke
     assert not result.published
     silent = next(row for row in result.verification.rows if row.case.digital_silence)
     assert any("max-abs inf" in problem for problem in silent.problems)
+
+
+def test_int8_is_not_verified_on_made_up_utterances_alone(quartznet, tmp_path, monkeypatch):
+    contract_of = export.assemble.contract_of
+    monkeypatch.setattr(
+        export.assemble,
+        "contract_of",
+        lambda *rest: dataclasses.replace(contract_of(*rest), precision="int8"),
+    )
+    with pytest.raises(ExportError, match="judged on recorded speech: give --manifest"):
+        build(quartznet, quick_build(tmp_path / "repository"))
