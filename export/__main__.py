@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,10 +12,9 @@ from pathlib import Path
 
 from client.errors import ContractError
 from export.engine import command as engine
+from export.engine.switch import TENSORRT
 from export.errors import ExportError, ParityError
-
-PRECISIONS = ("fp32", "fp16", "int8")
-ACCELERATORS = ("tensorrt",)
+from export.verification.thresholds import THRESHOLDS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,16 +56,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_build_options(build: argparse.ArgumentParser) -> None:
-    build.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    build.add_argument("--precision", choices=tuple(THRESHOLDS), default="fp32")
     build.add_argument(
         "--calibration-manifest", type=Path, help="speech that int8 takes its ranges from"
     )
     build.add_argument(
-        "--accelerator", choices=ACCELERATORS, help="let ONNX Runtime run the graphs with TensorRT"
+        "--accelerator", choices=(TENSORRT,), help="let ONNX Runtime run the graphs with TensorRT"
     )
     build.add_argument(
         "--max-duration",
-        type=float,
+        type=engine.positive,
         metavar="SECONDS",
         help="the longest utterance (default: 120, and 60 for encoders with attention)",
     )
@@ -183,4 +183,6 @@ def _quiet_nemo() -> None:
 
 
 if __name__ == "__main__":
+    # As an interrupt, so that staging folders and the server go away with the process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -95,7 +95,7 @@ def _verified(
     cases = generated_cases(contract, options.max_case_s)
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
-    elif options.recipe.calibration_manifest is not None:
+    elif contract.precision == "int8" and options.recipe.calibration_manifest is not None:
         recorded = manifest_cases(options.recipe.calibration_manifest, contract)
         cases += recorded[:: math.ceil(len(recorded) / MAX_CALIBRATION_CASES)]
     name = options.recipe.name

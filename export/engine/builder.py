@@ -79,7 +79,7 @@ def build_plan(
             f" {_last(logger) or 'it gave no reason'}. Where memory is short, give --workspace"
             " fewer GiB, or export the model with a shorter --max-duration"
         )
-    write_whole(options.timing_cache, bytes(cache.serialize()))
+    _keep_timings(cache, options.timing_cache)
     return Plan(bytes(data), islands)
 
 
@@ -139,6 +139,14 @@ def _timing_cache(config: Any, path: Path) -> Any:
     return cache
 
 
+def _keep_timings(cache: Any, path: Path) -> None:
+    """They only save time: where they cannot be written, the plan is not lost for it."""
+    try:
+        write_whole(path, bytes(cache.serialize()))
+    except OSError as error:
+        sys.stderr.write(f"the timings of kernels are not kept for the next run: {error}\n")
+
+
 def _sentence(error: Any) -> str:
     node = f"node {error.node_name()} ({error.node_operator()})" if error.node_name() else "graph"
     return f"{node}: {error.desc()}"
@@ -194,10 +202,11 @@ def _interrupts_held_back(progress: Any) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         progress.interrupted = True
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if progress.interrupted:
         raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from export.engine.builder import BuilderOptions, Plan, build_plan
 from export.engine.device import Gpu, visible_gpus
-from export.engine.files import commit_partial, partial_path
+from export.engine.files import commit_partial, partial_path, write_partial
 from export.engine.installation import load_tensorrt, tensorrt_version
 from export.engine.islands import LEVELS
 from export.engine.plan import (
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workspace",
-        type=_gibibytes,
+        type=positive,
         default=BuilderOptions.workspace_gib,
         metavar="GIB",
         help="most memory a layer's kernel may use beyond its tensors (default: %(default)g)",
@@ -115,6 +115,8 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
     folders = [repository / model.name / VERSION for model in models]
     files = [folder / name for folder in folders for name in (PLAN_FILE, METADATA_FILE)]
     try:
+        for path in files:  # a folder that cannot be written to is found before minutes of building
+            write_partial(path, b"")
         for model, folder in zip(models, folders, strict=True):
             plan = _finite_plan(tensorrt, folder / GRAPH_FILE, model, record.precision, options)
             metadata = _metadata(str(tensorrt.__version__), gpu, model, record.precision, plan)
@@ -238,7 +240,8 @@ def _check_plans(repository: Path, models: Sequence[EngineModel]) -> None:
         )
 
 
-def _gibibytes(text: str) -> float:
+def positive(text: str) -> float:
+    """The finite number above 0 that an argument must be."""
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")

@@ -68,6 +68,11 @@ class _Graph:
         self._producers = {
             output.name: layer for layer in self.layers for output in _outputs(layer)
         }
+        self._constants: set[str] = set()
+        for layer in self.layers:  # in the order they were added: after what they read
+            inputs = [tensor.name for _, tensor in _inputs(layer)]
+            if self.kind(layer) == "CONSTANT" or (inputs and self._constants.issuperset(inputs)):
+                self._constants.update(output.name for output in _outputs(layer))
 
     def kind(self, layer: Any) -> str:
         """The name of the layer's type."""
@@ -80,7 +85,7 @@ class _Graph:
         if any(output.is_network_output for output in _outputs(layer)):
             return False
         weighted = self.kind(layer) in _PRODUCTS and any(
-            self._constant(tensor.name) for _, tensor in _inputs(layer)
+            tensor.name in self._constants for _, tensor in _inputs(layer)
         )
         return not weighted
 
@@ -90,15 +95,6 @@ class _Graph:
             if tensor.dtype in self._half:
                 producer = self._producers.get(tensor.name)
                 yield _Use(producer.name if producer else "", layer, index, tensor)
-
-    def _constant(self, name: str) -> bool:
-        producer = self._producers.get(name)
-        if producer is None:
-            return False
-        if self.kind(producer) == "CONSTANT":
-            return True
-        inputs = list(_inputs(producer))
-        return bool(inputs) and all(self._constant(tensor.name) for _, tensor in inputs)
 
 
 class _Casts:

@@ -8,6 +8,7 @@ that families can be done one at a time, and written as a Markdown table beside 
 import argparse
 import json
 import logging
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -48,4 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # As an interrupt, so that staging folders and the server go away with the process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

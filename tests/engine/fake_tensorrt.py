@@ -85,9 +85,11 @@ class ILayer:
         self._inputs[index] = tensor
 
     def _output_type(self):
+        if self._to_type:
+            return self._to_type
         types = {tensor.dtype for tensor in self._inputs if tensor}
-        assert self._to_type or len(types) == 1, f"{self.name} mixes {types}"
-        return self._to_type or types.pop()
+        assert len(types) == 1, f"{self.name} mixes {types}"
+        return types.pop()
 
 
 class INetworkDefinition:

@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import errno
 import json
 import signal
 import sys
@@ -86,6 +87,26 @@ def test_timings_are_kept_for_the_next_run_and_dropped_on_another_gpu(repository
 
 
 @pytest.mark.usefixtures("tensorrt")
+def test_timings_that_cannot_be_kept_do_not_cost_the_plans(repository, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    engine(repository, "--timing-cache", str(tmp_path / "file" / "cache"))
+    assert backends(repository) == SERVED_BY_PLANS
+    assert "timings of kernels are not kept" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_building(
+    repository, tensorrt, monkeypatch
+):
+    def full(path, _data):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(command, "write_partial", full)
+    with pytest.raises(OSError, match="Read-only"):
+        engine(repository)
+    assert tensorrt.Builder.networks == []
+
+
+@pytest.mark.usefixtures("tensorrt")
 def test_what_is_not_finite_is_built_again_with_islands(tmp_path, capsys):
     repository = write_repository(tmp_path / "models", encoder={"overflow": ["softmax"]})
     engine(repository)
@@ -135,11 +156,12 @@ def test_what_tensorrt_refuses_is_an_error_in_its_words(tmp_path, graph, message
     assert not list(repository.rglob("model.plan"))
 
 
-def test_an_interrupt_ends_the_build_between_two_steps(repository, tensorrt, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_build_between_two_steps(repository, tensorrt, monkeypatch, number):
     build = tensorrt.Builder.build_serialized_network
 
     def interrupted(self, network, config):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         return build(self, network, config)
 
     monkeypatch.setattr(tensorrt.Builder, "build_serialized_network", interrupted)

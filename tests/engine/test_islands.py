@@ -88,6 +88,14 @@ def test_neighbours_in_an_island_hand_over_fp32(parse):
     assert len(casts(network)) == len(casts(parse(GRAPH))) + 2
 
 
+def test_a_network_deeper_than_pythons_stack_is_no_obstacle(parse):
+    layers = {f"cast_{i}": ["CAST", [f"x{i}"], f"x{i + 1}", "HALF"] for i in range(2000)}
+    layers["product"] = ["MATRIX_MULTIPLY", ["x2000", "x1999"], "y"]
+    layers["to_float"] = ["CAST", ["y"], "encoded", "FLOAT"]
+    network = parse({**GRAPH, "inputs": {"x0": "HALF"}, "layers": layers})
+    assert islands(network, LEVELS[2]) == ("product",)
+
+
 def test_a_tensor_is_cast_once_however_many_layers_use_it(parse):
     network = parse(ATTENTION)
     islands(network, LEVELS[2])

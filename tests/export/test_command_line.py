@@ -43,6 +43,10 @@ def test_help_does_not_wait_for_torch(arguments):
         ["build"],
         ["build", "--checkpoint", "a.nemo", "--name", "a"],
         ["build", "--checkpoint", "a", "--name", "a", "--repository", "r", "--precision", "fp7"],
+        *(
+            ["build", *("--checkpoint", "a", "--name", "a", "--repository", "r"), duration]
+            for duration in ("--max-duration=nan", "--max-duration=inf", "--max-duration=-5")
+        ),
     ],
     ids=str,
 )

@@ -15,6 +15,7 @@ from export.modules.convolutional import TraceableMaskedConv1d
 from export.modules.preprocessor import Preprocessor
 from export.record import file_hashes
 from export.repository import graph_path
+from export.verification.cases import generated_cases
 from export.verification.declarations import read_contract
 from export.verification.onnx_pipeline import OnnxPipeline
 from tests.export import models
@@ -161,6 +162,17 @@ def test_silence_or_noise_that_is_not_finite_is_found(quartznet, tmp_path, monke
     assert not result.published
     silent = next(row for row in result.verification.rows if row.case.digital_silence)
     assert any("max-abs inf" in problem for problem in silent.problems)
+
+
+def test_more_utterances_than_are_held_at_once_are_all_verified_in_order(
+    quartznet, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("export.verification.verify.CASES_AT_ONCE", 5)
+    result = build(quartznet, quick_build(tmp_path / "repository"))
+    assert result.published
+    expected = [case.name for case in generated_cases(result.contract, 2.5)]
+    assert [row.case.name for row in result.verification.rows] == expected
+    assert len(expected) > 2 * 5
 
 
 def test_int8_is_not_verified_on_made_up_utterances_alone(quartznet, tmp_path, monkeypatch):

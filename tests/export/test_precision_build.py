@@ -1,0 +1,97 @@
+"""Whole builds in reduced precision: converted, judged on speech, recorded, published or not."""
+
+import json
+
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+import export.assemble
+from demo.paths import DEMO
+from export.assemble import Recipe
+from export.build import BuildOptions, build
+from export.checkpoint import load_checkpoint
+from export.config import parse_config
+from export.errors import ExportError
+from export.repository import graph_path
+from export.verification.declarations import read_contract
+from tests.export.support import NAME
+
+CLIPS = DEMO / "clips" / "manifest.jsonl"
+SPEECH = {"fp16": {"manifest": CLIPS}, "int8": {}}  # int8 is judged on what it was calibrated with
+WEIGHTS = {"fp16": TensorProto.FLOAT16, "int8": TensorProto.INT8}
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return load_checkpoint(str(DEMO / "demo.nemo"))
+
+
+def options(repository, precision, accelerator=None):
+    calibration = CLIPS if precision == "int8" else None
+    return BuildOptions(
+        repository,
+        Recipe(NAME, precision, accelerator, calibration_manifest=calibration),
+        through_triton=False,
+        max_case_s=2.5,
+        **SPEECH[precision],
+    )
+
+
+def record(repository):
+    return json.loads((repository / NAME / "build.json").read_text())
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_build_in_reduced_precision_is_judged_on_speech_and_published(
+    checkpoint, precision, tmp_path
+):
+    result = build(checkpoint, options(tmp_path / "repository", precision))
+    assert result.published, result.verification.problems
+    written = record(tmp_path / "repository")
+    assert written["precision"] == precision
+    assert read_contract(tmp_path / "repository", NAME).precision == precision
+    assert written["gate"]["recorded_utterances"] == len(CLIPS.read_text().splitlines())
+    assert written["gate"]["word_errors"]["words"] > 0
+    graph = onnx.load(graph_path(tmp_path / "repository", f"{NAME}_encoder")).graph
+    assert WEIGHTS[precision] in {tensor.data_type for tensor in graph.initializer}
+    nodes = {node.name for node in graph.node}
+    assert set(written["models"][f"{NAME}_encoder"]["kept_in_fp32"]) <= nodes
+
+
+def test_a_conversion_that_went_wrong_is_not_published(checkpoint, tmp_path, monkeypatch):
+    convert = export.assemble.convert_model
+
+    def damaging(graphs, utterances):
+        kept = convert(graphs, utterances)
+        graph = onnx.load(graphs.encoder)
+        for tensor in graph.graph.initializer:
+            if tensor.data_type == TensorProto.FLOAT16:
+                halved = numpy_helper.to_array(tensor) / 2
+                tensor.CopyFrom(numpy_helper.from_array(halved, tensor.name))
+        onnx.save(graph, graphs.encoder)
+        return kept
+
+    monkeypatch.setattr(export.assemble, "convert_model", damaging)
+    result = build(checkpoint, options(tmp_path / "repository", "fp16"))
+    assert not result.published
+    assert not (tmp_path / "repository").exists()
+    assert any("of frames have NeMo's" in problem for problem in result.verification.problems)
+    assert any("word errors where NeMo makes" in text for text in result.verification.problems)
+    assert result.verification.layer.startswith("encoder")
+
+
+def test_int8_for_tensorrt_has_no_obstacle_and_its_accelerator_in_the_config(checkpoint, tmp_path):
+    assert build(checkpoint, options(tmp_path / "repository", "int8", "tensorrt")).published
+    encoder = f"{NAME}_encoder"
+    assert record(tmp_path / "repository")["models"][encoder]["tensorrt"]["obstacles"] == []
+    config = parse_config((tmp_path / "repository" / encoder / "config.pbtxt").read_text())
+    (accelerator,) = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert (accelerator.name, accelerator.parameters["precision_mode"]) == ("tensorrt", "INT8")
+
+
+def test_int8_without_speech_to_calibrate_on_is_refused(checkpoint, tmp_path):
+    recipe = Recipe(NAME, "int8")
+    with pytest.raises(ExportError, match="give --calibration-manifest"):
+        build(checkpoint, BuildOptions(tmp_path / "repository", recipe, through_triton=False))
+    assert list(tmp_path.iterdir()) == []
