@@ -86,6 +86,8 @@ def _build(options: argparse.Namespace) -> None:
     from export.verification.report import print_summary
 
     check_name(options.name)
+    if options.calibration_manifest is not None and options.precision != "int8":
+        raise ExportError("--calibration-manifest is for --precision int8: leave it out")
     recipe = Recipe(
         options.name,
         options.precision,
@@ -105,6 +107,10 @@ def _build(options: argparse.Namespace) -> None:
         result = build(checkpoint, build_options, progress)
     print_summary(result.verification)
     contract = result.contract
+    if result.published and not result.verification.passed:
+        sys.stdout.write("published although verification failed (--force)\n")
+    if options.precision == "int8" and options.manifest is None:
+        sys.stdout.write("judged on calibration speech: --manifest gives an independent figure\n")
     if not result.published:
         raise ParityError(
             f"{options.name} was not published: it differs from {options.checkpoint}, see above"
@@ -125,7 +131,7 @@ def _verify(options: argparse.Namespace) -> None:
 
     from export.checkpoint import load_checkpoint
     from export.verification.cases import generated_cases, manifest_cases
-    from export.verification.declarations import read_contract
+    from export.verification.declarations import check_origin, read_contract
     from export.verification.report import print_table
     from export.verification.triton import embedded_server
     from export.verification.verify import Verification, verify
@@ -135,6 +141,7 @@ def _verify(options: argparse.Namespace) -> None:
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
     checkpoint = load_checkpoint(options.checkpoint)
+    check_origin(contract, checkpoint)
     server: AbstractContextManager[str] = (
         nullcontext(options.url)
         if options.url
@@ -161,11 +168,17 @@ def _inspect(options: argparse.Namespace) -> None:
 
 @contextmanager
 def _status() -> Iterator[Callable[[str], None]]:
-    """Shows on a terminal, by way of standard error, what is being done."""
+    """Shows on standard error what is being done: in place on a terminal, by lines elsewhere."""
     from rich.console import Console
 
-    with Console(stderr=True).status("loading the checkpoint") as status:
-        yield status.update
+    console = Console(stderr=True, highlight=False)
+
+    def line(step: str) -> None:
+        if not step.startswith("verified"):  # a line for each utterance would hide the others
+            console.print(step)
+
+    with console.status("loading the checkpoint") as status:
+        yield status.update if console.is_terminal else line
 
 
 def _quiet_nemo() -> None:
@@ -183,6 +196,7 @@ def _quiet_nemo() -> None:
 
 
 if __name__ == "__main__":
-    # As an interrupt, so that staging folders and the server go away with the process.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As interrupts, so that staging folders and the server go away with the process.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

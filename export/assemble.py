@@ -1,5 +1,6 @@
 """Checkpoint to models in a folder: three graphs in one precision, their configs, the ensemble."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ Progress = Callable[[str], None]
 
 EXAMPLE_S: Final = 10.0
 """Made-up utterances up to this long, loud and silent ones among them, show what fits fp16."""
+
+
+MAX_CALIBRATION_UTTERANCES: Final = 512
+"""Of a longer manifest every second, third … is taken: their features are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,9 @@ def _calibration(recipe: Recipe, contract: Contract) -> list[NDArray[Any]]:
             "int8 takes its ranges from speech: give --calibration-manifest, some hundred"
             " utterances like those to be transcribed"
         )
-    return [case.audio for case in manifest_cases(recipe.calibration_manifest, contract)]
+    cases = manifest_cases(recipe.calibration_manifest, contract)
+    step = math.ceil(len(cases) / MAX_CALIBRATION_UTTERANCES)
+    return [case.audio for case in cases[::step]]
 
 
 def _reduced(

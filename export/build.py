@@ -14,7 +14,7 @@ from export.assemble import Progress, Recipe, assemble, silent
 from export.checkpoint import Checkpoint
 from export.config import model_name
 from export.declared import DISTRIBUTION, pipeline_of
-from export.record import BuildRecord, write_record
+from export.record import BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
 from export.verification.cases import generated_cases, manifest_cases
 from export.verification.thresholds import THRESHOLDS
@@ -75,6 +75,7 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
             precision=recipe.precision,
             accelerator=recipe.accelerator,
             tools={tool: version(tool) for tool in TOOLS},
+            manifests=_manifests(options),
             models=assembly.models,
             gate=gate_record(verification, forced=options.force and not verification.passed),
         )
@@ -83,6 +84,15 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
         if published:
             publish(staged, options.repository, inner, recipe.name)
     return Build(assembly.contract, verification, published)
+
+
+def _manifests(options: BuildOptions) -> dict[str, dict[str, str]]:
+    paths = {"verified": options.manifest, "calibrated": options.recipe.calibration_manifest}
+    return {
+        use: {"file": path.name, "sha256": sha256_of(path)}
+        for use, path in paths.items()
+        if path is not None
+    }
 
 
 def _verified(
@@ -106,7 +116,7 @@ def _verified(
     with server as url:
         for done, step in enumerate(verify(checkpoint, staged, name, cases, url), start=1):
             if isinstance(step, Row):
-                progress(f"verifying {done} of {len(cases)}")
+                progress(f"verified {done} of {len(cases)}")
             else:
                 verification = step
     return verification

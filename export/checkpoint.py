@@ -1,6 +1,5 @@
 """Loading a NeMo checkpoint: from a ``.nemo`` file, NGC or Hugging Face, in eval mode."""
 
-import hashlib
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import nn
 from client.vocabulary import Detokenizer
 from export.errors import CheckpointError
 from export.families import SUPPORTED, Family, family_of
+from export.record import sha256_of
 
 HYBRIDS: Final = (EncDecHybridRNNTCTCModel, EncDecHybridRNNTCTCBPEModel)
 """RNNT-CTC and TDT-CTC models: their CTC head is exported, their transducer is not."""
@@ -99,7 +99,7 @@ def load_checkpoint(checkpoint: str) -> Checkpoint:
     if tokenizer != "bpe":  # NeMo asks Hugging Face for parts of some others
         raise CheckpointError(f"{path.name} has a tokenizer of type {tokenizer}; {_VOCABULARIES}")
     model = _restore(path, map_location=torch.device("cpu"))
-    return checkpoint_of(model, path.stem, _sha256(path))
+    return checkpoint_of(model, path.stem, sha256_of(path))
 
 
 def checkpoint_of(model: Any, name: str, sha256: str) -> Checkpoint:
@@ -182,8 +182,3 @@ def _restore(path: Path, **options: Any) -> Any:
 def _cause(error: Exception) -> str:
     """The first line: torch's and NeMo's go on with advice about their own functions."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

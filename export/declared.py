@@ -5,6 +5,7 @@ from typing import Final
 
 from client.contract import CONTRACT_VERSION, Contract
 from export.checkpoint import Checkpoint
+from export.errors import ExportError
 from export.tensors import Pipeline, pipeline
 
 DISTRIBUTION: Final = "nemo-ctc-triton"
@@ -24,11 +25,19 @@ def pipeline_of(checkpoint: Checkpoint) -> Pipeline:
 def contract_of(
     checkpoint: Checkpoint, precision: str = "fp32", max_duration_s: float | None = None
 ) -> Contract:
-    """What clients will be told of ``checkpoint``; by default its family's longest utterance."""
+    """What clients will be told of ``checkpoint``; by default its family's longest utterance.
+
+    Raises :class:`ExportError` when that is shorter than the shortest.
+    """
     rate_hz = checkpoint.sample_rate_hz
     feature_stride_s = checkpoint.hop_samples / rate_hz
     if max_duration_s is None:
         max_duration_s = checkpoint.family.max_duration_s
+    least_s = MIN_FRAMES * checkpoint.hop_samples / rate_hz
+    if max_duration_s < least_s:
+        raise ExportError(
+            f"the longest utterance is to be {max_duration_s:g} s, expected {least_s:g} s or more"
+        )
     return Contract(
         version=CONTRACT_VERSION,
         audio_type="INT16",

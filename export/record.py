@@ -16,6 +16,8 @@ from export.errors import RepositoryError
 RECORD_VERSION: Final = 1
 RECORD_FILE: Final = "build.json"
 
+_READ_BYTES: Final = 1 << 24
+
 
 @dataclass(frozen=True)
 class ModelRecord:
@@ -34,7 +36,10 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """A whole build; ``date`` is UTC in ISO 8601, ``tools`` are versions by distribution."""
+    """A whole build; ``date`` is UTC in ISO 8601, ``tools`` are versions by distribution.
+
+    ``manifests`` are the names and SHA-256 of what was calibrated with and verified on.
+    """
 
     name: str
     date: str
@@ -43,6 +48,7 @@ class BuildRecord:
     precision: str
     accelerator: str | None
     tools: Mapping[str, str]
+    manifests: Mapping[str, Mapping[str, str]]
     models: Mapping[str, ModelRecord]
     gate: Mapping[str, Any]
     record_version: int = RECORD_VERSION
@@ -58,6 +64,10 @@ def read_record(repository: Path, name: str) -> dict[str, Any]:
     """The record of model ``name`` as JSON; raises :class:`RepositoryError` when it has none."""
     path = repository / name / RECORD_FILE
     fix = "build the model again with this version of the project"
+    if not (repository / name).is_dir():
+        raise RepositoryError(
+            f"no model {name!r} in {repository}: build it first, or correct the name"
+        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -71,8 +81,13 @@ def read_record(repository: Path, name: str) -> dict[str, Any]:
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of each file in ``folder``, by name."""
-    hashes = {}
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
-            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

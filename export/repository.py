@@ -17,17 +17,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from client.contract import CONTRACT_PARAMETER
 from export.config import config_text
 from export.errors import RepositoryError
-
-VERSION: Final = "1"
-CONFIG_FILE: Final = "config.pbtxt"
-GRAPH_FILE: Final = "model.onnx"
+from export.layout import CONFIG_FILE, GRAPH_FILE, VERSION
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

@@ -24,7 +24,6 @@ from export.engine.plan import (
     PLAN_FILE,
     PlanMetadata,
     mismatches,
-    sha256_of,
     sha256_of_bytes,
     write_plan,
 )
@@ -39,9 +38,9 @@ from export.engine.switch import (
     switch,
 )
 from export.errors import EngineError, RepositoryError
+from export.layout import GRAPH_FILE, VERSION
+from export.record import sha256_of
 
-VERSION: Final = "1"
-GRAPH_FILE: Final = "model.onnx"
 TIMING_CACHE_FILE: Final = ".tensorrt-timing-cache"
 
 _HALF_PRECISIONS: Final = ("fp16",)
@@ -164,7 +163,9 @@ def _builder_options(options: argparse.Namespace) -> BuilderOptions:
 def _runnable(record: EngineRecord) -> list[EngineModel]:
     for model in record.models:
         if model.obstacles:
-            _note(f"{model.name} stays on ONNX Runtime: {'; '.join(model.obstacles)}")
+            more = len(model.obstacles) - 1
+            others = f", and {more} more in the build record" if more else ""
+            _note(f"{model.name} stays on ONNX Runtime: {model.obstacles[0]}{others}")
     models = [model for model in record.models if not model.obstacles]
     if not models:
         raise EngineError("TensorRT can run none of the graphs: see above")

@@ -7,7 +7,7 @@ TensorRT works in the device's primary context, which is the one retained here.
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,9 +58,15 @@ def device_memory() -> Iterator["DeviceMemory"]:
     try:
         driver.call("cuCtxSetCurrent", context)
         yield memory
-    finally:
-        memory.free()
-        driver.call("cuDevicePrimaryCtxRelease_v2", device)
+    except BaseException:
+        # After an error every further call fails too: the first one tells why.
+        with suppress(EngineError):
+            memory.free()
+        with suppress(EngineError):
+            driver.call("cuDevicePrimaryCtxRelease_v2", device)
+        raise
+    memory.free()
+    driver.call("cuDevicePrimaryCtxRelease_v2", device)
 
 
 class DeviceMemory:

@@ -15,13 +15,13 @@ from export.engine.device import Gpu
 from export.engine.files import write_partial
 from export.engine.profiles import Profile
 from export.errors import EngineError
+from export.record import sha256_of
 
 PLAN_FILE: Final = "model.plan"
 METADATA_FILE: Final = "plan.json"
 METADATA_VERSION: Final = 1
 
 _REBUILD: Final = "build the plans again: python -m export engine"
-_READ_BYTES: Final = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,6 @@ def mismatches(
     for gpu in dict.fromkeys(gpus):
         if gpu != built_on:
             yield f"{plan} was built on {built_on}, here is {gpu}"
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def sha256_of_bytes(data: bytes) -> str:

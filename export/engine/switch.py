@@ -17,8 +17,8 @@ from typing import Final
 
 from export.engine.files import write_whole
 from export.errors import RepositoryError
+from export.layout import CONFIG_FILE
 
-CONFIG_FILE: Final = "config.pbtxt"
 CONFIGS_FOLDER: Final = "configs"
 TENSORRT: Final = "tensorrt"
 ONNXRUNTIME: Final = "onnxruntime"

@@ -74,7 +74,7 @@ def quantise_encoder(
     feeds = list(graphs.features(utterances))
     if not feeds:
         raise GraphError("int8 needs utterances to calibrate on, and got none: give a manifest")
-    with TemporaryDirectory() as folder, _without_advice():
+    with TemporaryDirectory(dir=target.parent) as folder, _without_advice():
         quantiser = _Quantiser(graphs, feeds, options, progress, Path(folder))
         quantised = quantiser.search()
         replace_graph(onnx.load(quantiser.result), target)

@@ -27,7 +27,7 @@ def activation_ranges(source: Path, feeds: Iterable[Feed]) -> dict[str, Range]:
     Both are infinite where a value is not a number. Of the activations, only these are held.
     Raises :class:`GraphError` when there are no feeds.
     """
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=source.parent) as folder:
         path = Path(folder) / source.name
         names = _write_with_extremes(source, path)
         ranges = dict.fromkeys(names, (np.inf, -np.inf))

@@ -74,9 +74,9 @@ def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
     """The utterances of a NeMo manifest; paths are relative to its folder.
 
     Raises :class:`ExportError` for a line that names no mono audio at the model's rate, or
-    audio that is too short or too long for it.
+    audio that is too short or too long for it, and for a manifest without any line.
     """
-    return [
+    cases = [
         Case(
             Path(piece["audio_filepath"]).name,
             _read(manifest.parent, piece, contract),
@@ -85,6 +85,9 @@ def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
         )
         for piece in _pieces(manifest)
     ]
+    if not cases:
+        raise ExportError(f"the manifest {manifest} has no line: give recordings, one a line")
+    return cases
 
 
 def _pieces(manifest: Path) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Final
 
 import onnx
 from google.protobuf import text_format
@@ -14,10 +15,14 @@ from client.errors import ContractError
 from export.checkpoint import Checkpoint
 from export.config import ensemble_config, model_config, model_name, parse_config
 from export.declared import contract_of, pipeline_of
-from export.errors import GraphError, RepositoryError
+from export.errors import GraphError, ParityError, RepositoryError
 from export.graph import check_graph
-from export.repository import CONFIG_FILE, graph_path
+from export.layout import CONFIG_FILE
+from export.repository import graph_path
 from export.verification.thresholds import THRESHOLDS
+
+MAX_SHOWN: Final = 60
+"""Characters of a field in a message: vocabularies are long."""
 
 
 def read_contract(repository: Path, name: str) -> Contract:
@@ -39,6 +44,15 @@ def read_contract(repository: Path, name: str) -> Contract:
     return contract
 
 
+def check_origin(contract: Contract, checkpoint: Checkpoint) -> None:
+    """Raise :class:`ParityError` when the model was not built from ``checkpoint``."""
+    if contract.checkpoint_sha256 != checkpoint.sha256:
+        raise ParityError(
+            f"the model was built from another checkpoint: {contract.checkpoint}, SHA-256"
+            f" {contract.checkpoint_sha256[:12]}…, not {checkpoint.name}, {checkpoint.sha256[:12]}…"
+        )
+
+
 def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> Iterator[str]:
     """Differences of graphs, configurations and contract from what ``checkpoint`` asks for.
 
@@ -52,7 +66,8 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
         actual, expected = getattr(contract, field.name), getattr(wanted, field.name)
         # A checkpoint may be renamed, and the exporter may be newer than the model.
         if actual != expected and field.name not in ("checkpoint", "exporter_version"):
-            yield f"the contract of {name} has {field.name} {actual!r}, expected {expected!r}"
+            values = f"{field.name} {_short(actual)}, expected {_short(expected)}"
+            yield f"the contract of {name} has {values}"
     for model in pipeline.models:
         graph = _read_graph(graph_path(repository, model_name(name, model)))
         try:
@@ -67,6 +82,11 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
         found = _read_config(repository, config.name)
         if (list(found.input), list(found.output)) != (list(config.input), list(config.output)):
             yield f"{config.name}'s configuration has other inputs or outputs than declared"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _read_graph(path: Path) -> onnx.ModelProto:

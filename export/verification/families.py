@@ -12,6 +12,7 @@ from typing import Any, Final
 from export.assemble import Recipe
 from export.build import TOOLS, BuildOptions, build, gate_record
 from export.checkpoint import Checkpoint, load_checkpoint
+from export.errors import ParityError
 from export.verification.random_models import FULL_SIZE, random_checkpoint
 
 DEMO: Final = Path(__file__).resolve().parents[2] / "demo" / "demo.nemo"
@@ -92,6 +93,10 @@ def _checkpoint(model: str) -> Checkpoint:
 
 def write_table(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Write ``results`` of :func:`verify_subject`, by subject, as Markdown."""
+    if unknown := set(results) - set(SUBJECTS):
+        raise ParityError(
+            f"results of {', '.join(sorted(unknown))}, which nothing verifies: remove them"
+        )
     done = [subject for subject in SUBJECTS if subject in results]
     families = [results[subject] for subject in done if not subject.startswith("demo-")]
     demo = [results[subject] for subject in done if subject.startswith("demo-")]

@@ -1,4 +1,4 @@
-"""Where in the encoder an exported model first goes its own way.
+"""Where in the encoder an exported model goes its own way.
 
 A difference in ``log_probs`` says that something is wrong; this says what, by comparing the output
 of each encoder layer with NeMo's, or with the same graph's when the utterance is alone.
@@ -22,13 +22,16 @@ from export.verification.onnx_pipeline import OnnxPipeline
 DEVIATION: Final = 1e-3
 """Of a layer's output, relative to its norm: beyond rounding in fp32, below a wrong window."""
 
+TOTAL: Final = 1e6
+"""What a deviation counts at most, that of values which are not finite included."""
+
 Layers = Mapping[str, NDArray[Any]]
 
 
 def wrong_layer(
     checkpoint: Checkpoint, exported: OnnxPipeline, audio: NDArray[Any], longer: NDArray[Any]
 ) -> str | None:
-    """The encoder layer at which ``audio`` first differs from NeMo, or else beside ``longer``.
+    """The encoder layer that takes ``audio`` away from NeMo, or else from itself beside ``longer``.
 
     Both are int16, shape = (n_samples,). None when no layer's output differs noticeably.
     """
@@ -36,7 +39,7 @@ def wrong_layer(
     alone = graph_layers(checkpoint, exported.encoder_path, features, lengths)
     nemo = nemo_layers(checkpoint, features[0])
     beside = graph_layers(checkpoint, exported.encoder_path, *exported.features([audio, longer]))
-    return first_deviation(nemo, alone) or first_deviation(alone, beside)
+    return wrongest_layer(nemo, alone) or wrongest_layer(alone, beside)
 
 
 def nemo_layers(checkpoint: Checkpoint, features: NDArray[Any]) -> Layers:
@@ -92,17 +95,21 @@ def graph_layers(
     return dict(zip(last_node, values, strict=True))
 
 
-def first_deviation(expected: Layers, actual: Layers) -> str | None:
-    """The first layer whose output is further off than ``DEVIATION``; None when there is none.
+def wrongest_layer(expected: Layers, actual: Layers) -> str | None:
+    """The layer at which the outputs' deviation grows most; None when none deviates.
 
     Outputs of the batch's first utterance are compared as far as it reaches.
     """
+    before, growth = 0.0, {}
     for name, wanted in expected.items():
         if name in actual and wanted.ndim == actual[name].ndim:
             found = actual[name][:1][tuple(slice(size) for size in wanted.shape)]
-            if found.shape == wanted.shape and _relative(wanted, found) > DEVIATION:
-                return name
-    return None
+            if found.shape == wanted.shape:
+                deviation = min(_relative(wanted, found), TOTAL)
+                growth[name] = deviation - before
+                before = deviation
+    worst = max(growth, key=growth.__getitem__, default=None)
+    return worst if worst is not None and growth[worst] > DEVIATION else None
 
 
 def _relative(expected: NDArray[Any], actual: NDArray[Any]) -> float:

@@ -1,5 +1,6 @@
 """Verification in the terminal: a line for what holds, a table for what does not."""
 
+import math
 import sys
 from collections.abc import Iterator
 
@@ -42,7 +43,7 @@ def print_table(verification: Verification, sample_rate_hz: int) -> None:
     )
     allowed = THRESHOLDS[verification.precision]
     limits = (allowed.features, allowed.log_probs, allowed.batch, allowed.log_probs)
-    table.add_row("allowed", "", *(f"{limit:.0e}" for limit in limits), "")
+    table.add_row("allowed", "", *(map(_limit, limits)), "")
     console.print(table)
     print_summary(verification)
 
@@ -57,8 +58,10 @@ def print_summary(verification: Verification) -> None:
             console.print(f"{row.case.name}: {problem}", style="red", markup=False)
     for problem in verification.problems:
         console.print(problem, style="red", markup=False)
+    passed = "passed" if verification.passed else "failed"
+    console.print(f"verification in {verification.precision}: {passed}", highlight=False)
     if verification.layer:
-        console.print(f"it begins in: {verification.layer}", style="red", markup=False)
+        console.print(f"look at: {verification.layer}", style="red", markup=False)
 
 
 def _summary(verification: Verification) -> Iterator[str]:
@@ -75,6 +78,10 @@ def _summary(verification: Verification) -> Iterator[str]:
             f"{batch.model}: {batch.utterances} utterances in {batch.executions} executions,"
             f" mean batch {mean:.1f}"
         )
+
+
+def _limit(limit: float) -> str:
+    return f"{limit:.0e}" if math.isfinite(limit) else "not judged"
 
 
 def _differences(rows: tuple[Row, ...]) -> list[str]:

@@ -48,6 +48,5 @@ THRESHOLDS: Final = {
         1e-3, math.inf, 0.5, tie=0.0, token_agreement=0.99, extra_word_errors=0.0055
     ),
 }
-"""The demo checkpoint on AN4's test set: fp16 differs by 0.095 in ``log_probs``, has 99.99 % of the
-tokens and no more word errors; int8 99.41 % and 2 more of 773. ``log_probs`` say little of int8:
-those of hopeless tokens are far off."""
+"""What the demo checkpoint measures against them is in docs/verification.md. Of int8, ``log_probs``
+say little: those of hopeless tokens are far off."""

@@ -68,8 +68,8 @@ class WordErrors:
 class Verification:
     """All rows, what only shows over all of them, and how Triton batched the requests.
 
-    ``problems`` are those of the whole; ``layer`` is where the worst row with a problem first
-    differs.
+    ``problems`` are those of the whole; ``layer`` is the part of the model in which the worst row
+    with a problem goes astray.
     """
 
     precision: str

@@ -19,7 +19,6 @@ from export.engine.profiles import profiles
 from export.engine.switch import config_for, serving_backend, switch
 from export.tensors import pipeline
 from server import EmbeddedServer, ServerOptions, free_ports
-from server.errors import ModelLoadError
 from tests.engine.test_profiles import CONTRACT
 from tests.server.harness import IDENTITY_CONFIG, graph, identity, write_model
 
@@ -78,8 +77,8 @@ def write_encoder(repository, config):
     return folder
 
 
-def serve(repository, *arguments):
-    return EmbeddedServer(ServerOptions(repository, **free_ports(), extra_arguments=arguments))
+def serve(repository):
+    return EmbeddedServer(ServerOptions(repository, **free_ports()))
 
 
 def encode(server, x):
@@ -145,14 +144,12 @@ def test_configs_come_back_from_their_text():
         assert parse_config(config_text(config)) == config
 
 
-def test_a_switched_repository_needs_tensorrt_and_serves_the_graph_by_its_configs_name(tmp_path):
+def test_a_repository_switched_to_plans_is_served_here_by_its_graphs(tmp_path):
     folder = write_encoder(tmp_path, model_config(NAME, ENCODER))
     write_model(tmp_path, "without_configs", identity(), IDENTITY_CONFIG)
     assert serving_backend(folder) == "onnxruntime"
     assert switch(folder, "tensorrt")
-    with pytest.raises(ModelLoadError, match="backend 'tensorrt'"):
-        serve(tmp_path).start()
     x = np.ones((1, 4, 5), np.float32)
-    with serve(tmp_path, "--model-config-name=onnxruntime") as server:
+    with serve(tmp_path) as server:
         assert server.models == (model_name(NAME, ENCODER), "without_configs")
         np.testing.assert_array_equal(encode(server, x), x)

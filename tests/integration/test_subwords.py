@@ -126,3 +126,14 @@ def test_the_command_line_transcribes_and_evaluates(url, tmp_path, capsys):
     assert report["utterances"] == len(lines) == len(CLIPS.read_text().splitlines())
     assert report["wer"] < 0.2
     assert all(line["pred_text"] for line in lines)
+
+
+@needs_an4
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_reduced_precision_is_as_good_on_real_speech(precision, tmp_path):
+    options = ["--precision", precision, "--manifest", AN4 / "test_manifest.json"]
+    if precision == "int8":
+        options += ["--calibration-manifest", AN4 / "train_manifest.json"]
+    done = export_command("build", tmp_path / "repository", "--without-triton", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"verification in {precision}: passed" in done.stdout
