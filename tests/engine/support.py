@@ -62,7 +62,16 @@ def write_repository(repository: Path, precision: str = "fp16", **graphs) -> Pat
         )
     (repository / NAME).mkdir()
     record = BuildRecord(
-        NAME, "2026-11-23T20:00:00Z", "small", "0" * 64, precision, None, {}, models, {}
+        name=NAME,
+        date="2026-11-23T20:00:00Z",
+        checkpoint="small",
+        checkpoint_sha256="0" * 64,
+        precision=precision,
+        accelerator=None,
+        tools={},
+        manifests={},
+        models=models,
+        gate={},
     )
     write_record(repository, record)
     return repository
