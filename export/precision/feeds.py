@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, TOKENS
 from export.config import model_name
-from export.errors import GraphError
 from export.repository import graph_path
+from export.session import open_session
 from export.tensors import AUDIO_SIGNAL_LENGTH, Pipeline
 
 Array = NDArray[Any]
@@ -55,7 +54,7 @@ def run(graph: Path, feeds: Iterable[Feed], *, outputs: Iterable[str] = ()) -> I
 
     Raises :class:`GraphError` when ONNX Runtime cannot load the graph.
     """
-    session = _session(graph)
+    session = open_session(graph)
     names = list(outputs) or [tensor.name for tensor in session.get_outputs()]
     for feed in feeds:
         yield dict(zip(names, session.run(names, feed), strict=True))
@@ -67,11 +66,3 @@ def tokens(encoder: Path, decoder: Path, feeds: Iterable[Feed]) -> list[Array]:
         outputs[TOKENS][0, : int(outputs[LOG_PROBS_LENGTH][0, 0])]
         for outputs in run(decoder, run(encoder, feeds), outputs=(TOKENS, LOG_PROBS_LENGTH))
     ]
-
-
-def _session(graph: Path) -> onnxruntime.InferenceSession:
-    try:
-        return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's exceptions share no base but RuntimeError and Exception.
-    except Exception as error:
-        raise GraphError(f"ONNX Runtime cannot load {graph}: {error}") from error

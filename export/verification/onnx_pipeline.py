@@ -18,8 +18,8 @@ from client.contract import (
     Contract,
 )
 from export.config import model_name
-from export.errors import RepositoryError
 from export.repository import graph_path
+from export.session import open_session
 from export.tensors import AUDIO_SIGNAL_LENGTH, Pipeline
 from export.verification.outputs import Outputs, greedy_text
 
@@ -29,7 +29,7 @@ class OnnxPipeline:
 
     def __init__(self, repository: Path, name: str, pipeline: Pipeline, contract: Contract) -> None:
         paths = [graph_path(repository, model_name(name, model)) for model in pipeline.models]
-        self._sessions = [_session(path) for path in paths]
+        self._sessions = [open_session(path) for path in paths]
         self.encoder_path = paths[1]
         self.contract = contract
 
@@ -72,11 +72,3 @@ class OnnxPipeline:
             tokens=tokens[:frames],
             text=greedy_text(tokens[:frames], self.contract),
         )
-
-
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    try:
-        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's exceptions share no base but RuntimeError and Exception.
-    except Exception as error:
-        raise RepositoryError(f"ONNX Runtime cannot load {path}: {error}") from error

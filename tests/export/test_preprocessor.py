@@ -6,10 +6,10 @@ from nemo.collections.asr.modules import AudioToMelSpectrogramPreprocessor
 
 from export.errors import CheckpointError
 from export.modules.preprocessor import INT16_SCALE, Preprocessor
-from tests.export.models import QUARTZNET_PREPROCESSOR
+from export.verification.random_models import preprocessor
 from tests.export.support import noise
 
-COMMON = {key: value for key, value in QUARTZNET_PREPROCESSOR.items() if key != "_target_"}
+COMMON = {key: value for key, value in preprocessor(80).items() if key != "_target_"}
 SETTINGS = [
     {"normalize": "all_features"},
     {"normalize": "NA"},
