@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import subprocess
 import sys
 import time
@@ -70,20 +71,37 @@ def run_triton(
         infer = functools.partial(_infer, client, name, contract)
         with ThreadPoolExecutor(at_once) as pool, _server_errors(url):
             for start in range(0, len(utterances), at_once):
-                yield from pool.map(infer, utterances[start : start + at_once])
+                wave = (audio[np.newaxis] for audio in utterances[start : start + at_once])
+                yield from itertools.chain.from_iterable(pool.map(infer, wave))
+
+
+def run_triton_batch(url: str, name: str, contract: Contract, audio: NDArray[Any]) -> list[Outputs]:
+    """Outputs of one request of several utterances, int16 [B, N], which is one batch throughout.
+
+    Raises :class:`ExportError` when the server refuses the request or cannot be reached.
+    """
+    with contextlib.closing(InferenceServerClient(url)) as client, _server_errors(url):
+        return _infer(client, name, contract, audio)
 
 
 def _infer(
     client: InferenceServerClient, name: str, contract: Contract, audio: NDArray[Any]
-) -> Outputs:
-    signal = InferInput(AUDIO_SIGNAL, [1, len(audio)], contract.audio_type)
-    signal.set_data_from_numpy(audio[np.newaxis])
+) -> list[Outputs]:
+    signal = InferInput(AUDIO_SIGNAL, list(audio.shape), contract.audio_type)
+    signal.set_data_from_numpy(audio)
     wanted = [InferRequestedOutput(output) for output in (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)]
     result = client.infer(name, [signal], outputs=wanted, client_timeout=REQUEST_TIMEOUT_S)
-    frames = int(result.as_numpy(LOG_PROBS_LENGTH)[0, 0])
-    tokens = result.as_numpy(TOKENS)[0, :frames]
-    log_probs = result.as_numpy(LOG_PROBS)[0, :frames]
-    return Outputs(None, log_probs, tokens, greedy_text(tokens, contract))
+    names = (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)
+    rows = zip(*(result.as_numpy(output) for output in names), strict=True)
+    return [
+        Outputs(
+            None,
+            log_probs[: frames[0]],
+            tokens[: frames[0]],
+            greedy_text(tokens[: frames[0]], contract),
+        )
+        for tokens, log_probs, frames in rows
+    ]
 
 
 def batch_statistics(url: str, models: Sequence[str]) -> list[BatchStatistics]:

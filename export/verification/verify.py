@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import jiwer
+import numpy as np
 
 from client.contract import Contract
 from export.checkpoint import Checkpoint
@@ -23,7 +24,12 @@ from export.verification.onnx_pipeline import OnnxPipeline
 from export.verification.outputs import Outputs, max_abs, wrong_tokens
 from export.verification.reference import log_mel_difference, run_nemo
 from export.verification.thresholds import THRESHOLDS, Thresholds
-from export.verification.triton import BatchStatistics, batch_statistics, run_triton
+from export.verification.triton import (
+    BatchStatistics,
+    batch_statistics,
+    run_triton,
+    run_triton_batch,
+)
 
 BATCH_SIZES: Final = (2, 7, 16)
 REQUESTS_AT_ONCE: Final = (1, *BATCH_SIZES)
@@ -125,9 +131,10 @@ def verify(
             runs = Runs(exported.run([case.audio])[0], in_batches, through_triton)
             rows.append(compare(checkpoint, case, runs, allowed))
             yield rows[-1]
+    apart = list(_batches_apart(url, name, contract, cases)) if url else []
     after = batch_statistics(url, models) if url else []
     statistics = tuple(map(BatchStatistics.since, after, before))
-    yield conclude(checkpoint, exported, tuple(rows), statistics)
+    yield conclude(checkpoint, exported, tuple(rows), statistics, apart)
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,28 @@ def run_served(
         for index, result in zip(order, results, strict=True):
             outputs[index][at_once] = result
     return outputs
+
+
+def _batches_apart(url: str, name: str, contract: Contract, cases: Sequence[Case]) -> Iterator[str]:
+    """What is wrong with requests of several utterances, which Triton runs as one batch.
+
+    Single requests may meet in batches of other sizes than were asked for at once.
+    """
+    audio = sorted((case.audio for case in cases), key=len)[len(cases) // 2]
+    allowed = THRESHOLDS[contract.precision].batch
+    for size in BATCH_SIZES:
+        batch = np.stack([np.roll(audio, row * len(audio) // size) for row in range(size)])
+        together = run_triton_batch(url, name, contract, batch)
+        alone = run_triton(url, name, contract, list(batch), at_once=1)
+        apart = max(
+            max_abs(expected.log_probs, outputs.log_probs)
+            for expected, outputs in zip(alone, together, strict=True)
+        )
+        if apart > allowed:
+            yield (
+                f"Triton: log_probs in a batch of {size} differ by {apart:.2e} from those alone,"
+                f" allowed {allowed:.0e}"
+            )
 
 
 def _shuffled(count: int, seed: int) -> list[int]:
@@ -233,13 +262,17 @@ def conclude(
     exported: OnnxPipeline,
     rows: tuple[Row, ...],
     batches: tuple[BatchStatistics, ...] = (),
+    problems: Sequence[str] = (),
 ) -> Verification:
-    """What only shows over all utterances: agreement of tokens, word errors, batches formed."""
+    """What only shows over all utterances: agreement of tokens, word errors, batches formed.
+
+    ``problems`` were found before.
+    """
     precision = exported.contract.precision
     allowed = THRESHOLDS[precision]
     word_errors = _word_errors(rows)
     found = Verification(precision, rows, word_errors, batches, (), None)
-    problems = []
+    problems = list(problems)
     if found.token_agreement < allowed.token_agreement:
         problems.append(
             f"tokens: {found.token_agreement:.2%} of frames have NeMo's,"
