@@ -3,6 +3,8 @@
 Runs in ``.venv-export``; one server is started for all tests, as a subprocess in ``.venv``.
 """
 
+import time
+
 import numpy as np
 import pytest
 
@@ -54,10 +56,13 @@ def url(repository):
         yield address
 
 
-def encoder_counts(url):
-    """Utterances and executions of the encoder since the server started."""
-    (statistics,) = batch_statistics(url, [f"{NAME}_encoder"])
-    return statistics.utterances, statistics.executions
+def encoder_statistics(url):
+    """What the encoder has run, once that stands still: Triton counts after it has answered."""
+    statistics = None
+    while [statistics] != (latest := batch_statistics(url, [f"{NAME}_encoder"])):
+        (statistics,) = latest
+        time.sleep(0.2)
+    return statistics
 
 
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
@@ -89,10 +94,9 @@ def test_an_utterance_is_the_same_alone_and_batched_with_a_much_longer_one(contr
     assert len(longer) > 5 * len(clip)
     (alone,) = run_triton(url, NAME, contract, [clip], at_once=1)
     for _ in range(ATTEMPTS):  # two requests in flight usually meet in one batch, not always
-        _, before = encoder_counts(url)
+        before = encoder_statistics(url)
         in_batch, _ = run_triton(url, NAME, contract, [clip, longer], at_once=2)
-        _, after = encoder_counts(url)
-        if after - before == 1:
+        if encoder_statistics(url).since(before).executions == 1:
             break
     else:
         pytest.fail(f"Triton batched no two concurrent requests in {ATTEMPTS} attempts")
@@ -104,10 +108,9 @@ def test_an_utterance_is_the_same_alone_and_batched_with_a_much_longer_one(contr
 def test_a_request_of_several_utterances_is_one_batch_and_gives_each_its_own(size, contract, url):
     speech = manifest_cases(CLIPS, contract)[0].audio
     audio = np.stack([np.roll(speech, 997 * row) for row in range(size)])  # [B, N]
-    (before,) = batch_statistics(url, [f"{NAME}_encoder"])
+    before = encoder_statistics(url)
     together = run_triton_batch(url, NAME, contract, audio)
-    (after,) = batch_statistics(url, [f"{NAME}_encoder"])
-    assert after.since(before).executions_by_size == {size: 1}
+    assert encoder_statistics(url).since(before).executions_by_size == {size: 1}
     alone = run_triton(url, NAME, contract, list(audio), at_once=1)
     for expected, outputs in zip(alone, together, strict=True):
         assert max_abs(expected.log_probs, outputs.log_probs) <= ALLOWED.batch
@@ -117,11 +120,11 @@ def test_a_request_of_several_utterances_is_one_batch_and_gives_each_its_own(siz
 def test_an4_with_16_requests_at_once_has_nemos_text_file_by_file(checkpoint, contract, url):
     cases = manifest_cases(AN4_TEST, contract)
     assert len(cases) == 130
-    utterances, executions = encoder_counts(url)
+    before = encoder_statistics(url)
     served = list(run_triton(url, NAME, contract, [case.audio for case in cases], at_once=16))
-    more_utterances, more_executions = encoder_counts(url)
-    assert more_utterances - utterances == len(cases)
-    assert more_executions - executions < len(cases)  # batches were formed
+    added = encoder_statistics(url).since(before)
+    assert added.utterances == len(cases)
+    assert added.executions < len(cases)  # batches were formed
     nemo = [run_nemo(checkpoint, case.audio) for case in cases]
     differing = {
         case.name: (expected.text, actual.text)
