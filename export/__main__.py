@@ -1,12 +1,8 @@
 """``python -m export``: NeMo checkpoints to verified model repositories, and TensorRT plans."""
 
 import argparse
-import logging
-import os
-import signal
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -14,6 +10,7 @@ from client.errors import ContractError
 from export.engine import command as engine
 from export.engine.switch import TENSORRT
 from export.errors import ExportError, ParityError
+from export.process import Progress, interrupt_on_termination, quiet_nemo
 from export.verification.thresholds import THRESHOLDS
 
 
@@ -78,7 +75,7 @@ def _add_build_options(build: argparse.ArgumentParser) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    _quiet_nemo()
+    quiet_nemo()
     from export.assemble import Recipe
     from export.build import BuildOptions, build
     from export.checkpoint import load_checkpoint
@@ -125,7 +122,7 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    _quiet_nemo()
+    quiet_nemo()
     from rich.console import Console
     from rich.progress import track
 
@@ -159,7 +156,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    _quiet_nemo()
+    quiet_nemo()
     from export.checkpoint import load_checkpoint
     from export.inspection import print_inspection
 
@@ -167,7 +164,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _status() -> Iterator[Callable[[str], None]]:
+def _status() -> Iterator[Progress]:
     """Shows on standard error what is being done: in place on a terminal, by lines elsewhere."""
     from rich.console import Console
 
@@ -181,22 +178,6 @@ def _status() -> Iterator[Callable[[str], None]]:
         yield status.update if console.is_terminal else line
 
 
-def _quiet_nemo() -> None:
-    """Keep the chatter of NeMo and its telemetry out of the way of our own messages.
-
-    NeMo's errors are silenced too: each comes back as an exception that we report.
-    """
-    warnings.filterwarnings("ignore")
-    # ONNX Runtime's wheels report use to their maker unless told not to.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    logging.getLogger("nv_one_logger").setLevel(logging.ERROR)
-    from nemo.utils import logging as nemo_logging
-
-    nemo_logging.setLevel(logging.CRITICAL)
-
-
 if __name__ == "__main__":
-    # As interrupts, so that staging folders and the server go away with the process.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupt_on_termination()
     sys.exit(main())

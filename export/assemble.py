@@ -1,7 +1,7 @@
 """Checkpoint to models in a folder: three graphs in one precision, their configs, the ensemble."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,16 +33,14 @@ from export.modules.preprocessor import Preprocessor
 from export.precision.feeds import Graphs
 from export.precision.fp16 import convert_model
 from export.precision.int8 import Int8Options, quantise_encoder
+from export.process import Progress, silent
 from export.record import ModelRecord, file_hashes
 from export.repository import graph_path, write_config
 from export.tensors import Model
 from export.verification.cases import generated_cases, manifest_cases
 
-Progress = Callable[[str], None]
-
 EXAMPLE_S: Final = 10.0
 """Made-up utterances up to this long, loud and silent ones among them, show what fits fp16."""
-
 
 MAX_CALIBRATION_UTTERANCES: Final = 512
 """Of a longer manifest every second, third … is taken: their features are held in memory."""
@@ -70,10 +68,6 @@ class Assembly:
 
     contract: Contract
     models: Mapping[str, ModelRecord]
-
-
-def silent(_step: str) -> None:
-    """Progress that nobody looks at."""
 
 
 def assemble(

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from client.contract import Contract
-from export.assemble import Progress, Recipe, assemble, silent
+from export.assemble import Recipe, assemble
 from export.checkpoint import Checkpoint
 from export.config import model_name
 from export.declared import DISTRIBUTION, pipeline_of
+from export.process import Progress, silent
 from export.record import BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
 from export.verification.cases import generated_cases, manifest_cases

@@ -24,11 +24,10 @@ from export.errors import GraphError
 from export.precision.feeds import Array, Feed, Graphs, run, tokens
 from export.precision.files import external_files, replace_graph
 from export.precision.ranges import activation_ranges
+from export.process import Progress
 
 QUANTISED_OPERATORS: Final = ("Conv", "Gemm", "MatMul")
 """Those of them that multiply with weights."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,17 @@ that families can be done one at a time, and written as a Markdown table beside 
 
 import argparse
 import json
-import logging
-import signal
 import sys
-import warnings
 from pathlib import Path
+
+from export.process import interrupt_on_termination, quiet_nemo
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Verify what was named and write the table; 1 when something did not pass."""
-    warnings.filterwarnings("ignore")
-    logging.getLogger("nv_one_logger").setLevel(logging.ERROR)
-    from nemo.utils import logging as nemo_logging
-
-    nemo_logging.setLevel(logging.CRITICAL)
+    quiet_nemo()
     from export.verification.families import SUBJECTS, Speech, verify_subject, write_table
 
     parser = argparse.ArgumentParser(prog="python -m export.verification", description=__doc__)
@@ -49,6 +44,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # As an interrupt, so that staging folders and the server go away with the process.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_termination()
     sys.exit(main())

@@ -38,8 +38,10 @@ def wrong_layer(
     features, lengths = exported.features([audio])  # [1, F, T], [1, 1]
     alone = graph_layers(checkpoint, exported.encoder_path, features, lengths)
     nemo = nemo_layers(checkpoint, features[0])
+    if layer := wrongest_layer(nemo, alone):
+        return layer
     beside = graph_layers(checkpoint, exported.encoder_path, *exported.features([audio, longer]))
-    return wrongest_layer(nemo, alone) or wrongest_layer(alone, beside)
+    return wrongest_layer(alone, beside)
 
 
 def nemo_layers(checkpoint: Checkpoint, features: NDArray[Any]) -> Layers:

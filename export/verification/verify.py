@@ -93,8 +93,7 @@ class Verification:
     @property
     def token_agreement(self) -> float:
         """The share of frames with NeMo's token: on recorded speech where there is any."""
-        rows = _judged(self.rows)
-        return 1.0 - sum(row.wrong_tokens for row in rows) / sum(row.frames for row in rows)
+        return _token_agreement(self.rows)
 
 
 def verify(
@@ -271,11 +270,11 @@ def conclude(
     precision = exported.contract.precision
     allowed = THRESHOLDS[precision]
     word_errors = _word_errors(rows)
-    found = Verification(precision, rows, word_errors, batches, (), None)
+    agreement = _token_agreement(rows)
     problems = list(problems)
-    if found.token_agreement < allowed.token_agreement:
+    if agreement < allowed.token_agreement:
         problems.append(
-            f"tokens: {found.token_agreement:.2%} of frames have NeMo's,"
+            f"tokens: {agreement:.2%} of frames have NeMo's,"
             f" allowed are {allowed.token_agreement:.1%}"
         )
     if word_errors is not None:
@@ -292,10 +291,9 @@ def conclude(
     return Verification(precision, rows, word_errors, batches, tuple(problems), layer)
 
 
-def _judged(rows: Sequence[Row]) -> Sequence[Row]:
-    """Reduced precision is judged on recorded speech where there is any."""
-    recorded = [row for row in rows if row.case.recorded]
-    return recorded or rows
+def _token_agreement(rows: Sequence[Row]) -> float:
+    judged = [row for row in rows if row.case.recorded] or rows
+    return 1.0 - sum(row.wrong_tokens for row in judged) / sum(row.frames for row in judged)
 
 
 def _wrong_part(
