@@ -72,7 +72,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 	@echo "installing .venv: client, server, tests" >&2
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,test,lint]'
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,benchmark,test,lint]'
 	@touch $@
 
 .venv-export/.installed: pyproject.toml constraints/export.txt

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from client.audio import Clip, load_audio, to_pcm
     from client.contract import Contract
-    from client.decoding import BeamOptions
+    from client.decoding import BeamOptions, GreedyOptions, Hotword
     from client.errors import AsrError
     from client.transcriber import Result, Transcriber
-    from client.transcript import Transcript
+    from client.transcript import Hypothesis, Token, Transcript, Word
     from client.transport import TransportOptions
 
 __all__ = [
@@ -28,10 +28,15 @@ __all__ = [
     "BeamOptions",
     "Clip",
     "Contract",
+    "GreedyOptions",
+    "Hotword",
+    "Hypothesis",
     "Result",
+    "Token",
     "Transcriber",
     "Transcript",
     "TransportOptions",
+    "Word",
     "load_audio",
     "to_pcm",
 ]
@@ -41,10 +46,15 @@ _HOMES = {
     "BeamOptions": "client.decoding",
     "Clip": "client.audio",
     "Contract": "client.contract",
+    "GreedyOptions": "client.decoding",
+    "Hotword": "client.decoding",
+    "Hypothesis": "client.transcript",
     "Result": "client.transcriber",
+    "Token": "client.transcript",
     "Transcriber": "client.transcriber",
     "Transcript": "client.transcript",
     "TransportOptions": "client.transport",
+    "Word": "client.transcript",
     "load_audio": "client.audio",
     "to_pcm": "client.audio",
 }

@@ -16,6 +16,8 @@ from client.errors import AsrError
 _COMMANDS = {
     "transcribe": "transcribe recordings to text or JSON Lines",
     "evaluate": "transcribe a manifest and count word and character errors",
+    "lm": "train, convert and inspect language models",
+    "tune": "choose a beam search's weights on a development set",
     "models": "list a server's models and what their contracts say",
 }
 

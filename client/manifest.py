@@ -7,8 +7,8 @@ one failed entry: the others go on.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,16 @@ def read_manifest(path: Path) -> Iterator[Entry]:
         raise ManifestError(
             f"{path}: cannot read the manifest: {error.strerror}, expected a JSON Lines file"
         ) from error
+
+
+def with_text(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries, those without ``text`` failed: there is no reference to compare with."""
+    for entry in entries:
+        if isinstance(entry.item, ManifestError) or "text" in entry.fields:
+            yield entry
+        else:
+            problem = f"line {entry.line} lacks text, the reference to compare with"
+            yield replace(entry, item=ManifestError(problem))
 
 
 def count_entries(path: Path) -> int | None:

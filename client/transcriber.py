@@ -1,13 +1,15 @@
 """The main path: recordings in, results out, in order, many requests in flight.
 
 Flow: item → :mod:`client.audio` → :mod:`client.transport` → :mod:`client.decoding` → result.
-Reading and decoding happen in the caller's thread while the server works on what is in flight.
+Reading happens in the caller's thread while the server works on what is in flight; decoding too, or
+in processes of its own.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -17,12 +19,11 @@ from numpy.typing import NDArray
 
 from client.audio import AudioSource, Clip, load_audio, to_pcm
 from client.contract import Contract
-from client.decoding import BeamOptions, Decoder, make_decoder
+from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
+from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError
 from client.transcript import Transcript
 from client.transport import Transport, TransportOptions, TritonTransport
-
-DEFAULT_MAX_IN_FLIGHT = 16
 
 Item: TypeAlias = AudioSource | Clip | NDArray[Any] | AsrError
 """A recording; an array of samples at the model's rate; or an error that takes an item's place."""
@@ -44,7 +45,8 @@ class Result:
 class Transcriber:
     """A model on a server, ready to transcribe; a context manager.
 
-    ``beam`` chooses beam search, ``None`` greedy decoding. Raises the errors of
+    ``decoder`` chooses greedy decoding or beam search, ``None`` greedy decoding. Beam search runs
+    in ``processes`` of its own, or in the caller's thread for 0. Raises the errors of
     :class:`~client.transport.TritonTransport`, and :class:`DecoderError` for a language model
     that cannot be used.
     """
@@ -54,16 +56,21 @@ class Transcriber:
         url: str,
         model: str,
         *,
-        beam: BeamOptions | None = None,
+        decoder: DecoderOptions | None = None,
+        processes: int = 0,
         options: TransportOptions | None = None,
-        max_in_flight: int = DEFAULT_MAX_IN_FLIGHT,
     ) -> None:
-        if max_in_flight < 1:
-            raise ValueError(f"max_in_flight is {max_in_flight}, expected at least 1")
-        self._max_in_flight = max_in_flight
+        options = options or TransportOptions()
+        self._max_in_flight = options.max_in_flight
         self._transport = TritonTransport(url, model, options)
+        contract = self._transport.contract
+        self._decoding: Stage
         try:
-            self._decoder = make_decoder(self._transport.contract, beam)
+            if isinstance(decoder, BeamOptions) and processes:
+                make = partial(BeamDecoder, contract, decoder)
+                self._decoding = InPool(make, processes, options.max_in_flight)
+            else:
+                self._decoding = InThread(make_decoder(contract, decoder or GreedyOptions()))
         except BaseException:
             self._transport.close()
             raise
@@ -84,12 +91,12 @@ class Transcriber:
                 f"items are one {type(items).__name__}, expected an iterable of recordings: "
                 "pass a list, transcribe([recording])"
             )
-        return transcribe(items, self._transport, self._decoder, self._max_in_flight)
+        return transcribe(items, self._transport, self._decoding, self._max_in_flight)
 
     def close(self) -> None:
         """Hang up and release the language model."""
         self._transport.close()
-        self._decoder.close()
+        self._decoding.close()
 
     def __enter__(self) -> Self:
         return self
@@ -109,23 +116,25 @@ class _Pending:
 
     index: int
     duration_s: float = 0.0
-    posteriors: Future[NDArray[Any]] = field(default_factory=Future)
+    begun: Future[Any] = field(default_factory=Future)
 
 
 def transcribe(
-    items: Iterable[Item], transport: Transport, decoder: Decoder, max_in_flight: int
+    items: Iterable[Item], transport: Transport, decoding: Stage, max_in_flight: int
 ) -> Iterator[Result]:
     """The bounded, ordered loop behind :meth:`Transcriber.transcribe`."""
     pending: deque[_Pending] = deque()
     for index, item in enumerate(items):
-        pending.append(_start(index, item, transport, decoder.output))
-        while pending and (len(pending) >= max_in_flight or pending[0].posteriors.done()):
-            yield _finish(pending.popleft(), decoder)
+        pending.append(_start(index, item, transport, decoding))
+        while pending and (
+            len(pending) >= max_in_flight + decoding.room or pending[0].begun.done()
+        ):
+            yield _finish(pending.popleft(), decoding)
     while pending:
-        yield _finish(pending.popleft(), decoder)
+        yield _finish(pending.popleft(), decoding)
 
 
-def _start(index: int, item: Item, transport: Transport, output: str) -> _Pending:
+def _start(index: int, item: Item, transport: Transport, decoding: Stage) -> _Pending:
     duration_s = 0.0
     rate_hz = transport.contract.sample_rate_hz
     try:
@@ -136,16 +145,17 @@ def _start(index: int, item: Item, transport: Transport, output: str) -> _Pendin
         else:
             samples = load_audio(item, rate_hz)
         duration_s = len(samples) / rate_hz
-        return _Pending(index, duration_s, transport.submit(samples, output))
+        posteriors = transport.submit(samples, decoding.output)
+        return _Pending(index, duration_s, decoding.begin(posteriors, duration_s))
     except AsrError as error:
         failed = _Pending(index, duration_s)
-        failed.posteriors.set_exception(error)
+        failed.begun.set_exception(error)
         return failed
 
 
-def _finish(pending: _Pending, decoder: Decoder) -> Result:
+def _finish(pending: _Pending, decoding: Stage) -> Result:
     try:
-        transcript = decoder.decode(pending.posteriors.result())
+        transcript = decoding.finish(pending.begun, pending.duration_s)
     except AsrError as error:
         return Result(pending.index, pending.duration_s, error=error)
     return Result(pending.index, pending.duration_s, transcript)

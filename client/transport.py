@@ -39,12 +39,19 @@ _READY: Final = "READY"
 
 @dataclass(frozen=True)
 class TransportOptions:
-    """How long to wait for the server."""
+    """How long to wait for the server, and how much to ask at once."""
 
     timeout_s: float = 60.0
     """Deadline of one request, from submission to reply: queueing and computing included."""
     connect_timeout_s: float = 10.0
     """Deadline of each call made while connecting."""
+    max_in_flight: int = 16
+    """Requests under way at once."""
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` when nothing could be under way."""
+        if self.max_in_flight < 1:
+            raise ValueError(f"max_in_flight is {self.max_in_flight}, expected at least 1")
 
 
 class Transport(Protocol):

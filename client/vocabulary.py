@@ -6,14 +6,25 @@ it does not know as `` ⁇ ``. In both, a space before a punctuation mark of the
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Final
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 WORD_START: Final = "▁"
 UNKNOWN: Final = " ⁇ "
 _UNKNOWN_PIECE: Final = "<unk>"
 _NO_PUNCTUATION: Final = re.compile(rf"<.*>|\[.*\]|(##|{WORD_START}).*|\s*")
 """Labels whose characters NeMo does not take for punctuation marks."""
+_WORD: Final = re.compile(r"\S+")
+
+
+class WordSpan(NamedTuple):
+    """A word of a text, and the positions of the first and the last token that write it."""
+
+    text: str
+    first: int
+    last: int
 
 
 class Detokenizer:
@@ -23,8 +34,9 @@ class Detokenizer:
         self.in_pieces: Final = vocabulary_kind == "sentencepiece"
         self.labels: Final = tuple(map(self._label, vocabulary))
         """What each token writes; in pieces, ``▁`` stands for a space."""
-        marks = "".join(sorted(_punctuation(vocabulary)))
-        self._space_before_mark = re.compile(rf"\s(?=[{re.escape(marks)}])") if marks else None
+        self._marks = frozenset(_punctuation(vocabulary))
+        marks = re.escape("".join(sorted(self._marks)))
+        self._space_before_mark = re.compile(rf"\s(?=[{marks}])") if marks else None
 
     def text(self, tokens: Iterable[int]) -> str:
         """Text of ``tokens``, repeats merged and blanks dropped, white space as in NeMo.
@@ -35,6 +47,21 @@ class Detokenizer:
         if self.in_pieces:
             text = text.lstrip(WORD_START).replace(WORD_START, " ")
         return self.close_up(text)
+
+    def words(self, tokens: Sequence[int]) -> list[WordSpan]:
+        """The words of ``text(tokens)``, as ``split()`` has them, and where they come from."""
+        written = [self.labels[token] for token in tokens]
+        text = "".join(written).replace(WORD_START, " ") if self.in_pieces else "".join(written)
+        ends = list(accumulate(map(len, written)))  # of each token in the text
+        words: list[WordSpan] = []
+        for match in _WORD.finditer(text):
+            word, first = match[0], bisect_right(ends, match.start())
+            last = bisect_right(ends, match.end() - 1)
+            one_space_before = match.start() > 1 and not text[match.start() - 2].isspace()
+            if word[0] in self._marks and one_space_before:  # it closes up with the word before
+                word, first = words[-1].text + word, words.pop().first
+            words.append(WordSpan(word, first, last))
+        return words
 
     def close_up(self, text: str) -> str:
         """``text`` without the space before a punctuation mark."""

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from client import AsrError, BeamOptions, Transcriber
+from client.decoding.preset import read_preset
 from client.metrics import ErrorCounts, word_errors
 from demo.paths import DEMO
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
@@ -22,7 +23,7 @@ from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_port
 MODEL = "demo"
 MANIFEST = DEMO / "clips" / "manifest.jsonl"
 PRESET = DEMO / "beam.json"
-"""Language model weights, chosen on AN4's ``dev`` list; see ``demo/README.md``."""
+"""Language model and weights, chosen on AN4's ``dev`` list; see ``demo/README.md``."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ) as server:
             runs = [
                 _transcribe(server.grpc_url, clips, "greedy", None),
-                _transcribe(server.grpc_url, clips, "beam + KenLM", _beam_options()),
+                _transcribe(server.grpc_url, clips, "beam + KenLM", read_preset(PRESET).beam),
             ]
     except (AsrError, EmbeddedServerError) as error:
         sys.stderr.write(f"demo: {error}\n")
@@ -63,7 +64,7 @@ def _transcribe(
     url: str, clips: Sequence[dict[str, str]], name: str, beam: BeamOptions | None
 ) -> Run:
     paths = [MANIFEST.parent / clip["audio_filepath"] for clip in clips]
-    with Transcriber(url, MODEL, beam=beam) as transcriber:
+    with Transcriber(url, MODEL, decoder=beam) as transcriber:
         list(transcriber.transcribe(paths[:1]))  # a first run allocates memory
         start_s = time.perf_counter()
         results = list(transcriber.transcribe(paths))
@@ -74,10 +75,6 @@ def _transcribe(
             raise result.error or AsrError("no transcript and no error")
         texts.append(result.transcript.text)
     return Run(name, tuple(texts), elapsed_s)
-
-
-def _beam_options() -> BeamOptions:
-    return BeamOptions(lm=DEMO / "lm.arpa.gz", **json.loads(PRESET.read_text()))
 
 
 def _print(clips: Sequence[dict[str, str]], runs: Sequence[Run]) -> None:

@@ -3,11 +3,14 @@
 import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from client.decoding import BeamOptions
+from client.commands.streams import messages
+from client.decoding import BeamOptions, GreedyOptions, Hotword
+from client.decoding.preset import Preset, read_preset
+from client.language_models.cases import WORD_CASES
 from client.transcriber import Transcriber
 
 DEFAULT_URL = "localhost:8001"
@@ -23,69 +26,164 @@ def add_url(parser: ArgumentParser) -> None:
     )
 
 
-def add_transcriber(parser: ArgumentParser) -> None:
-    """The server, the model and how to decode; :func:`open_transcriber` reads them."""
+def add_model(parser: ArgumentParser) -> None:
+    """``--url`` and ``--model``."""
     add_url(parser)
     parser.add_argument("--model", required=True, metavar="NAME", help="the model to use")
+
+
+def add_transcriber(parser: ArgumentParser) -> None:
+    """The server, the model and how to decode; :func:`open_transcriber` reads them."""
+    add_model(parser)
     group = parser.add_argument_group("decoding")
     group.add_argument(
         "--decoder",
         choices=("greedy", "beam"),
-        default="greedy",
-        help="best token of each frame, or search with a language model (default %(default)s)",
+        help="best token of each frame, or search with a language model (default: the preset's, "
+        "or greedy)",
     )
-    beam_options = {
-        "lm": (Path, "FILE", "ARPA language model, gzipped or not (default none)"),
-        "alpha": (float, "A", f"language model weight (default {BeamOptions.alpha})"),
-        "beta": (float, "B", f"bonus for each word (default {BeamOptions.beta})"),
-        "beam_width": (int, "W", f"hypotheses kept (default {BeamOptions.beam_width})"),
+    group.add_argument(
+        "--decoder-config",
+        type=Path,
+        metavar="PRESET.json",
+        help="options as `tune` wrote them; those given here too take their place",
+    )
+    add_beam_options(group)
+    group.add_argument(
+        "--processes",
+        type=_processes,
+        default=0,
+        metavar="N",
+        help="decode in N processes of their own (default 0: in this one)",
+    )
+
+
+def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
+    """The options of beam search, each ``None`` when not given."""
+    default = BeamOptions()
+    beam_options: dict[str, tuple[Any, str | None, str]] = {
+        "lm": (Path, "FILE", "ARPA, gzipped or not, or KenLM binary (default none)"),
+        "unigrams": (Path, "FILE", "known words, one a line (default: the language model's)"),
+        "alpha": (float, "A", f"language model weight (default {default.alpha})"),
+        "beta": (float, "B", f"bonus for each word (default {default.beta})"),
+        "unk_score_offset": (float, "X", f"for unknown ones (default {default.unk_score_offset})"),
+        "beam_width": (int, "W", f"hypotheses kept (default {default.beam_width})"),
+        "beam_prune_logp": (
+            float,
+            "X",
+            f"least hypothesis (default {default.beam_prune_logp})",
+        ),
+        "token_min_logp": (float, "X", f"least token (default {default.token_min_logp})"),
+        "hotword_weight": (float, "X", f"bonus of hotwords (default {default.hotword_weight})"),
+        "nbest": (int, "N", f"hypotheses to return (default {default.nbest})"),
     }
     for name, (kind, metavar, text) in beam_options.items():
-        group.add_argument(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}")
+        if name not in without:
+            group.add_argument(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}")
+    group.add_argument(
+        "--lm-case",
+        choices=WORD_CASES,
+        help=f"beam: how its words are written (default {default.lm_case})",
+    )
+    group.add_argument(
+        "--hotword",
+        dest="hotwords",
+        action="append",
+        type=_hotword,
+        metavar="WORD[=WEIGHT]",
+        help="beam: a word or phrase to listen for; may be repeated",
+    )
 
 
 def add_output(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     """``--output`` and ``--format``; the first format is the default."""
     parser.add_argument(
         "--output",
-        type=_output_path,
+        type=output_path,
         metavar="OUT",
         help="file for the results, complete or not there (default standard output)",
     )
     parser.add_argument("--format", choices=formats, default=formats[0], help="default %(default)s")
 
 
-def check_decoding(parser: ArgumentParser, args: Namespace) -> None:
-    """Exit with a usage error when options come without what they are for."""
-    given = _beam_arguments(args)
-    if args.decoder == "greedy" and given:
-        parser.error(f"{_flags(given)}: needs --decoder beam")
-    weights = [name for name in ("alpha", "beta") if name in given]
-    if weights and args.lm is None:
-        parser.error(f"{_flags(weights)}: weighs a language model, give one with --lm FILE")
+def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
+    """The decoder of the arguments: the preset's, changed by the options that were given.
+
+    Exits with a usage error when options come without what they are for. Raises
+    :class:`DecoderError` for a preset or options that make no sense.
+    """
+    given = beam_arguments(args)
+    preset = read_preset(args.decoder_config) if args.decoder_config else Preset(None)
+    decoder = args.decoder or ("beam" if preset.beam else "greedy")
+    if decoder == "greedy":
+        if given:
+            parser.error(f"{_flags(given)}: needs --decoder beam")
+        return Preset(None)
+    if preset.beam and "lm" in given and "alpha" not in given:
+        messages.print(
+            f"warning: the weights of {args.decoder_config} were chosen for another language model "
+            "than --lm: choose them anew with `tune`"
+        )
+    beam = replace(preset.beam or BeamOptions(), **given)
+    weights = [name for name in ("alpha", "beta", "unigrams", "lm_case") if name in given]
+    if weights and beam.lm is None:
+        parser.error(f"{_flags(weights)}: is for a language model, give one with --lm FILE")
+    if "hotword_weight" in given and not beam.hotwords:
+        parser.error("--hotword-weight: is for hotwords, give some with --hotword WORD")
+    return replace(preset, beam=beam)
 
 
-def open_transcriber(args: Namespace) -> Transcriber:
-    """Connect to the server and model of the arguments."""
-    beam = BeamOptions(**_beam_arguments(args)) if args.decoder == "beam" else None
-    return Transcriber(args.url, args.model, beam=beam)
+def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = False) -> Transcriber:
+    """Connect to the server and model of the arguments, with confidences where they cost a reply.
+
+    Warns when the preset was chosen for another checkpoint than the model's.
+    """
+    decoder = preset.beam or GreedyOptions(confidence)
+    transcriber = Transcriber(args.url, args.model, decoder=decoder, processes=args.processes)
+    if preset.checkpoint_sha256 not in ("", transcriber.contract.checkpoint_sha256):
+        messages.print(
+            f"warning: {args.decoder_config} was tuned for another checkpoint than the one that "
+            f"{args.model} was exported from: tune again, wrong weights do worse than greedy"
+        )
+    return transcriber
 
 
-def _beam_arguments(args: Namespace) -> dict[str, Any]:
+def beam_arguments(args: Namespace) -> dict[str, Any]:
+    """The options of beam search that were given."""
     names = (field.name for field in fields(BeamOptions))
-    return {name: value for name in names if (value := getattr(args, name, None)) is not None}
+    given = {name: value for name in names if (value := getattr(args, name, None)) is not None}
+    if "hotwords" in given:
+        given["hotwords"] = tuple(given["hotwords"])
+    return given
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _flags(names: Iterable[str]) -> str:
-    return ", ".join(map(_flag, names))
-
-
-def _output_path(text: str) -> Path:
+def output_path(text: str) -> Path:
+    """A file in a folder that exists."""
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no file in a folder that exists")
     return path
+
+
+def _hotword(text: str) -> Hotword:
+    word, equals, weight = text.rpartition("=")
+    if not equals:
+        return Hotword(text)
+    try:
+        return Hotword(word, float(weight))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{weight!r} is no weight, expected a number") from error
+
+
+def _processes(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes, expected 0 or more")
+    return int(text)
+
+
+def _flag(name: str) -> str:
+    return {"hotwords": "--hotword"}.get(name, "--" + name.replace("_", "-"))
+
+
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join(map(_flag, names))

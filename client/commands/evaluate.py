@@ -8,8 +8,8 @@ counted apart, and the exit status is 1.
 import argparse
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,12 +19,12 @@ from rich.table import Table
 from client.commands.arguments import (
     add_output,
     add_transcriber,
-    check_decoding,
     open_transcriber,
+    read_decoding,
 )
 from client.commands.streams import open_output, tables, transcribe_entries
 from client.errors import ManifestError
-from client.manifest import Entry, count_entries, read_manifest
+from client.manifest import Entry, count_entries, read_manifest, with_text
 from client.metrics import ErrorCounts, character_errors, side_by_side, word_errors
 from client.transcriber import Result
 
@@ -60,12 +60,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when any utterance failed."""
     parser = _parser()
     args = parser.parse_args(arguments)
-    check_decoding(parser, args)
+    preset = read_decoding(parser, args)
     total = count_entries(args.manifest)
     with open_output(args.output) as output:
-        with open_transcriber(args) as transcriber:
+        with open_transcriber(args, preset) as transcriber:
             start_s = time.perf_counter()
-            entries = _with_text(read_manifest(args.manifest))
+            entries = with_text(read_manifest(args.manifest))
             report = _report(transcribe_entries(transcriber, entries, total), start_s)
         if not report.scored and not report.failures:
             raise ManifestError(
@@ -103,17 +103,6 @@ def _number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of utterances, expected 0 or more")
     return int(text)
-
-
-def _with_text(entries: Iterable[Entry]) -> Iterator[Entry]:
-    for entry in entries:
-        if isinstance(entry.item, ManifestError) or "text" in entry.fields:
-            yield entry
-        else:
-            yield replace(
-                entry,
-                item=ManifestError(f"line {entry.line} lacks text, the reference to compare with"),
-            )
 
 
 def _report(pairs: Iterable[tuple[Entry, Result]], start_s: float) -> Report:

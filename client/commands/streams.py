@@ -1,6 +1,5 @@
 """Where results and messages go: files written whole or not at all, and standard error."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import track
 
+from client.errors import AsrError
+from client.files import written_whole
 from client.manifest import Entry
 from client.transcriber import Result, Transcriber
 
@@ -24,17 +25,9 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
     """Standard output, or a file that appears under its name only when all went well."""
     if path is None:
         yield sys.stdout
-    elif path.exists() and not path.is_file():  # a pipe or /dev/null must not be replaced
-        with path.open("w", encoding="utf-8") as stream:
-            yield stream
     else:
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("w", encoding="utf-8") as stream:
-                yield stream
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with written_whole(path) as part, part.open("w", encoding="utf-8") as stream:
+            yield stream
 
 
 def tables(stream: TextIO) -> Console:
@@ -52,10 +45,11 @@ def transcribe_entries(
     hidden = not messages.is_terminal
     for entry, result in track(pairs, "Transcribing", total, console=messages, disable=hidden):
         if result.error is not None:
-            messages.print(_failure(entry, str(result.error)))
+            report_failure(entry.name, result.error)
         yield entry, result
 
 
-def _failure(entry: Entry, error: str) -> str:
-    """The error with the entry's name, which errors of reading already hold."""
-    return f"error: {error}" if entry.name in error else f"error: {entry.name}: {error}"
+def report_failure(name: str, error: AsrError) -> None:
+    """Say what became of a recording, by its name, which errors of reading already hold."""
+    named = "" if name in str(error) else f"{name}: "
+    messages.print(f"error: {named}{error}")

@@ -1,7 +1,8 @@
 """``transcribe``: recordings to text, in the order given.
 
 Text is a line for each recording, ``path<TAB>text``, whatever their number; a failed one keeps
-its line with no text. JSON Lines keep the manifest's fields and add ``pred_text``, or ``error``.
+its line with no text. JSON Lines keep the manifest's fields and add ``pred_text``, ``words`` with
+their times in seconds and confidence, of a beam search ``nbest`` with scores, or ``error``.
 """
 
 import argparse
@@ -14,12 +15,15 @@ from client.audio import Clip
 from client.commands.arguments import (
     add_output,
     add_transcriber,
-    check_decoding,
     open_transcriber,
+    read_decoding,
 )
 from client.commands.streams import open_output, transcribe_entries
 from client.manifest import Entry, count_entries, read_manifest
 from client.transcriber import Result
+from client.transcript import Hypothesis, Word
+
+_OURS = ("pred_text", "words", "nbest", "error")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,10 +32,14 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     if bool(args.audio) == (args.manifest is not None):
         parser.error("give either AUDIO files or --manifest")
-    check_decoding(parser, args)
+    preset = read_decoding(parser, args)
     total = count_entries(args.manifest) if args.manifest else len(args.audio)
     failed = 0
-    with open_output(args.output) as output, open_transcriber(args) as transcriber:
+    with (
+        open_output(args.output) as output,
+        # Only JSON Lines show confidences, and they take a reply of log_probs instead of tokens.
+        open_transcriber(args, preset, confidence=args.format == "jsonl") as transcriber,
+    ):
         for entry, result in transcribe_entries(transcriber, _entries(args), total):
             output.write(_FORMATS[args.format](entry, result) + "\n")
             output.flush()
@@ -68,14 +76,35 @@ def _text(entry: Entry, result: Result) -> str:
 
 def _json_line(entry: Entry, result: Result) -> str:
     line: dict[str, Any] = {**entry.fields}
-    line.pop("pred_text", None)  # of an earlier run
-    line.pop("error", None)
+    for name in _OURS:  # of an earlier run
+        line.pop(name, None)
     if result.transcript is None:
         line["error"] = str(result.error)
     else:
         line.setdefault("duration", round(result.duration_s, 3))
         line["pred_text"] = result.transcript.text
+        line["words"] = list(map(_word, result.transcript.words))
+        if result.transcript.nbest:
+            line["nbest"] = list(map(_hypothesis, result.transcript.nbest))
     return json.dumps(line, ensure_ascii=False)
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start": round(word.start_s, 3),
+        "end": round(word.end_s, 3),
+        "confidence": None if word.confidence is None else round(word.confidence, 4),
+    }
+
+
+def _hypothesis(hypothesis: Hypothesis) -> dict[str, Any]:
+    return {
+        "text": hypothesis.text,
+        "score": round(hypothesis.score, 4),
+        "acoustic_score": round(hypothesis.acoustic_score, 4),
+        "language_model_score": round(hypothesis.language_model_score, 4),
+    }
 
 
 _FORMATS = {"text": _text, "jsonl": _json_line}

@@ -1,5 +1,6 @@
 """From a model's outputs to text: greedy, or beam search with a language model."""
 
+import math
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -7,10 +8,19 @@ from numpy.typing import NDArray
 from client.contract import Contract
 from client.decoding.beam import BeamDecoder
 from client.decoding.greedy import GreedyDecoder
-from client.decoding.options import BeamOptions
+from client.decoding.options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
 from client.transcript import Transcript
 
-__all__ = ["BeamDecoder", "BeamOptions", "Decoder", "GreedyDecoder", "make_decoder"]
+__all__ = [
+    "BeamDecoder",
+    "BeamOptions",
+    "Decoder",
+    "DecoderOptions",
+    "GreedyDecoder",
+    "GreedyOptions",
+    "Hotword",
+    "make_decoder",
+]
 
 
 class Decoder(Protocol):
@@ -20,13 +30,18 @@ class Decoder(Protocol):
     def output(self) -> str:
         """The ensemble's tensor that :meth:`decode` needs, and so the one to ask for."""
 
-    def decode(self, posteriors: NDArray[Any]) -> Transcript:
-        """Decode one utterance, ``[S]`` or ``[S, V]``, trimmed to its own frames."""
+    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+        """Decode one utterance, ``[S]`` or ``[S, V]``, trimmed to its own frames.
+
+        ``duration_s`` is the length of its audio, after which no word ends.
+        """
 
     def close(self) -> None:
         """Release what the decoder holds; it is not used again."""
 
 
-def make_decoder(contract: Contract, beam: BeamOptions | None) -> Decoder:
-    """Beam search with these options, or greedy decoding for ``None``."""
-    return GreedyDecoder(contract) if beam is None else BeamDecoder(contract, beam)
+def make_decoder(contract: Contract, options: DecoderOptions) -> Decoder:
+    """The decoder of these options; raises :class:`DecoderError` for a bad language model."""
+    if isinstance(options, GreedyOptions):
+        return GreedyDecoder(contract, options)
+    return BeamDecoder(contract, options)

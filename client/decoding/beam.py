@@ -1,153 +1,97 @@
-"""CTC beam search with a word n-gram language model: pyctcdecode and KenLM, without their traps.
+"""CTC beam search with words scored: from one utterance's ``log_probs`` to texts.
 
-pyctcdecode guesses: whether labels are subwords, which label is the blank, whether its input are
-probabilities, whether kenlm is there, and where the unigrams are. Here each of these is said.
+Flow: ``log_probs [S, V]`` → :mod:`candidates` → :mod:`search` with :mod:`scoring` → tokens with
+their first frames → :mod:`runs` → text, words with times and confidence, other hypotheses.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final, SupportsIndex
+import math
+from collections.abc import Iterable
+from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
-from pyctcdecode.alphabet import Alphabet
-from pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
-from pyctcdecode.decoder import BeamSearchDecoderCTC
-from pyctcdecode.language_model import LanguageModel
 
 from client.contract import LOG_PROBS, Contract
-from client.decoding.language_model import load_language_model
+from client.decoding.candidates import check_log_probs, select_candidates
 from client.decoding.options import BeamOptions
+from client.decoding.runs import Clock, Runs, runs_of_path
+from client.decoding.scoring import WordScorer
+from client.decoding.search import Found, PrefixSearch
 from client.errors import DecoderError
-from client.transcript import Transcript
-from client.vocabulary import UNKNOWN, WORD_START, Detokenizer
-
-_LEAST_LOG_PROB: Final = -35.0  # e^-35 is nothing, and unlike -inf it can be added up
-_ROUNDING: Final = 1e-3  # of float32 or float16 above log-probability 0
+from client.language_models import LanguageModel, load_language_model
+from client.language_models.cases import CASES
+from client.transcript import Hypothesis, Transcript
+from client.vocabulary import WORD_START, Detokenizer
 
 
 class BeamDecoder:
-    """Searches the best text of an utterance's ``log_probs``; close it to free the model."""
+    """Searches the best text of an utterance's ``log_probs``.
+
+    ``language_model`` is ``options.lm``, for those who have loaded it. Raises
+    :class:`DecoderError` for a language model that cannot be used: it is damaged, or the acoustic
+    model can write none of its words.
+    """
 
     output: Final = LOG_PROBS
 
-    def __init__(self, contract: Contract, options: BeamOptions) -> None:
-        self._options = options
-        self._n_tokens = contract.blank + 1
+    def __init__(
+        self,
+        contract: Contract,
+        options: BeamOptions,
+        language_model: LanguageModel | None = None,
+    ) -> None:
+        self._token_min_logp = options.token_min_logp
+        self._blank = contract.blank
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
-        self._search = _build(self._detokenizer, options)
+        self._clock = Clock(self._detokenizer, contract.frame_stride_s)
+        labels = self._detokenizer.labels
+        if self._detokenizer.in_pieces:
+            labels = tuple(label.replace(WORD_START, " ") for label in labels)
+        if language_model is None and options.lm is not None:
+            language_model = load_language_model(options.lm, options.unigrams)
+            _check_spelling(language_model, options, labels)
+        scorer = WordScorer(language_model, options)
+        self._search = PrefixSearch(labels, contract.blank, scorer, options)
 
-    def decode(self, posteriors: NDArray[Any]) -> Transcript:
-        """Best text of ``log_probs``, ``float32 [S, V]``, natural logarithms; no frames, no text.
+    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+        """Texts of ``log_probs``, ``[S, V]``, natural logarithms; no frames, no text.
 
         Raises :class:`DecoderError` when V is not the contract's or the values are something else.
         """
-        self._check(posteriors)
+        check_log_probs(posteriors, self._blank + 1)
         if len(posteriors) == 0:
             return Transcript("")
-        text = self._search.decode(
-            # With no value above 0 no row sums to 1, so pyctcdecode cannot take the rows for
-            # probabilities.
-            np.clip(posteriors, _LEAST_LOG_PROB, 0.0),
-            beam_width=self._options.beam_width,
-            beam_prune_logp=self._options.beam_prune_logp,
-            token_min_logp=self._options.token_min_logp,
+        candidates = select_candidates(posteriors, self._blank, self._token_min_logp)
+        found = self._search.run(candidates)
+        runs = [runs_of_path(each.tokens, each.frames, posteriors, self._blank) for each in found]
+        hypotheses = tuple(map(self._hypothesis, found, runs, [duration_s] * len(found)))
+        return Transcript(
+            hypotheses[0].text,
+            hypotheses[0].words,
+            self._clock.tokens(runs[0], duration_s),
+            hypotheses,
         )
-        return Transcript(self._detokenizer.close_up(_spaced(text)))
 
     def close(self) -> None:
-        """Take the language model out of pyctcdecode's class-level registry."""
-        self._search.cleanup()
+        """Nothing to release: the language model goes with the decoder."""
 
-    def _check(self, log_probs: NDArray[Any]) -> None:
-        if log_probs.ndim != 2 or log_probs.shape[1] != self._n_tokens:
-            raise DecoderError(
-                f"log_probs have shape {log_probs.shape}, expected [frames, {self._n_tokens}] "
-                "(vocabulary and blank): export the model and its contract together"
-            )
-        if np.isnan(log_probs).any():
-            raise DecoderError("log_probs hold NaN: the model overflows, export it in fp32")
-        if log_probs.size and log_probs.max() > _ROUNDING:
-            raise DecoderError(
-                f"log_probs reach {log_probs.max():.3g}, expected natural logarithms of "
-                "probabilities (at most 0): pass log-softmax values"
-            )
-
-
-def _build(detokenizer: Detokenizer, options: BeamOptions) -> BeamSearchDecoderCTC:
-    labels = map(_piece, detokenizer.labels) if detokenizer.in_pieces else detokenizer.labels
-    # The blank is last, and "" to pyctcdecode.
-    alphabet = Alphabet([*labels, ""], is_bpe=detokenizer.in_pieces)
-    if options.lm is None:
-        return BeamSearchDecoderCTC(alphabet)
-    loaded = load_language_model(options.lm)
-    with _quiet_pyctcdecode():
-        language_model = _WordModel(
-            loaded.kenlm, loaded.words, alpha=options.alpha, beta=options.beta
+    def _hypothesis(self, found: Found, runs: Runs, duration_s: float) -> Hypothesis:
+        text = self._detokenizer.text(found.tokens)
+        return Hypothesis(
+            " ".join(text.split()),
+            found.acoustic_score,
+            found.word_score,
+            self._clock.words(runs, duration_s),
         )
-    return BeamSearchDecoderCTC(alphabet, language_model)
 
 
-class _WordModel(LanguageModel):
-    """A language model in which no word is no word.
-
-    Where a hypothesis ends in a space, or is empty, pyctcdecode asks for the score of "" as its
-    last word: an unknown one, with its penalty and the bonus of a word. Only the end is due.
-    """
-
-    def score(
-        self,
-        prev_state: Any,
-        word: str,
-        is_last_word: bool = False,  # noqa: FBT001, FBT002  # pyctcdecode's signature
-    ) -> tuple[float, Any]:
-        if word:
-            return super().score(prev_state, word, is_last_word)
-        end = self._get_raw_end_score(prev_state) if is_last_word else 0.0
-        return self.alpha * end * LOG_BASE_CHANGE_FACTOR, prev_state
-
-
-class _WordStart(str):
-    """A piece ``▁`` whose last character is not taken for a mark of its own."""
-
-    __slots__ = ()
-
-    def __getitem__(self, key: SupportsIndex | slice) -> str:
-        return "" if key == slice(-1, None) else super().__getitem__(key)
-
-
-def _piece(label: str) -> str:
-    """The label as pyctcdecode reads pieces, without an end of word.
-
-    When pyctcdecode meets ``▁`` at a label's end, as in a lone ``▁``, it breaks the word of
-    whichever hypothesis it extends next, the best one as a rule: "cats" becomes "ca ts".
-    Raises :class:`DecoderError` for pieces of several words, which it would score as one.
-    """
-    if label == WORD_START:
-        return _WordStart(label)
-    if label == UNKNOWN:
-        return WORD_START + UNKNOWN.strip()
-    if WORD_START in label[1:]:
+def _check_spelling(model: LanguageModel, options: BeamOptions, labels: Iterable[str]) -> None:
+    """Refuse a model of other words altogether: it would make everything an unknown word."""
+    characters = frozenset(CASES[options.lm_case]("".join(labels)))
+    if not any(characters.issuperset(word) for word in model.words):
+        examples = ", ".join(sorted(model.words)[:3])
         raise DecoderError(
-            f"the vocabulary has the piece {label!r} of more than one word, which beam search"
-            " cannot score word by word: use greedy decoding"
+            f"{options.lm}: the acoustic model can write none of its {len(model.words)} words "
+            f"({examples}): if only the case differs, use --lm-case (lm_case) or convert it with "
+            "`python -m client lm convert --case`; otherwise it is a model of tokens or of another "
+            "language"
         )
-    return label
-
-
-def _spaced(text: str) -> str:
-    """An unknown piece is a word of its own, also where the next piece does not start one."""
-    return " ".join(text.replace(UNKNOWN.strip(), UNKNOWN).split())
-
-
-@contextmanager
-def _quiet_pyctcdecode() -> Iterator[None]:
-    """Hold back advice for notebooks (a small vocabulary): small ones are meant here."""
-    logger = logging.getLogger("pyctcdecode")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

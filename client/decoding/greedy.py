@@ -1,48 +1,63 @@
 """Greedy CTC decoding: the best token of each frame, repeats merged, blanks dropped.
 
-Works on the ``tokens`` that the server's arg max returns: four bytes a frame on the wire.
+Works on the ``tokens`` that the server's arg max returns, four bytes a frame on the wire; only for
+confidences it asks for ``log_probs``.
 """
 
+import math
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
-from client.contract import TOKENS, Contract
+from client.contract import LOG_PROBS, TOKENS, Contract
+from client.decoding.candidates import check_log_probs
+from client.decoding.options import GreedyOptions
+from client.decoding.runs import Clock, Runs, runs_of_best_tokens, with_log_probs
 from client.errors import DecoderError
 from client.transcript import Transcript
 from client.vocabulary import Detokenizer
 
 
 class GreedyDecoder:
-    """Collapses arg-max tokens to text."""
+    """Collapses arg-max tokens to text; those of ``log_probs`` with ``confidence``."""
 
-    output: Final = TOKENS
-
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, options: GreedyOptions | None = None) -> None:
+        self.output: Final = LOG_PROBS if options and options.confidence else TOKENS
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
+        self._clock = Clock(self._detokenizer, contract.frame_stride_s)
         self._blank = contract.blank
 
-    def decode(self, posteriors: NDArray[Any]) -> Transcript:
-        """Text of ``tokens``, ``int32 [S]``; no frames give no text.
+    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+        """Text of ``tokens``, ``int32 [S]``, or of ``log_probs``, ``[S, V]``; no frames, no text.
 
-        Raises :class:`DecoderError` when a token lies outside the contract's vocabulary.
+        Raises :class:`DecoderError` when a token lies outside the contract's vocabulary, or when
+        the ``log_probs`` are none.
         """
-        collapsed = collapse(posteriors, self._blank)
-        if collapsed.size and not 0 <= collapsed.min() <= collapsed.max() < self._blank:
-            raise DecoderError(
-                f"the server's tokens lie in {collapsed.min()} to {collapsed.max()}, the contract's"
-                f" vocabulary in 0 to {self._blank}: export the model and its contract together"
-            )
-        return Transcript(self._detokenizer.text(collapsed))
+        runs = self._runs(posteriors)
+        return Transcript(
+            self._detokenizer.text(runs.tokens),
+            self._clock.words(runs, duration_s),
+            self._clock.tokens(runs, duration_s),
+        )
 
     def close(self) -> None:
         """Nothing to release."""
 
-
-def collapse(tokens: NDArray[Any], blank: int) -> NDArray[Any]:
-    """Merge repeats, then drop blanks: ``[S]`` to ``[at most S]``."""
-    first_of_run = np.ones(tokens.shape, dtype=bool)  # [S]
-    first_of_run[1:] = tokens[1:] != tokens[:-1]
-    kept: NDArray[Any] = tokens[first_of_run & (tokens != blank)]
-    return kept
+    def _runs(self, posteriors: NDArray[Any]) -> Runs:
+        if self.output == LOG_PROBS:
+            check_log_probs(posteriors, self._blank + 1)
+            runs = runs_of_best_tokens(posteriors.argmax(axis=1), self._blank)
+            return with_log_probs(runs, posteriors)
+        if posteriors.ndim != 1:
+            raise DecoderError(
+                f"tokens have shape {posteriors.shape}, expected [frames]: for log_probs use "
+                "GreedyOptions(confidence=True)"
+            )
+        runs = runs_of_best_tokens(posteriors, self._blank)
+        if runs.tokens and not 0 <= min(runs.tokens) <= max(runs.tokens) < self._blank:
+            raise DecoderError(
+                f"the server's tokens lie in {min(runs.tokens)} to {max(runs.tokens)}, the "
+                f"contract's vocabulary in 0 to {self._blank}: export the model and its contract "
+                "together"
+            )
+        return runs

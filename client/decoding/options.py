@@ -1,43 +1,128 @@
-"""The options of beam search, with their defaults in this one place."""
+"""The options of beam search, with their defaults in this one place.
+
+Names and defaults are pyctcdecode's; NeMo's evaluation scripts differ:
+
+====================  ===========  ======  =====================================================
+option                pyctcdecode  NeMo    note
+====================  ===========  ======  =====================================================
+``alpha``             0.5          1.0     NeMo: ``kenlm_alpha`` / ``beam_alpha``
+``beta``              1.5          0.0     NeMo: ``beam_beta``
+``beam_width``        100          128     there a hypothesis may take two places, here one
+``beam_prune_logp``   -10          none
+``token_min_logp``    -5           none
+``unk_score_offset``  -10          -10     with pyctcdecode as NeMo's decoder
+``hotword_weight``    10           10      here 5: unknown hotwords need not make up for a penalty
+====================  ===========  ======  =====================================================
+
+Figures made with one set of weights do not compare with the other.
+"""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from client.errors import DecoderError
+from client.language_models.cases import WORD_CASES
+
+MOST_WEIGHT: Final = 100.0
+"""The largest alpha, beta or hotword weight: more than enough to drown the acoustics."""
+
+
+@dataclass(frozen=True)
+class GreedyOptions:
+    """Greedy decoding; its replies are a token a frame, which tells no probabilities."""
+
+    confidence: bool = False
+    """Ask for ``log_probs`` instead, and tell how sure each word is."""
+
+
+@dataclass(frozen=True)
+class Hotword:
+    """A word or phrase to listen for, as the acoustic model writes it."""
+
+    text: str
+    weight: float | None = None
+    """Its own weight; ``None`` for the options' ``hotword_weight``."""
 
 
 @dataclass(frozen=True)
 class BeamOptions:
     """How to search, and how much to believe the language model.
 
-    The defaults are pyctcdecode's. NeMo's evaluation scripts use alpha 1, beta 0 and a beam of
-    128: figures made with one set do not compare with the other. Weights hold for one acoustic
-    and one language model; tune them on a development set, for wrong ones do worse than greedy.
+    Weights hold for one acoustic and one language model; tune them on a development set
+    (``python -m client tune``), for wrong ones do worse than greedy.
     """
 
     lm: Path | str | None = None
-    """ARPA file, gzipped or not; without one the search only sums over alignments."""
+    """ARPA file, gzipped or not, or KenLM binary; without one the search sums over alignments."""
+    unigrams: Path | str | None = None
+    """List of the words to take as known, one a line; ``None`` for the language model's own."""
+    lm_case: str = "keep"
+    """How hypotheses are written for the language model: ``keep``, ``lower`` or ``upper``."""
     alpha: float = 0.5
     """Weight of the language model's log-probability (natural logarithm)."""
     beta: float = 1.5
     """Bonus for each word, against the language model's liking for few words."""
+    unk_score_offset: float = -10.0
+    """Added to the language model's log10 probability of a word that it does not know; hotwords
+    are exempt. For the beginning of such a word it is added as it is, in natural logarithm."""
     beam_width: int = 100
     """Hypotheses kept after each frame."""
     beam_prune_logp: float = -10.0
     """Hypotheses this far below the best one are dropped."""
     token_min_logp: float = -5.0
     """Tokens below this log-probability are not tried, save the frame's best."""
+    hotwords: tuple[Hotword, ...] = ()
+    """Words and phrases to listen for, known to the language model or not."""
+    hotword_weight: float = 5.0
+    """Bonus of a hotword without a weight of its own (natural logarithm)."""
+    nbest: int = 1
+    """Hypotheses to return. More than one keeps apart what the language model could merge."""
 
     def __post_init__(self) -> None:
         """Raise :class:`DecoderError` naming every option that does not hold."""
-        checks = (
-            (math.isfinite(self.alpha) and self.alpha >= 0, f"alpha {self.alpha} is not >= 0"),
-            (math.isfinite(self.beta), f"beta {self.beta} is not a finite number"),
+        problems = [problem for holds, problem in self._checks() if not holds]
+        if problems:
+            raise DecoderError("beam search options: " + "; ".join(problems))
+
+    def weight_of(self, hotword: Hotword) -> float:
+        """The hotword's own weight, or the one of all."""
+        return self.hotword_weight if hotword.weight is None else hotword.weight
+
+    def _checks(self) -> list[tuple[bool, str]]:
+        most = f"{MOST_WEIGHT:g}"
+        texts = [" ".join(hotword.text.split()) for hotword in self.hotwords]
+        return [
+            (0 <= self.alpha <= MOST_WEIGHT, f"alpha {self.alpha} is not in 0 to {most}"),
+            (abs(self.beta) <= MOST_WEIGHT, f"beta {self.beta} is not within ±{most}"),
+            (
+                math.isfinite(self.unk_score_offset) and self.unk_score_offset <= 0,
+                f"unk_score_offset {self.unk_score_offset} is not <= 0",
+            ),
             (self.beam_width >= 1, f"beam_width {self.beam_width} is not >= 1"),
             (self.beam_prune_logp < 0, f"beam_prune_logp {self.beam_prune_logp} is not < 0"),
             (self.token_min_logp < 0, f"token_min_logp {self.token_min_logp} is not < 0"),
-        )
-        problems = [problem for holds, problem in checks if not holds]
-        if problems:
-            raise DecoderError("beam search options: " + "; ".join(problems))
+            (
+                0 <= self.hotword_weight <= MOST_WEIGHT,
+                f"hotword_weight {self.hotword_weight} is not in 0 to {most}",
+            ),
+            *(
+                (
+                    0 <= self.weight_of(hotword) <= MOST_WEIGHT,
+                    f"hotword {hotword.text!r} has weight {hotword.weight}, not in 0 to {most}",
+                )
+                for hotword in self.hotwords
+            ),
+            (all(texts), "a hotword is empty"),
+            (len(set(texts)) == len(texts), "a hotword is given twice"),
+            (self.nbest >= 1, f"nbest {self.nbest} is not >= 1"),
+            (self.lm_case in WORD_CASES, f"lm_case {self.lm_case!r} is not in {WORD_CASES}"),
+            (
+                self.unigrams is None or self.lm is not None,
+                "unigrams are given without a language model",
+            ),
+        ]
+
+
+DecoderOptions: TypeAlias = GreedyOptions | BeamOptions

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from client.contract import LOG_PROBS_LENGTH, TOKENS, Contract
+from client.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
 
 CONTRACT = Contract(
     version=1,
@@ -92,6 +92,9 @@ def infer_reply(text: str = "cat", length: int | None = None) -> service_pb2.Mod
     reply.outputs.add(name=LOG_PROBS_LENGTH, datatype="INT64", shape=[1, 1])
     own = len(tokens) - 2 if length is None else length
     reply.raw_output_contents.append(np.array([own], np.int64).tobytes())
+    log_probs = peaky(tokens, CONTRACT.blank + 1)
+    reply.outputs.add(name=LOG_PROBS, datatype="FP32", shape=[1, *log_probs.shape])
+    reply.raw_output_contents.append(log_probs.tobytes())
     return reply
 
 

@@ -54,11 +54,16 @@ def test_json_lines_keep_the_manifests_fields(server, capsys):
     assert run("transcribe", "--manifest", "m.jsonl", "--format", "jsonl", url=server) == 1
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     first, second, third = ENTRIES
-    assert lines[0] == {**first, "duration": 1.0, "pred_text": "cat"}
+    heard = {"word": "cat", "start": 0.0, "end": 0.1, "confidence": 0.999}
+    assert lines[0] == {**first, "duration": 1.0, "pred_text": "cat", "words": [heard]}
     assert lines[1] == {**second, "error": "gone.wav: no such file: check the path"}
     assert lines[2] == {
-        "audio_filepath": "good.wav", "text": third["text"], "duration": 1.0, "pred_text": "cat",
-    }  # fmt: skip
+        "audio_filepath": "good.wav",
+        "text": third["text"],
+        "duration": 1.0,
+        "pred_text": "cat",
+        "words": [heard],
+    }
 
 
 def test_all_well_is_status_0(server, capsys):

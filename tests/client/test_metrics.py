@@ -2,11 +2,21 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.metrics import ErrorCounts, character_errors, side_by_side, word_errors
+from client.metrics import (
+    ErrorCounts,
+    character_errors,
+    difference_interval,
+    errors_by_utterance,
+    matched_words,
+    rate_interval,
+    side_by_side,
+    word_errors,
+)
 from demo.paths import SPEECH_DATA
 
 NOTEBOOK = SPEECH_DATA / "singapore" / "notebook_hypotheses.json"
@@ -74,3 +84,45 @@ def test_the_reference_notebooks_figures_come_out(decoder, wer_percent):
     samples = json.loads(NOTEBOOK.read_text())["samples"]
     counts = word_errors([row["text"] for row in samples], [row[decoder] for row in samples])
     assert round(counts.rate * 100, 2) == wer_percent
+
+
+def test_errors_of_each_utterance_add_up_to_the_corpus():
+    references = ["a b c", "d e", "x", "one two"]
+    hypotheses = ["a c", "d f g", "x", ""]
+    by_utterance = errors_by_utterance(references, hypotheses)
+    assert by_utterance.tolist() == [[1, 3], [2, 2], [0, 1], [2, 2]]
+    assert by_utterance[:, 0].sum() == word_errors(references, hypotheses).errors
+
+
+def test_the_interval_holds_the_rate_and_narrows_with_more_utterances():
+    few = np.array([[0, 10], [1, 10], [3, 10], [0, 10]] * 5)
+    many = np.tile(few, (25, 1))
+    widths = []
+    for counts in (few, many):
+        low, high = rate_interval(counts)
+        assert low <= 0.1 <= high
+        widths.append(high - low)
+    assert widths[0] / widths[1] == pytest.approx(5, rel=0.2)  # the root of 25
+
+
+def test_the_interval_is_the_normal_approximations_where_that_holds():
+    counts = np.column_stack((np.random.default_rng(1).poisson(1.0, 400), np.full(400, 10)))
+    low, high = rate_interval(counts)
+    expected = 1.96 * counts[:, 0].std() / 10 / np.sqrt(400)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.1)
+
+
+def test_a_difference_is_told_by_pairs_where_the_rates_intervals_overlap():
+    rng = np.random.default_rng(2)
+    errors = rng.integers(0, 9, 100)
+    better = np.maximum(errors - rng.integers(0, 2, 100), 0)
+    words = np.full(100, 10)
+    first, second = np.column_stack((better, words)), np.column_stack((errors, words))
+    assert rate_interval(first)[1] > rate_interval(second)[0]
+    low, high = difference_interval(first, second)
+    assert low < (better - errors).sum() / 1000 < high < 0
+
+
+def test_matched_words_are_told_by_their_places():
+    assert matched_words("a b c d", "x a c d") == [(0, 1), (2, 2), (3, 3)]
+    assert matched_words("a b", "") == []

@@ -12,6 +12,7 @@ import pytest
 import client
 from client import BeamOptions, Clip, Transcriber
 from client.decoding import GreedyDecoder
+from client.decoding.stage import InThread
 from client.errors import (
     AudioError,
     DecoderError,
@@ -20,7 +21,7 @@ from client.errors import (
     ServerUnavailable,
 )
 from client.transcriber import transcribe
-from client.transport import TritonTransport
+from client.transport import TransportOptions, TritonTransport
 from tests.client.support import CONTRACT, encoded, infer_reply, scripted_server, tokens_of
 
 SAMPLES = np.zeros(1000, np.int16)
@@ -77,7 +78,7 @@ def test_as_many_requests_as_allowed_are_in_flight_and_no_more_items_are_read():
 
     with (
         scripted_server(infer) as url,
-        Transcriber(url, "demo", max_in_flight=3) as transcriber,
+        Transcriber(url, "demo", options=TransportOptions(max_in_flight=3)) as transcriber,
     ):
         for result in transcriber.transcribe(items()):
             assert result.error is None
@@ -102,7 +103,7 @@ class Instant:
 def test_a_result_that_is_there_is_given_before_the_next_item_is_read():
     read = []
     items = (read.append(number) or SAMPLES for number in count())
-    results = transcribe(items, Instant(), GreedyDecoder(CONTRACT), max_in_flight=16)
+    results = transcribe(items, Instant(), InThread(GreedyDecoder(CONTRACT)), max_in_flight=16)
     assert texts([next(results)]) == ["cat"]
     assert read == [0]
 
@@ -144,7 +145,7 @@ def test_when_the_server_dies_each_remaining_item_gets_its_error():
 
     items = [np.zeros(1000 + number, np.int16) for number in range(30)]
     with scripted_server(infer) as url:
-        transcriber = Transcriber(url, "demo", max_in_flight=4)
+        transcriber = Transcriber(url, "demo", options=TransportOptions(max_in_flight=4))
         stream = transcriber.transcribe(items)
         before = [next(stream) for _ in range(3)]
         over.set()
@@ -157,7 +158,7 @@ def test_when_the_server_dies_each_remaining_item_gets_its_error():
 
 def test_a_bad_language_model_hangs_up(tmp_path):
     with scripted_server() as url, pytest.raises(DecoderError):
-        Transcriber(url, "demo", beam=BeamOptions(lm=tmp_path / "gone.arpa"))
+        Transcriber(url, "demo", decoder=BeamOptions(lm=tmp_path / "gone.arpa"))
 
 
 def test_whatever_fails_hangs_up(monkeypatch):
@@ -167,7 +168,7 @@ def test_whatever_fails_hangs_up(monkeypatch):
         TritonTransport, "close", lambda transport: closed.append(transport) or close(transport)
     )
     with scripted_server() as url, pytest.raises(TypeError):
-        Transcriber(url, "demo", beam=BeamOptions(lm=42))
+        Transcriber(url, "demo", decoder=BeamOptions(lm=42))
     assert len(closed) == 1
 
 
@@ -183,7 +184,7 @@ def test_one_recording_is_no_list_of_them(item):
 
 def test_no_requests_in_flight_would_be_no_use():
     with pytest.raises(ValueError, match="max_in_flight is 0"):
-        Transcriber("localhost:1", "demo", max_in_flight=0)
+        TransportOptions(max_in_flight=0)
 
 
 @pytest.mark.parametrize("name", client.__all__)

@@ -1,6 +1,8 @@
 """Tokens become the text that NeMo writes; tests/export/test_subwords.py holds it against NeMo."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from client.vocabulary import Detokenizer
 
@@ -40,6 +42,46 @@ def test_pieces_are_written_as_sentencepiece_writes_them(pieces, text):
 )
 def test_a_space_before_a_punctuation_mark_of_the_vocabulary_goes(pieces, text):
     assert Detokenizer(PIECES, "sentencepiece").text(map(PIECES.index, pieces)) == text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        (["▁one", "e", "▁one"], [("onee", 0, 1), ("one", 2, 2)]),
+        (["▁", "▁one", "▁", "e"], [("one", 1, 1), ("e", 3, 3)]),
+        (["▁one", "<unk>", "e"], [("one", 0, 0), ("⁇", 1, 1), ("e", 2, 2)]),
+        (["▁one", "▁", "'s", "▁", "."], [("one's.", 0, 4)]),
+        (["▁one", "▁", "▁", "."], [("one", 0, 0), (".", 3, 3)]),
+        (["▁", "."], [(".", 1, 1)]),
+        (["▁"], []),
+    ],
+    ids=str,
+)
+def test_words_know_which_tokens_write_them(pieces, words):
+    assert Detokenizer(PIECES, "sentencepiece").words([*map(PIECES.index, pieces)]) == words
+
+
+@pytest.mark.parametrize("kind", ["char", "sentencepiece"])
+@given(tokens=st.lists(st.integers(0, 9)))
+def test_words_are_always_those_of_the_text(kind, tokens):
+    vocabulary = (
+        "<unk>",
+        " " if kind == "char" else "▁",
+        "a",
+        "b",
+        ".",
+        "'s",
+        "▁a",
+        "▁!",
+        ",",
+        "é",
+    )
+    detokenizer = Detokenizer(vocabulary, kind)
+    words = detokenizer.words(tokens)
+    assert [word.text for word in words] == detokenizer.text(tokens).split()
+    spans = [(word.first, word.last) for word in words]
+    assert spans == sorted(spans)
+    assert all(first <= last < len(tokens) for first, last in spans)
 
 
 @pytest.mark.parametrize(

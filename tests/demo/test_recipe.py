@@ -8,7 +8,7 @@ import tarfile
 import pytest
 import soundfile
 
-from client.decoding.language_model import read_words
+from client.language_models import read_words
 from demo.clips import CLIPS, clip_sentences
 from demo.paths import DEMO, SPEECH_DATA
 from demo.prepare import HELD_OUT_TAKES, digit_takes, training_sentences

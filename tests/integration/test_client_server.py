@@ -81,7 +81,7 @@ def test_frames_last_as_long_as_the_contract_says(server_url):
 
 
 def test_beam_search_transcribes_every_clip(server_url, clips):
-    with Transcriber(server_url, "demo", beam=BeamOptions(beam_width=10)) as transcriber:
+    with Transcriber(server_url, "demo", decoder=BeamOptions(beam_width=10)) as transcriber:
         results = list(transcriber.transcribe(clips))
     assert all(heard(results))
 

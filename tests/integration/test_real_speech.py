@@ -1,10 +1,9 @@
 """The demo model on real recordings, through Triton; skipped where there is no speech data."""
 
-import json
-
 import pytest
 
-from client import BeamOptions, Clip, Transcriber
+from client import Clip, Transcriber
+from client.decoding.preset import read_preset
 from client.manifest import read_manifest
 from client.metrics import word_errors
 from demo.paths import DEMO, SPEECH_DATA
@@ -23,12 +22,12 @@ def needs(data):
 @pytest.fixture(scope="module")
 def tuned_beam():
     """Beam search with the demo's language model and its committed weights."""
-    return BeamOptions(lm=DEMO / "lm.arpa.gz", **json.loads((DEMO / "beam.json").read_text()))
+    return read_preset(DEMO / "beam.json").beam
 
 
 def word_error_rate(server_url, manifest, beam=None):
     entries = list(read_manifest(manifest))
-    with Transcriber(server_url, "demo", beam=beam) as transcriber:
+    with Transcriber(server_url, "demo", decoder=beam) as transcriber:
         results = list(transcriber.transcribe(entry.item for entry in entries))
     texts = [result.transcript.text for result in results]
     return word_errors([entry.fields["text"] for entry in entries], texts).rate
@@ -67,7 +66,7 @@ def test_singaporean_clips_go_through_the_whole_path(server_url, tuned_beam, dec
     clips = sorted(SINGAPORE.glob("*.wav"))
     assert len(clips) == 5
     with Transcriber(
-        server_url, "demo", beam=tuned_beam if decoder == "beam" else None
+        server_url, "demo", decoder=tuned_beam if decoder == "beam" else None
     ) as transcriber:
         results = list(transcriber.transcribe(map(Clip, clips)))
     assert [result.error for result in results] == [None] * 5

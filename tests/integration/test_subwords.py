@@ -67,7 +67,7 @@ def contract(url) -> Contract:
 def transcripts(url, manifest, beam=None):
     """What was said and what was heard, utterance by utterance."""
     entries = list(read_manifest(manifest))
-    with Transcriber(url, NAME, beam=beam) as transcriber:
+    with Transcriber(url, NAME, decoder=beam) as transcriber:
         results = list(transcriber.transcribe(entry.item for entry in entries))
     return [entry.fields["text"] for entry in entries], [
         result.transcript.text for result in results

@@ -1,0 +1,77 @@
+"""What the ``lm`` commands share: arguments, and how their findings are printed."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from contextlib import closing
+from typing import TextIO
+
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from client.commands.arguments import add_url
+from client.commands.streams import tables
+from client.language_models.convert import BINARY_TYPES, BinaryOptions
+from client.language_models.spelling import Spelling
+from client.transport import TritonTransport
+
+
+def add_spelling(parser: ArgumentParser, *, required: bool) -> None:
+    """``--model`` on ``--url``, or ``--characters``; :func:`read_spelling` reads them."""
+    add_url(parser)
+    group = parser.add_mutually_exclusive_group(required=required)
+    group.add_argument("--model", metavar="NAME", help="the served acoustic model to suit")
+    group.add_argument("--characters", metavar="TEXT", help="or all characters that it writes")
+
+
+def read_spelling(args: Namespace, case: str | None = None) -> Spelling:
+    """How the acoustic model of the arguments writes; asks its server, where it is a served one."""
+    if args.model is None:
+        return Spelling.of(args.characters, case)
+    with closing(TritonTransport(args.url, args.model)) as transport:
+        return Spelling.of_contract(transport.contract, case)
+
+
+def add_binary_options(parser: ArgumentParser) -> None:
+    """How to build a binary; :func:`read_binary_options` reads them."""
+    default = BinaryOptions()
+    parser.add_argument(
+        "--type",
+        choices=BINARY_TYPES,
+        default=default.type,
+        help="trie: half the size, built within --memory; probing: quicker (default %(default)s)",
+    )
+    parser.add_argument(
+        "--quantize", type=int, metavar="BITS", help="store probabilities in BITS (trie alone)"
+    )
+    parser.add_argument(
+        "--memory",
+        default=default.memory,
+        metavar="SIZE",
+        help="what KenLM may take for sorting, such as 512M or 2G (default %(default)s)",
+    )
+
+
+def read_binary_options(args: Namespace) -> BinaryOptions:
+    """The options of the arguments; raises :class:`DecoderError` for any that do not hold."""
+    return BinaryOptions(args.type, args.quantize, args.memory)
+
+
+def print_facts(facts: Iterable[tuple[str, str]], output: TextIO) -> None:
+    """Names and what they are, as a table."""
+    table = Table(show_header=False)
+    for name, fact in facts:
+        table.add_row(escape(name), escape(fact))
+    tables(output).print(table)
+
+
+def model_facts(counts: Iterable[int]) -> list[tuple[str, str]]:
+    """Order and n-gram counts."""
+    counts = list(counts)
+    grams = ((f"{order}-grams", f"{count:,}") for order, count in enumerate(counts, start=1))
+    return [("order", str(len(counts))), *grams]
+
+
+def size(n_bytes: int) -> str:
+    """Bytes in the unit that suits them."""
+    return decimal(n_bytes)

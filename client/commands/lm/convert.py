@@ -1,0 +1,73 @@
+"""``lm convert``: an ARPA file, gzipped or not, to a KenLM binary, its words in another case."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import wrap_file
+
+from client.commands.arguments import output_path
+from client.commands.lm.common import (
+    add_binary_options,
+    model_facts,
+    print_facts,
+    read_binary_options,
+    size,
+)
+from client.commands.streams import messages
+from client.language_models.arpa import unreadable
+from client.language_models.cases import WORD_CASES
+from client.language_models.convert import convert
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 1 when it fails, and then the output is as it was."""
+    args = _parser().parse_args(arguments)
+    options = read_binary_options(args)
+    start_s = time.perf_counter()
+    try:
+        file = args.arpa.open("rb")
+    except OSError as error:
+        raise unreadable(args.arpa, error, "an ARPA file") from error
+    size_bytes = args.arpa.stat().st_size
+    with (
+        file,
+        wrap_file(
+            file,
+            size_bytes,
+            description="Converting",
+            console=messages,
+            disable=not messages.is_terminal,
+        ) as source,
+    ):
+        header = convert(source, args.output, args.case, options)
+    facts = [
+        *model_facts(header.counts),
+        ("structure", header.structure),
+        ("size", f"{size(size_bytes)} → {size(args.output.stat().st_size)}"),
+        ("time", f"{time.perf_counter() - start_s:.1f} s"),
+    ]
+    print_facts(facts, sys.stdout)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m client lm convert", description=__doc__)
+    parser.add_argument("arpa", type=Path, metavar="IN.arpa", help="ARPA file, gzipped or not")
+    parser.add_argument(
+        "--output",
+        type=output_path,
+        required=True,
+        metavar="OUT.binary",
+        help="the KenLM binary, complete or not there",
+    )
+    parser.add_argument(
+        "--case",
+        choices=WORD_CASES,
+        default="keep",
+        help="how to write the words: as the acoustic model does (default %(default)s)",
+    )
+    add_binary_options(parser)
+    return parser

@@ -1,0 +1,126 @@
+"""What words add to a hypothesis: language model, bonus for words, hotwords.
+
+A hypothesis is a sequence of finished words, a :class:`History`, and the beginning of a word. Its
+score here, in natural logarithm, is
+
+    sum over words of  alpha * ln 10 * (log10 p(word | words before) + unknown) + beta
+    + the hotwords' bonus + what the beginning adds,
+
+``unknown`` being ``unk_score_offset`` for words that are neither the language model's nor part of a
+hotword. These are pyctcdecode's terms (its ``LanguageModel`` and ``HotwordScorer``), except that it
+penalises unknown hotwords, and takes an empty end for a word (``docs/decisions.md``).
+"""
+
+import math
+from bisect import bisect_left
+from typing import Any, Final
+
+import kenlm
+
+from client.decoding.hotwords import NO_MATCHES, HotwordMatcher, Matches
+from client.decoding.options import BeamOptions
+from client.language_models import LanguageModel
+from client.language_models.cases import CASES
+
+_USUAL_WORD: Final = 6
+"""Characters; the beginning of an unknown word that is longer is penalised in proportion."""
+_REMEMBERED: Final = 10_000
+"""Beginnings of words whose penalty is kept between utterances."""
+
+
+class History:
+    """Finished words, shared by the hypotheses that agree on them.
+
+    ``score`` is what the words add; ``key`` is the same for histories after which everything adds
+    the same; ``following`` holds the histories of one more word, so that each is scored once.
+    """
+
+    __slots__ = ("following", "key", "matches", "score", "state")
+
+    def __init__(self, score: float, state: Any, matches: Matches, key: Any) -> None:
+        self.score = score
+        self.state = state
+        self.matches = matches
+        self.key = key
+        self.following: dict[str, History] = {}
+
+
+class WordScorer:
+    """Scores words with a language model, or without one with the hotwords alone.
+
+    Where one text is asked for, histories that the language model cannot tell apart have the same
+    key. That loses what could still have been added to the one that was worse: with several texts
+    asked for, or no language model that gives reason to, each history has a key of its own.
+    """
+
+    def __init__(self, language_model: LanguageModel | None, options: BeamOptions) -> None:
+        self._model = language_model.kenlm if language_model else None
+        self._known = language_model.words if language_model else frozenset()
+        self._sorted = sorted(self._known)
+        self._write = CASES[options.lm_case]
+        self._alpha = options.alpha * math.log(10)
+        self._beta = options.beta
+        self._unknown = options.unk_score_offset
+        self._hotwords = HotwordMatcher(
+            (hotword, options.weight_of(hotword)) for hotword in options.hotwords
+        )
+        self._merge = self._model is not None and options.nbest == 1
+        self._penalties: dict[str, float] = {}
+
+    def start(self) -> History:
+        """No words yet."""
+        state = None
+        if self._model is not None:
+            state = kenlm.State()
+            self._model.BeginSentenceWrite(state)
+        return History(0.0, state, NO_MATCHES, None)
+
+    def after(self, history: History, word: str) -> History:
+        """``history`` and one more finished word."""
+        known = history.following.get(word)
+        if known is None:
+            known = history.following[word] = self._follow(history, word)
+        return known
+
+    def beginning(self, history: History, beginning: str) -> float:
+        """What the beginning of a word, maybe empty, adds after ``history``."""
+        if self._hotwords.words:
+            credit = self._hotwords.credit(history.matches, beginning)
+            if credit is not None:
+                return credit
+        return self._penalty(beginning) if beginning and self._model is not None else 0.0
+
+    def end(self, history: History) -> float:
+        """What the end of the sentence adds after ``history``."""
+        if self._model is None:
+            return 0.0
+        return float(self._alpha * self._model.BaseScore(history.state, "</s>", kenlm.State()))
+
+    def _follow(self, history: History, word: str) -> History:
+        bonus, matches = self._hotwords.after(history.matches, word)
+        score = history.score + bonus
+        state = None
+        if self._model is not None:
+            state = kenlm.State()
+            written = self._write(word)
+            log10 = self._model.BaseScore(history.state, written, state)
+            if written not in self._known and word not in self._hotwords.words:
+                log10 += self._unknown
+            score += self._alpha * log10 + self._beta
+        following = History(score, state, matches, None)
+        following.key = (state, matches) if self._merge else following
+        return following
+
+    def _penalty(self, beginning: str) -> float:
+        """The penalty of a beginning that no word of the language model has."""
+        penalty = self._penalties.get(beginning)
+        if penalty is None:
+            written = self._write(beginning)
+            at = bisect_left(self._sorted, written)
+            penalty = 0.0
+            if at == len(self._sorted) or not self._sorted[at].startswith(written):
+                penalty = self._unknown * max(1.0, len(beginning) / _USUAL_WORD)
+            if len(self._penalties) >= _REMEMBERED:
+                self._penalties.clear()
+            self._penalties[beginning] = penalty
+        return penalty

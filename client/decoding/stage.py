@@ -1,0 +1,99 @@
+"""Where decoding happens: in the caller's thread, or in processes of their own.
+
+Flow: a future of ``posteriors`` → :meth:`Stage.begin` → a future of what :meth:`Stage.finish` makes
+the transcript of. In the caller's thread all the work is in ``finish``; a pool begins by itself as
+soon as the posteriors are there, and ``finish`` only hands over.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final, Protocol
+
+from numpy.typing import NDArray
+
+from client.decoding import BeamDecoder, Decoder
+from client.decoding.pool import DecoderPool
+from client.transcript import Transcript
+
+_QUEUED_PER_PROCESS: Final = 16
+"""Utterances that wait or are decoded beside the requests in flight: short ones go in batches."""
+
+
+class Stage(Protocol):
+    """Decodes many utterances, each begun before it is finished."""
+
+    output: str
+    """The ensemble's tensor that it decodes."""
+    room: int
+    """Utterances that it keeps busy with, beside the requests in flight."""
+
+    def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
+        """Take the posteriors, there or under way, of an utterance ``duration_s`` long."""
+
+    def finish(self, begun: Future[Any], duration_s: float) -> Transcript:
+        """Its transcript; waits for it. Raises what the request or the decoder raised."""
+
+    def close(self) -> None:
+        """Release what the decoder holds."""
+
+
+class InThread:
+    """Decodes where ``finish`` is called."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.output: str = decoder.output
+        self.room: int = 0
+        self._decoder = decoder
+
+    def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:  # noqa: ARG002
+        """Nothing yet."""
+        return posteriors
+
+    def finish(self, begun: Future[Any], duration_s: float) -> Transcript:
+        """Decode, once the posteriors are there."""
+        return self._decoder.decode(begun.result(), duration_s)
+
+    def close(self) -> None:
+        """Release what the decoder holds."""
+        self._decoder.close()
+
+
+class InPool:
+    """Searches in ``processes`` processes, each with a decoder of its own.
+
+    Raises as :class:`~client.decoding.pool.DecoderPool` does. ``most_in_flight`` bounds the
+    posteriors under way, so that none has to wait for the pool on a thread of the transport.
+    """
+
+    def __init__(
+        self, make: Callable[[], BeamDecoder], processes: int, most_in_flight: int
+    ) -> None:
+        self.output: str = BeamDecoder.output
+        self.room: int = _QUEUED_PER_PROCESS * processes
+        self._pool = DecoderPool(make, processes, most_in_flight + self.room)
+
+    def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
+        """Queue the posteriors when they are there."""
+        begun: Future[Transcript] = Future()
+
+        def hand_over(result: Future[Any], then: Callable[[Any], None]) -> None:
+            try:
+                then(result.result())
+            except Exception as error:  # noqa: BLE001 -- lost here, its caller would wait for ever
+                begun.set_exception(error)
+
+        def decode(log_probs: NDArray[Any]) -> None:
+            decoded = self._pool.submit(log_probs, duration_s)
+            decoded.add_done_callback(lambda future: hand_over(future, begun.set_result))
+
+        posteriors.add_done_callback(lambda future: hand_over(future, decode))
+        return begun
+
+    def finish(self, begun: Future[Any], duration_s: float) -> Transcript:  # noqa: ARG002
+        """Wait for the transcript."""
+        transcript: Transcript = begun.result()
+        return transcript
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.close()

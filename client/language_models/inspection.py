@@ -1,0 +1,132 @@
+"""What a language model is, how it fits a text, and what speaks against using it."""
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from client.language_models import arpa, binary
+from client.language_models.cases import CASES
+from client.language_models.loading import EXPECTED, is_binary, read_words
+from client.language_models.spelling import Spelling
+from client.vocabulary import WORD_START
+
+_TOKENS_SHARE: Final = 0.9
+_EXAMPLES: Final = 3
+
+
+@dataclass(frozen=True)
+class Description:
+    """A language model's file: ``counts`` holds the number of n-grams of each order."""
+
+    structure: str
+    counts: tuple[int, ...]
+    size_bytes: int
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a language model predicts a text.
+
+    With N words, of which U unknown, in S sentences, and log10 probabilities p of each word and
+    of each sentence's end given what stands before::
+
+        perplexity        10 ** (-sum(p) / (N + S))           unknown words as <unk>
+        known_perplexity  the same sum without unknown words, over N + S - U
+
+    As KenLM's ``query`` counts; infinite where the text has no sentence.
+    """
+
+    sentences: int
+    words: int
+    unknown: int
+    perplexity: float
+    known_perplexity: float
+
+    @property
+    def unknown_rate(self) -> float:
+        """Unknown words as a fraction of all."""
+        return self.unknown / self.words if self.words else 0.0
+
+
+def describe(path: Path) -> Description:
+    """Read a model's header and words; raises :class:`DecoderError` as loading it does."""
+    if is_binary(path):
+        header = binary.read_header(path)
+        structure, counts = f"KenLM binary, {header.structure}", header.counts
+    else:
+        with path.open("rb") as file:
+            structure, counts = "ARPA", arpa.read_counts(arpa.read_lines(file, str(path), EXPECTED))
+    return Description(structure, counts, path.stat().st_size, read_words(path))
+
+
+def fit(model: Any, texts: Iterable[str]) -> Fit:
+    """Ask a ``kenlm.Model`` for every word of the texts; empty ones do not count."""
+    sentences = words = unknown = 0
+    known_log10 = unknown_log10 = 0.0
+    for text in filter(str.strip, texts):
+        # KenLM splits bytes at ASCII's white space; a lone surrogate is no character.
+        sentence = " ".join(text.split()).encode(errors="replace")
+        for log10, _, is_unknown in model.full_scores(sentence):
+            words += 1
+            if is_unknown:
+                unknown += 1
+                unknown_log10 += log10
+            else:
+                known_log10 += log10
+        sentences += 1
+    words -= sentences  # their ends
+    return Fit(
+        sentences,
+        words,
+        unknown,
+        _perplexity(known_log10 + unknown_log10, words + sentences),
+        _perplexity(known_log10, words + sentences - unknown),
+    )
+
+
+def warnings(words: Collection[str], spelling: Spelling | None) -> list[str]:
+    """What speaks against decoding with a model of these words, and what to do about it.
+
+    ``spelling`` is the acoustic model's, where it is known.
+    """
+    found = []
+    tokens = sum(len(word) == 1 or WORD_START in word for word in words)
+    if tokens >= _TOKENS_SHARE * len(words):
+        found.append(
+            f"{_share(tokens, words)} are single characters or pieces with {WORD_START}: this looks"
+            " like a model of tokens, as NeMo's train_kenlm makes for subwords (chr(token + 100));"
+            " the search needs one of words: train it with python -m client lm train"
+        )
+    if spelling is not None:
+        unwritable = [word for word in words if spelling.unwritable(word)]
+        recase = CASES[spelling.case]
+        in_other_case = [word for word in unwritable if not spelling.unwritable(recase(word))]
+        if in_other_case:
+            other = "upper" if spelling.case == "lower" else "lower"
+            found.append(
+                f"{_share(len(in_other_case), words)} are not in the acoustic model's case, such as"
+                f" {_examples(in_other_case)}: decode with --lm-case {other}, or convert the model"
+                f" with --case {spelling.case}"
+            )
+        strange = set(unwritable).difference(in_other_case)
+        if strange:
+            found.append(
+                f"{_share(len(strange), words)} hold characters that the acoustic model cannot"
+                f" write, such as {_examples(strange)}: they will never be found"
+            )
+    return found
+
+
+def _perplexity(log10: float, n: int) -> float:
+    return 10 ** (-log10 / n) if n else math.inf
+
+
+def _share(n: int, words: Collection[str]) -> str:
+    return f"{n} of {len(words)} words ({n / len(words):.1%})"
+
+
+def _examples(words: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(words)[:_EXAMPLES]))

@@ -1,0 +1,91 @@
+"""KenLM's command-line tools, fed as a stream: found, run, and their complaints made errors.
+
+What they read goes in at standard input, what they write are files; ``lmplz`` estimates a model
+from text, ``build_binary`` turns ARPA into a binary.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+from typing import IO, Final, cast
+
+from client.errors import DecoderError
+
+FOLDER_VARIABLE: Final = "KENLM_BIN"
+_BUILT: Final = Path(__file__).resolve().parents[2] / ".kenlm" / "bin"
+_TAIL_LINES: Final = 5
+_is_noise = re.compile(r"[-\d*\s]*|ERROR|===.*").fullmatch  # progress bars, headings
+
+
+def find_tool(name: str) -> Path:
+    """A KenLM tool: in the folder ``KENLM_BIN`` names, else in the project's, else on ``PATH``.
+
+    Raises :class:`DecoderError` when it is in none; where ``KENLM_BIN`` is set it is the only one.
+    """
+    folder = os.environ.get(FOLDER_VARIABLE)
+    found = shutil.which(name, path=folder or f"{_BUILT}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        raise DecoderError(
+            f"KenLM's {name} is not in {folder or f'{_BUILT} or on PATH'}: run `make kenlm-tools`,"
+            f" or set {FOLDER_VARIABLE} to the folder that holds it"
+        )
+    return Path(found)
+
+
+@contextmanager
+def feed(name: str, *arguments: object) -> Iterator[IO[str]]:
+    """Run a tool on the text that the caller writes to the stream; it has ended when this ends.
+
+    Should the caller fail or be interrupted, so is the tool. Raises :class:`DecoderError`, with
+    what the tool said, when it cannot run or fails.
+    """
+    tool = find_tool(name)
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = Popen(
+                [tool, *map(str, arguments)],
+                stdin=PIPE,
+                stdout=DEVNULL,
+                stderr=said,
+                encoding="utf-8",
+            )
+        except OSError as error:
+            raise DecoderError(f"{tool}: cannot run: {error.strerror}") from error
+        stdin = cast("IO[str]", process.stdin)
+        try:
+            yield stdin
+            stdin.close()
+            process.wait()
+        except BrokenPipeError:  # it has ended: below it says why
+            process.wait()
+        finally:
+            process.kill()  # nothing where it has ended
+            with suppress(BrokenPipeError):
+                stdin.close()
+            process.wait()
+        if process.returncode:
+            said.seek(0)
+            raise _failure(tool, process.returncode, said.read().decode(errors="replace"))
+
+
+@contextmanager
+def scratch(output: Path) -> Iterator[Path]:
+    """A folder beside ``output``, on the same disk, that is gone in the end."""
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
+        yield Path(folder)
+
+
+def _failure(tool: Path, status: int, said: str) -> DecoderError:
+    if status < 0:
+        return DecoderError(
+            f"{tool}: was ended by signal {-status}: if that was for want of memory, give a smaller"
+            " --memory, or --type trie, which is built within it"
+        )
+    lines = [line for line in said.splitlines() if not _is_noise(line)]
+    reason = "; ".join(lines[-_TAIL_LINES:]) or f"it exited with status {status}"
+    return DecoderError(f"{tool}: failed: {reason}")
