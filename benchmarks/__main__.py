@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from benchmarks.errors import BenchmarkError
+from client.errors import AsrError
 
-COMMANDS = {"graphs": "the exported graphs of some models in bare ONNX Runtime, in turns"}
+COMMANDS = {
+    "graphs": "the exported graphs of some models in bare ONNX Runtime, in turns",
+    "decode": "our beam search and other decoders on the same log_probs, one core each",
+    "weights": "word errors with greedy, untuned and tuned decoders",
+    "hotwords": "words that the language model lacks, found with and without hotwords",
+    "times": "word times against a forced alignment",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         status: int = import_module(f"benchmarks.commands.{chosen.command}").main(chosen.arguments)
-    except (BenchmarkError, OSError) as error:
+    except (AsrError, BenchmarkError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:

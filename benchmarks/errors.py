@@ -5,6 +5,7 @@
     BenchmarkError
     ├── ModelError       a model that is not there, or not as the project exports it
     ├── ProviderError    what was asked to compute is not there, or did not start
+    ├── SpeechError      recordings or references that cannot be measured with
     └── BundleError      a bundle that is incomplete, damaged, or cannot be made
 """
 
@@ -19,6 +20,10 @@ class ModelError(BenchmarkError):
 
 class ProviderError(BenchmarkError):
     """The hardware or library that was asked to compute cannot be used."""
+
+
+class SpeechError(BenchmarkError):
+    """Recordings or references are missing, or cannot be measured with."""
 
 
 class BundleError(BenchmarkError):

@@ -1,7 +1,6 @@
 """``graphs``: the speed of exported models' graphs in bare ONNX Runtime, in turns, in one run."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,11 +10,11 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from benchmarks.environment import describe
 from benchmarks.measurement import Job, Speed, summarise, time_in_turns
 from benchmarks.models import read_contract
 from benchmarks.pipeline import PROVIDERS, Pipeline, RuntimeOptions, host, noise
-from client.commands.streams import open_output, tables
+from benchmarks.report import write_report
+from client.commands.streams import tables
 from client.contract import TOKENS, Contract
 
 STAGES: Final = ("encoder", "pipeline")
@@ -43,14 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     options = Options(**{field: getattr(parsed, field) for field in Options.__annotations__})
     speeds = measure(parsed.repository, parsed.names, options)
     print_speeds(speeds, options)
-    if parsed.output is not None:
-        report = {
-            **describe(PACKAGES, ["graphs", *arguments], "benchmarks"),
-            **asdict(options),
-            "speeds": [asdict(speed) for speed in speeds],
-        }
-        with open_output(parsed.output) as stream:
-            stream.write(json.dumps(report, indent=2) + "\n")
+    figures = {**asdict(options), "speeds": [asdict(speed) for speed in speeds]}
+    write_report(parsed.output, PACKAGES, ["graphs", *arguments], figures)
     return 0
 
 

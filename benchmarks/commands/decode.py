@@ -1,0 +1,202 @@
+"""``decode``: our decoder and others on the same log_probs, one core each, in turns, in one run.
+
+The log_probs are generated, or a model's on a server. All decoders share language model, alpha,
+beta, beam width and pruning; then each has the fastest beam width of ``--scan`` whose word errors
+are not above those of our decoder; then ours goes without one of its speed-ups each.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import count, cycle
+from pathlib import Path
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from benchmarks.decoders.comparison import Figures
+from benchmarks.decoders.facts import describe_speech
+from benchmarks.decoders.memory import MemoryFigures, measure_in_thread, measure_pool
+from benchmarks.decoders.plot import plot
+from benchmarks.decoders.pools import measure_pools
+from benchmarks.decoders.report import Comparison, Plan, measure
+from benchmarks.decoders.tables import (
+    decoder_table,
+    facts_table,
+    memory_table,
+    pool_table,
+    step_table,
+)
+from benchmarks.environment import describe
+from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
+from benchmarks.speech import Speech, load_speech
+from client.commands.streams import open_output, tables
+from client.decoding import BeamOptions
+from client.language_models.convert import BinaryOptions
+from client.language_models.spelling import Spelling
+from client.language_models.train import TrainingOptions, train
+
+PACKAGES: Final = ("numpy", "kenlm", "pyctcdecode", "flashlight-text")
+BEAM_WIDTHS: Final = (8, 16, 32, 64, 128, 256)
+TRAINING_SENTENCES: Final = 20_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to decode with which language model, and more utterances, without end."""
+
+    name: str
+    speech: Speech
+    lm: Path
+    more: Iterable[NDArray[Any]]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    _check(parser, parsed)
+    with _source(parsed) as source:
+        report = _measure(source, parsed)
+    if parsed.output is not None:
+        circumstances = describe(PACKAGES, ["decode", *arguments], "benchmarks")
+        with open_output(parsed.output) as stream:
+            stream.write(json.dumps({**circumstances, **report}, indent=2) + "\n")
+    return 0
+
+
+def _measure(source: Source, parsed: argparse.Namespace) -> dict[str, Any]:
+    """Measure, print and plot; returns the figures, ready for JSON."""
+    weights = {name: getattr(parsed, name) for name in ("alpha", "beta", "beam_width")}
+    options = BeamOptions(lm=source.lm, **weights)
+    pruning = {name: getattr(options, name) for name in ("beam_prune_logp", "token_min_logp")}
+    console = tables(sys.stdout)
+    facts = describe_speech(source.name, source.speech, source.lm, options.token_min_logp)
+    console.print(facts_table(facts))
+    plan = Plan(tuple(parsed.scan), parsed.steps, parsed.rounds)
+    comparison = measure(source.speech, options, plan)
+    settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
+    console.print(decoder_table(comparison, f"One core, {settings}, {parsed.rounds} rounds"))
+    for name, reason in comparison.left_out.items():
+        console.print(f"left out: {name}: {reason}")
+    if comparison.steps:
+        console.print(step_table(comparison.steps))
+    if parsed.plot is not None:
+        plot(_bars(comparison), f"{source.name}: {settings}", parsed.plot)
+    pools = measure_pools(source.speech, options, parsed.processes, parsed.rounds)
+    if pools:
+        console.print(pool_table(pools))
+    memory = _memory(source, options, parsed)
+    if memory:
+        console.print(memory_table(memory))
+    return {
+        "speech": asdict(facts),
+        "settings": {**weights, **pruning},
+        **asdict(comparison),
+        "pools": [asdict(figures) for figures in pools],
+        "memory": [asdict(figures) for figures in memory],
+    }
+
+
+def _bars(comparison: Comparison) -> list[Figures]:
+    rows = (*comparison.same_settings, *comparison.equal_errors, *comparison.steps)
+    return list({row.name: row for row in rows}.values())
+
+
+def _memory(
+    source: Source, options: BeamOptions, parsed: argparse.Namespace
+) -> list[MemoryFigures]:
+    """In the caller's thread, and in the pool of the most processes, if any were asked for."""
+    if parsed.memory is None:
+        return []
+    contract = source.speech.contract
+    figures = [measure_in_thread(contract, options, source.more, parsed.memory)]
+    if parsed.processes:
+        processes = max(parsed.processes)
+        figures.append(measure_pool(contract, options, source.more, parsed.memory, processes))
+    return figures
+
+
+@contextmanager
+def _source(parsed: argparse.Namespace) -> Iterator[Source]:
+    if not parsed.generated:
+        speech = load_speech(parsed.url, parsed.model, [parsed.manifest])
+        name = f"{parsed.model}, {parsed.manifest.name}"
+        yield Source(name, speech, parsed.lm, cycle(speech.log_probs))
+        return
+    generated = GeneratedSpeech(SpeechOptions(seed=parsed.seed))
+    speech = generated.first(parsed.utterances)
+    sentences = generated.training_sentences(TRAINING_SENTENCES, frozenset(speech.references))
+    more = (generated.utterance(number).log_probs for number in count(parsed.utterances))
+    with tempfile.TemporaryDirectory() as folder:
+        options = TrainingOptions(held_out=0.0, binary=BinaryOptions("probing"))
+        spelling = Spelling.of_contract(generated.contract)
+        training = train(sentences, Path(folder) / "3-gram", spelling, options)
+        lm = next(file for file in training.files if file.suffix == ".binary")
+        yield Source(f"generated speech, seed {parsed.seed}", speech, lm, more)
+
+
+def _check(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
+    served = {"--model": parsed.model, "--manifest": parsed.manifest, "--lm": parsed.lm}
+    if parsed.generated and any(value is not None for value in served.values()):
+        parser.error(f"{', '.join(served)}: are for --url, generated speech has its own")
+    if missing := [flag for flag, value in served.items() if value is None and parsed.url]:
+        parser.error(f"--url: needs {', '.join(missing)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks decode", description=__doc__)
+    source = parser.add_argument_group("what to decode")
+    one = source.add_mutually_exclusive_group(required=True)
+    one.add_argument("--generated", action="store_true", help="speech of 1,024 pieces, from a seed")
+    one.add_argument("--url", help="server whose model makes the log_probs, once")
+    add = source.add_argument
+    add("--model", metavar="NAME", help="model on the server")
+    add("--manifest", type=Path, metavar="M.jsonl", help="JSON Lines with text")
+    add("--lm", type=Path, metavar="FILE", help="language model, ARPA or KenLM binary")
+    add("--utterances", type=_above_0, default=200, help="to generate (%(default)s)")
+    add("--seed", type=int, default=0, help="to generate from (%(default)s)")
+    default = BeamOptions()
+    add = parser.add_argument_group("how").add_argument
+    add("--alpha", type=float, default=default.alpha, help="of the language model (%(default)s)")
+    add("--beta", type=float, default=default.beta, help="bonus for each word (%(default)s)")
+    add("--beam-width", type=_above_0, default=default.beam_width, help="%(default)s")
+    widths = " ".join(map(str, BEAM_WIDTHS))
+    add(
+        "--scan",
+        type=_above_0,
+        nargs="*",
+        default=BEAM_WIDTHS,
+        metavar="W",
+        help=f"beam widths to choose from at equal errors, none to leave that out ({widths})",
+    )
+    add(
+        "--steps",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="ours without one of its speed-ups each (yes)",
+    )
+    add("--rounds", type=_above_0, default=7, help="of turns (%(default)s)")
+    add(
+        "--processes",
+        type=_above_0,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="measure pools of N processes too",
+    )
+    add("--memory", type=_above_0, metavar="N", help="measure memory over N utterances too")
+    parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="bar chart")
+    return parser
+
+
+def _above_0(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value

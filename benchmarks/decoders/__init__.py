@@ -1,0 +1,1 @@
+"""Decoders side by side: ours, others, ours without one of its speed-ups, on the same log_probs."""

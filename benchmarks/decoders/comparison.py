@@ -1,0 +1,130 @@
+"""Decoders in turns on the same speech: word errors, speed, and time an utterance.
+
+Flow: name → decoder → :class:`Decoding`, a job that keeps its texts and times → ``time_in_turns`` →
+:func:`figures` → one :class:`Figures` for each decoder. To compare decoders at equal word errors,
+:func:`scan` tries beam widths first, and :func:`fastest_within` chooses.
+
+Time is that of the processor, of all the process's threads together: what is compared is work for
+one core, whoever else is at work on the machine and however many threads a library starts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from time import process_time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.decoders.peers import Peer
+from benchmarks.measurement import Speed, summarise, time_in_turns
+from benchmarks.speech import Speech
+from client.metrics import errors_by_utterance, rate_interval
+
+
+class Decoding:
+    """The job of decoding everything; keeps the last run's texts and each run's times."""
+
+    def __init__(self, peer: Peer, log_probs: Sequence[NDArray[Any]]) -> None:
+        self._peer = peer
+        self._log_probs = log_probs
+        self.texts: list[str] = []
+        self.times_s: list[list[float]] = []  # of each run, of each utterance
+
+    def __call__(self) -> None:
+        """Decode all utterances."""
+        texts, times_s = [], []
+        for log_probs in self._log_probs:
+            start_s = process_time()
+            texts.append(self._peer.decode(log_probs))
+            times_s.append(process_time() - start_s)
+        self.texts = texts
+        self.times_s.append(times_s)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a decoder made of the speech, and how fast.
+
+    ``wer_interval`` is the bootstrap's, 95 %. Times are of an utterance: each one's median over the
+    rounds, and of these the mean and percentiles.
+    """
+
+    name: str
+    beam_width: int
+    errors: int
+    wer: float
+    wer_interval: tuple[float, float]
+    speed: Speed
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a decoder with a beam width."""
+
+    name: str
+    beam_width: int
+    errors: int
+    time_s: float
+
+
+def compare(speech: Speech, peers: Mapping[str, tuple[Peer, int]], rounds: int) -> list[Figures]:
+    """Figures of decoders, given with their beam widths; ratios are to the first."""
+    jobs = {name: Decoding(peer, speech.log_probs) for name, (peer, _) in peers.items()}
+    runs = time_in_turns(jobs, rounds, warmups=1, clock=process_time)
+    return [
+        figures(speech.references, jobs[speed.name], speed, peers[speed.name][1])
+        for speed in summarise(runs, speech.audio_s)
+    ]
+
+
+def figures(
+    references: Sequence[str], decoding: Decoding, speed: Speed, beam_width: int
+) -> Figures:
+    """What the last rounds say of one decoder, as many as ``speed`` is of."""
+    errors = errors_by_utterance(references, decoding.texts)  # [utterances, 2]
+    total, words = errors.sum(axis=0).tolist()
+    times_ms = 1000 * np.median(decoding.times_s[-speed.runs :], axis=0)  # [utterances]
+    p50_ms, p95_ms, p99_ms = np.percentile(times_ms, (50, 95, 99)).tolist()
+    return Figures(
+        name=speed.name,
+        beam_width=beam_width,
+        errors=total,
+        wer=total / max(words, 1),
+        wer_interval=rate_interval(errors),
+        speed=speed,
+        mean_ms=float(times_ms.mean()),
+        p50_ms=p50_ms,
+        p95_ms=p95_ms,
+        p99_ms=p99_ms,
+    )
+
+
+def scan(
+    speech: Speech, makers: Mapping[str, Callable[[int], Peer]], beam_widths: Iterable[int]
+) -> list[Trial]:
+    """Each decoder with each beam width, run twice: the second run's time."""
+    return [
+        _try(speech, name, make(beam_width), beam_width)
+        for beam_width in beam_widths
+        for name, make in makers.items()
+    ]
+
+
+def fastest_within(trials: Iterable[Trial], errors: int) -> dict[str, Trial]:
+    """The fastest trial with no more than ``errors`` of each decoder that has one."""
+    within = [trial for trial in trials if trial.errors <= errors]
+    slowest_first = sorted(within, key=lambda trial: trial.time_s, reverse=True)
+    return {trial.name: trial for trial in slowest_first}
+
+
+def _try(speech: Speech, name: str, peer: Peer, beam_width: int) -> Trial:
+    decoding = Decoding(peer, speech.log_probs)
+    decoding()
+    decoding()
+    errors = errors_by_utterance(speech.references, decoding.texts)[:, 0].sum()
+    return Trial(name, beam_width, int(errors), sum(decoding.times_s[-1]))

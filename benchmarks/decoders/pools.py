@@ -1,0 +1,111 @@
+"""Decoding in several processes: our pool and pyctcdecode's way, by number of processes.
+
+Flow: speech → pools, all of them started first → ``time_in_turns`` → :class:`PoolFigures` each.
+"""
+
+import multiprocessing
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from numpy.typing import NDArray
+
+from benchmarks.decoders.peers import make_pyctcdecode, search_options
+from benchmarks.errors import ProviderError
+from benchmarks.measurement import Speed, summarise, time_in_turns
+from benchmarks.speech import Speech
+from client.contract import Contract
+from client.decoding import BeamOptions, make_decoder
+from client.decoding.pool import DecoderPool
+from client.metrics import word_errors
+
+DecodeAll: TypeAlias = Callable[[Sequence[NDArray[Any]]], list[str]]
+
+
+@dataclass(frozen=True)
+class PoolFigures:
+    """A pool's throughput; ``scaling`` is to the same decoder's pool of the fewest processes."""
+
+    name: str
+    processes: int
+    errors: int
+    speed: Speed
+    scaling: float
+
+
+@contextmanager
+def our_pool(contract: Contract, options: BeamOptions, processes: int) -> Iterator[DecodeAll]:
+    """``client.decoding.pool``, as the client uses it."""
+    with DecoderPool(partial(make_decoder, contract, options), processes) as pool:
+
+        def decode(log_probs: Sequence[NDArray[Any]]) -> list[str]:
+            futures = [pool.submit(each) for each in log_probs]
+            return [future.result().text for future in futures]
+
+        yield decode
+
+
+@contextmanager
+def pyctcdecode_pool(
+    contract: Contract, options: BeamOptions, processes: int
+) -> Iterator[DecodeAll]:
+    """``decode_batch`` with a pool of forked processes, as pyctcdecode's README says."""
+    decoder = make_pyctcdecode(contract, options)  # before the fork: processes inherit it
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks beside threads, such as numpy's, which hold no lock here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pool = multiprocessing.get_context("fork").Pool(processes)
+    with pool:
+        yield partial(decoder.decode_batch, pool, **search_options(options))
+
+
+POOLS: Final = {"pyctcdecode": pyctcdecode_pool, "ours": our_pool}
+"""Forks come first: later there are threads."""
+
+
+def measure_pools(
+    speech: Speech, options: BeamOptions, processes: Sequence[int], rounds: int
+) -> list[PoolFigures]:
+    """Figures of each pool, if its decoder is installed, with each number of processes."""
+    jobs: dict[tuple[str, int], _Job] = {}
+    with ExitStack() as stack:
+        for name, open_pool in POOLS.items():
+            for number in sorted(processes):
+                with suppress(ProviderError):
+                    decode = stack.enter_context(open_pool(speech.contract, options, number))
+                    jobs[name, number] = _Job(decode, speech.log_probs)
+        runs = time_in_turns({_key(*pool): job for pool, job in jobs.items()}, rounds, warmups=1)
+    speeds = {speed.name: speed for speed in summarise(runs, speech.audio_s)}
+    figures: list[PoolFigures] = []
+    for (name, number), job in jobs.items():
+        speed = speeds[_key(name, number)]
+        fewest = next((each.speed for each in figures if each.name == name), speed)
+        figures.append(
+            PoolFigures(
+                name=name,
+                processes=number,
+                errors=word_errors(speech.references, job.texts).errors,
+                speed=speed,
+                scaling=speed.rtfx / fewest.rtfx,
+            )
+        )
+    return figures
+
+
+class _Job:
+    """Decodes everything, and keeps the texts."""
+
+    def __init__(self, decode: DecodeAll, log_probs: Sequence[NDArray[Any]]) -> None:
+        self._decode = decode
+        self._log_probs = log_probs
+        self.texts: list[str] = []
+
+    def __call__(self) -> None:
+        self.texts = self._decode(self._log_probs)
+
+
+def _key(name: str, processes: int) -> str:
+    return f"{name}, {processes} processes"
