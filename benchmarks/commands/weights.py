@@ -1,8 +1,8 @@
 """``weights``: word errors of decoders side by side, on one acoustic pass, with intervals.
 
-Greedy decoding, the weights of the notebook that this project grew from, pyctcdecode's, and those
-of a preset, with and without a list of the domain's words. With ``--seen``, sentences that occur
-there are told apart: a language model may know them by heart.
+Greedy decoding, the weights of the notebook that this project grew from, the defaults, and the best
+of a preset's trials, with and without a list of the domain's words. With ``--seen``, sentences that
+occur there are told apart: a language model may know them by heart.
 """
 
 import argparse
@@ -114,7 +114,8 @@ def _decoders(args: argparse.Namespace) -> dict[str, DecoderOptions]:
     preset = read_preset(args.decoder_config)
     if preset.beam is None:
         return decoders
-    tuned = replace(preset.beam, lm=args.lm)
+    # The best of the trials, also where the preset recommends the defaults instead.
+    tuned = replace(preset.beam, lm=args.lm, **preset.tuning.get("tuned", {}))
     decoders["tuned"] = tuned
     if args.unigrams is not None:
         decoders["tuned, listed words"] = replace(tuned, unigrams=args.unigrams)

@@ -40,17 +40,19 @@ def select_candidates(log_probs: NDArray[Any], blank: int, token_min_logp: float
     likely = log_probs >= token_min_logp  # [S, V]
     best = log_probs.argmax(axis=1)  # [S]
     likely[np.arange(n_frames), best] = True
-    only_blank = (best == blank) & (np.count_nonzero(likely, axis=1) == 1)  # [S]
+    frames, tokens = np.divmod(np.flatnonzero(likely), n_tokens)  # [candidates] each
+    only_blank = (best == blank) & (np.bincount(frames, minlength=n_frames) == 1)  # [S]
     continues = np.zeros_like(only_blank)  # [S], a run of blanks from the frame before
     continues[1:] = only_blank[1:] & only_blank[:-1]
-    frames = np.flatnonzero(~continues)
-    steps, tokens = np.divmod(np.flatnonzero(likely[frames]), n_tokens)  # [candidates] each
-    chosen = _clipped(log_probs[frames[steps], tokens])
-    best_first = np.lexsort((-chosen, steps))
-    chosen[only_blank[frames[steps]]] = 0.0
+    kept = ~continues[frames]
+    frames, tokens = frames[kept], tokens[kept]
+    chosen = _clipped(log_probs[frames, tokens])
+    best_first = np.lexsort((-chosen, frames))
+    chosen[only_blank[frames]] = 0.0
+    steps = np.flatnonzero(~continues)  # the frame of each
     return Candidates(
-        frames=frames.tolist(),
-        starts=np.searchsorted(steps, np.arange(len(frames) + 1)).tolist(),
+        frames=steps.tolist(),
+        starts=[*np.searchsorted(frames, steps).tolist(), len(frames)],
         tokens=tokens[best_first].tolist(),
         probabilities=np.exp(chosen[best_first]).tolist(),
         collapsed_logp=float(_clipped(log_probs[only_blank, blank]).sum()),

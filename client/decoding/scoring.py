@@ -88,7 +88,8 @@ class WordScorer:
             credit = self._hotwords.credit(history.matches, beginning)
             if credit is not None:
                 return credit
-        return self._penalty(beginning) if beginning and self._model is not None else 0.0
+        penalty = self._penalties.get(beginning)
+        return self._penalise(beginning) if penalty is None else penalty
 
     def end(self, history: History) -> float:
         """What the end of the sentence adds after ``history``."""
@@ -111,16 +112,15 @@ class WordScorer:
         following.key = (state, matches) if self._merge else following
         return following
 
-    def _penalty(self, beginning: str) -> float:
-        """The penalty of a beginning that no word of the language model has."""
-        penalty = self._penalties.get(beginning)
-        if penalty is None:
+    def _penalise(self, beginning: str) -> float:
+        """The penalty of a beginning that no word of the language model has; remembers it."""
+        penalty = 0.0
+        if beginning and self._model is not None:
             written = self._write(beginning)
             at = bisect_left(self._sorted, written)
-            penalty = 0.0
             if at == len(self._sorted) or not self._sorted[at].startswith(written):
                 penalty = self._unknown * max(1.0, len(beginning) / _USUAL_WORD)
-            if len(self._penalties) >= _REMEMBERED:
-                self._penalties.clear()
-            self._penalties[beginning] = penalty
+        if len(self._penalties) >= _REMEMBERED:
+            self._penalties.clear()
+        self._penalties[beginning] = penalty
         return penalty

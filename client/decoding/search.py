@@ -190,10 +190,11 @@ class PrefixSearch:
         history, beginning = prefix.history, prefix.beginning + first
         for part in others:
             if beginning:
-                history = self._scorer.after(history, beginning)
+                history = history.following.get(beginning) or self._scorer.after(history, beginning)
             beginning = part
         score = history.score + self._scorer.beginning(history, beginning)
-        factor = 1.0 if score == prefix.score else _exp(score - prefix.score)
+        change = score - prefix.score
+        factor = math.exp(change) if -_MOST_CHANGE < change < _MOST_CHANGE else _exp(change)
         if mass * factor < least:
             return None
         extension = _Prefix()
