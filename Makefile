@@ -49,7 +49,7 @@ serve: .venv/.installed ## Serve model_repository/ on this machine's CPU
 	$(RUNTIME) -m server --repository $(REPOSITORY) $(ARGS)
 
 .PHONY: test
-test: setup $(REPOSITORY)/demo/config.pbtxt ## Run all tests
+test: setup kenlm-tools $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	$(RUNTIME) -m pytest $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS)
 	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS)
 
@@ -102,7 +102,7 @@ train-demo: setup kenlm-tools ## Make the demo's data, checkpoint, language mode
 	$(EXPORT) -m demo.language_model
 	$(EXPORT) -m demo.clips
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
-	$(RUNTIME) -m demo.choose_weights --repository $(REPOSITORY)
+	$(RUNTIME) -m demo.choose_weights --repository $(REPOSITORY)  # writes demo/beam.json
 
 .PHONY: train-subwords
 train-subwords: setup ## Train the subword variant of the demo that tests use (20 minutes on a CPU)
