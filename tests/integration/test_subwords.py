@@ -106,11 +106,12 @@ def test_beam_search_with_words_errs_less_than_greedy(url, split):
 @pytest.mark.parametrize(
     "beam", [None, BeamOptions(LANGUAGE_MODEL, **WEIGHTS)], ids=["greedy", "beam"]
 )
-def test_transcripts_are_words_with_one_space_between(url, beam):
+def test_transcripts_are_words(url, beam):
+    """Greedy text is NeMo's, white space included; a beam search's has one space between words."""
     _, heard = transcripts(url, CLIPS, beam)
     assert all(heard)
     for text in heard:
-        assert text == " ".join(text.split())
+        assert beam is None or text == " ".join(text.split())
         assert "▁" not in text
 
 
