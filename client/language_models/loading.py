@@ -82,8 +82,8 @@ def is_binary(path: Path) -> bool:
 
 
 def _load(path: Path) -> Any:
-    if is_binary(path):
-        binary.read_header(path)
+    if is_binary(path) and binary.read_header(path).has_words:
+        binary.read_words(path)  # they stand at the end: if they are there, all is
     config = kenlm.Config()
     config.show_progress = False
     config.arpa_complain = kenlm.ARPALoadComplain.NONE
