@@ -46,6 +46,8 @@ def load_language_model(path: Path | str, unigrams: Path | str | None = None) ->
     if unigrams is None:
         words = read_words(path)  # first: what it says of a bad file is clearer than KenLM
         return LanguageModel(_load(path), words)
+    if is_binary(path) and binary.read_header(path).has_words:
+        binary.read_words(path)  # they stand at the end: if they are there, all is
     model = _load(path)
     return LanguageModel(model, _known(model, Path(unigrams)))
 
@@ -82,8 +84,8 @@ def is_binary(path: Path) -> bool:
 
 
 def _load(path: Path) -> Any:
-    if is_binary(path) and binary.read_header(path).has_words:
-        binary.read_words(path)  # they stand at the end: if they are there, all is
+    if is_binary(path):
+        binary.read_header(path)
     config = kenlm.Config()
     config.show_progress = False
     config.arpa_complain = kenlm.ARPALoadComplain.NONE
