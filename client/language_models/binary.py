@@ -7,6 +7,7 @@ ended by NUL, the first always ``<unk>``. KenLM maps the table and the n-grams i
 trusts the header, so what it says is checked here before.
 """
 
+import math
 import mmap
 import struct
 from dataclasses import dataclass
@@ -68,9 +69,13 @@ def read_header(path: Path) -> BinaryHeader:
         raise _damaged(path, "it ends within its header")
     if tested != _TEST_VALUES:
         raise _damaged(path, "its building was not finished, or by another version or machine")
-    _, _, structure, has_words, _ = _PARAMETERS.unpack(fixed)
-    if order < 2 or not 0 <= structure < len(STRUCTURES):
-        raise _damaged(path, f"its header says order {order} and structure {structure}")
+    _, multiplier, structure, has_words, _ = _PARAMETERS.unpack(fixed)
+    if order < 2 or not 0 <= structure < len(STRUCTURES) or not 1 <= multiplier < math.inf:
+        raise _damaged(
+            path,
+            f"its header says order {order}, structure {structure} and {multiplier} places for"
+            " each n-gram",
+        )
     name = STRUCTURES[structure]
     if name in _PROBING:
         n_words = struct.unpack("=II", vocabulary)[1]  # after the table's version
