@@ -116,7 +116,8 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
     preset = read_preset(args.decoder_config) if args.decoder_config else Preset(None)
     decoder = args.decoder or ("beam" if preset.beam else "greedy")
     if decoder == "greedy":
-        if given:
+        if given or args.processes:
+            given |= {"processes": args.processes} if args.processes else {}
             parser.error(f"{_flags(given)}: needs --decoder beam")
         return Preset(None)
     if preset.beam and "lm" in given and "alpha" not in given:
@@ -125,9 +126,15 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
             "than --lm: choose them anew with `tune`"
         )
     beam = replace(preset.beam or BeamOptions(), **given)
-    weights = [name for name in ("alpha", "beta", "unigrams", "lm_case") if name in given]
+    weights = [
+        name
+        for name in ("alpha", "beta", "unk_score_offset", "unigrams", "lm_case")
+        if name in given
+    ]
     if weights and beam.lm is None:
         parser.error(f"{_flags(weights)}: is for a language model, give one with --lm FILE")
+    if "nbest" in given and args.format != "jsonl":
+        parser.error("--nbest: is for --format jsonl, which shows the hypotheses")
     if "hotword_weight" in given and not beam.hotwords:
         parser.error("--hotword-weight: is for hotwords, give some with --hotword WORD")
     return replace(preset, beam=beam)

@@ -18,7 +18,8 @@ from client.errors import DecoderError
 def align(log_probs: NDArray[Any], tokens: Sequence[int], blank: int) -> Runs:
     """The runs of ``tokens`` on the best path through ``log_probs``, ``[S, V]``.
 
-    Raises :class:`DecoderError` when there are too few frames for the tokens.
+    Raises :class:`DecoderError` when there are too few frames for the tokens, or no path through
+    them has a probability above 0.
     """
     states = np.full(2 * len(tokens) + 1, blank)  # [K], blank before, between and after tokens
     states[1::2] = tokens
@@ -60,6 +61,11 @@ def _best_path(emissions: NDArray[Any], can_skip: NDArray[np.bool_]) -> NDArray[
         scores = came[back[frame], every] + emissions[frame]
     path = np.empty(n_frames, np.int64)
     path[-1] = n_states - 2 + int(scores[-1] > scores[-2])
+    if scores[path[-1]] == -np.inf:
+        raise DecoderError(
+            "the tokens have probability 0 in these frames: expected log_probs without -inf, or "
+            "other tokens"
+        )
     for frame in range(n_frames - 1, 0, -1):
         path[frame - 1] = path[frame] - back[frame, path[frame]]
     return path

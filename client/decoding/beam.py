@@ -5,7 +5,6 @@ their first frames → :mod:`runs` → text, words with times and confidence, ot
 """
 
 import math
-from collections.abc import Iterable
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ class BeamDecoder:
             labels = tuple(label.replace(WORD_START, " ") for label in labels)
         if language_model is None and options.lm is not None:
             language_model = load_language_model(options.lm, options.unigrams)
-            _check_spelling(language_model, options, labels)
+        _check_spelling(language_model, options, frozenset("".join(labels)))
         scorer = WordScorer(language_model, options)
         self._search = PrefixSearch(labels, contract.blank, scorer, options)
 
@@ -84,10 +83,16 @@ class BeamDecoder:
         )
 
 
-def _check_spelling(model: LanguageModel, options: BeamOptions, labels: Iterable[str]) -> None:
-    """Refuse a model of other words altogether: it would make everything an unknown word."""
-    characters = frozenset(CASES[options.lm_case]("".join(labels)))
-    if not any(characters.issuperset(word) for word in model.words):
+def _check_spelling(
+    model: LanguageModel | None, options: BeamOptions, characters: frozenset[str]
+) -> None:
+    """Refuse words that the acoustic model cannot write: they could only do harm.
+
+    A language model none of whose words can be written would make everything an unknown word; a
+    hotword that cannot would pull hypotheses towards it that have to give the bonus back.
+    """
+    written = frozenset(CASES[options.lm_case]("".join(characters)))
+    if model is not None and not any(written.issuperset(word) for word in model.words):
         examples = ", ".join(sorted(model.words)[:3])
         raise DecoderError(
             f"{options.lm}: the acoustic model can write none of its {len(model.words)} words "
@@ -95,3 +100,9 @@ def _check_spelling(model: LanguageModel, options: BeamOptions, labels: Iterable
             "`python -m client lm convert --case`; otherwise it is a model of tokens or of another "
             "language"
         )
+    for hotword in options.hotwords:
+        if strange := set("".join(hotword.text.split())) - characters:
+            raise DecoderError(
+                f"hotword {hotword.text!r}: the acoustic model cannot write "
+                f"{', '.join(map(repr, sorted(strange)))}: spell it in its characters and case"
+            )

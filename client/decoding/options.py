@@ -1,6 +1,7 @@
 """The options of beam search, with their defaults in this one place.
 
-Names and defaults are pyctcdecode's; NeMo's evaluation scripts differ:
+Names and most defaults are pyctcdecode's; NeMo's are those of its evaluation script for n-gram
+models, and of its configuration of pyctcdecode:
 
 ====================  ===========  ======  =====================================================
 option                pyctcdecode  NeMo    note
@@ -8,9 +9,9 @@ option                pyctcdecode  NeMo    note
 ``alpha``             0.5          1.0     NeMo: ``kenlm_alpha`` / ``beam_alpha``
 ``beta``              1.5          0.0     NeMo: ``beam_beta``
 ``beam_width``        100          128     there a hypothesis may take two places, here one
-``beam_prune_logp``   -10          none
-``token_min_logp``    -5           none
-``unk_score_offset``  -10          -10     with pyctcdecode as NeMo's decoder
+``beam_prune_logp``   -10          -10
+``token_min_logp``    -5           -5
+``unk_score_offset``  -10          -10
 ``hotword_weight``    10           10      here 5: unknown hotwords need not make up for a penalty
 ====================  ===========  ======  =====================================================
 
@@ -20,6 +21,7 @@ Figures made with one set of weights do not compare with the other.
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Final, TypeAlias
 
 from client.errors import DecoderError
@@ -44,6 +46,14 @@ class Hotword:
     text: str
     weight: float | None = None
     """Its own weight; ``None`` for the options' ``hotword_weight``."""
+
+    def __post_init__(self) -> None:
+        """Raise :class:`DecoderError` when text or weight are of another type."""
+        if not isinstance(self.text, str) or not isinstance(self.weight, (int, float, NoneType)):
+            raise DecoderError(
+                f"a hotword is {self.text!r} with weight {self.weight!r}, expected a text and a "
+                "number or none"
+            )
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ class BeamOptions:
 
     def __post_init__(self) -> None:
         """Raise :class:`DecoderError` naming every option that does not hold."""
+        if not all(isinstance(hotword, Hotword) for hotword in self.hotwords):
+            raise DecoderError(f'hotwords are {self.hotwords!r}, expected (Hotword("word"), …)')
         problems = [problem for holds, problem in self._checks() if not holds]
         if problems:
             raise DecoderError("beam search options: " + "; ".join(problems))
@@ -100,7 +112,10 @@ class BeamOptions:
                 math.isfinite(self.unk_score_offset) and self.unk_score_offset <= 0,
                 f"unk_score_offset {self.unk_score_offset} is not <= 0",
             ),
-            (self.beam_width >= 1, f"beam_width {self.beam_width} is not >= 1"),
+            (
+                isinstance(self.beam_width, int) and self.beam_width >= 1,
+                f"beam_width {self.beam_width} is not a whole number >= 1",
+            ),
             (self.beam_prune_logp < 0, f"beam_prune_logp {self.beam_prune_logp} is not < 0"),
             (self.token_min_logp < 0, f"token_min_logp {self.token_min_logp} is not < 0"),
             (
@@ -116,7 +131,10 @@ class BeamOptions:
             ),
             (all(texts), "a hotword is empty"),
             (len(set(texts)) == len(texts), "a hotword is given twice"),
-            (self.nbest >= 1, f"nbest {self.nbest} is not >= 1"),
+            (
+                isinstance(self.nbest, int) and self.nbest >= 1,
+                f"nbest {self.nbest} is not a whole number >= 1",
+            ),
             (self.lm_case in WORD_CASES, f"lm_case {self.lm_case!r} is not in {WORD_CASES}"),
             (
                 self.unigrams is None or self.lm is not None,

@@ -79,7 +79,13 @@ def _preset(path: Path, data: Mapping[str, Any]) -> Preset:
             " an object"
         )
     beam = _options(path, options) if decoder == "beam" else None
-    return Preset(beam, str(data.get("checkpoint_sha256", "")), dict(data.get("tuning", {})))
+    checkpoint, tuning = data.get("checkpoint_sha256", ""), data.get("tuning", {})
+    if not isinstance(checkpoint, str) or not isinstance(tuning, dict):
+        raise DecoderError(
+            f'"checkpoint_sha256" is {checkpoint!r} and "tuning" {tuning!r}, expected a text and an'
+            " object"
+        )
+    return Preset(beam, checkpoint, tuning)
 
 
 def _options(path: Path, data: Mapping[str, Any]) -> BeamOptions:
@@ -120,7 +126,9 @@ def _options_as_json(path: Path, beam: BeamOptions) -> dict[str, Any]:
     changed |= {name: getattr(beam, name) for name in ("alpha", "beta", "beam_width")}
     for name in _PATHS:
         if name in changed:
-            changed[name] = os.path.relpath(changed[name], path.parent)
+            # Of resolved paths: ".." after a symbolic link leads elsewhere than it reads.
+            target, folder = Path(changed[name]).resolve(), path.parent.resolve()
+            changed[name] = os.path.relpath(target, folder)
     if "hotwords" in changed:
         changed["hotwords"] = [asdict(hotword) for hotword in beam.hotwords]
     return changed

@@ -15,8 +15,6 @@ import math
 from bisect import bisect_left
 from typing import Any, Final
 
-import kenlm
-
 from client.decoding.hotwords import NO_MATCHES, HotwordMatcher, Matches
 from client.decoding.options import BeamOptions
 from client.language_models import LanguageModel
@@ -55,6 +53,7 @@ class WordScorer:
 
     def __init__(self, language_model: LanguageModel | None, options: BeamOptions) -> None:
         self._model = language_model.kenlm if language_model else None
+        self._new_state = LanguageModel.new_state
         self._known = language_model.words if language_model else frozenset()
         self._sorted = sorted(self._known)
         self._write = CASES[options.lm_case]
@@ -71,7 +70,7 @@ class WordScorer:
         """No words yet."""
         state = None
         if self._model is not None:
-            state = kenlm.State()
+            state = self._new_state()
             self._model.BeginSentenceWrite(state)
         return History(0.0, state, NO_MATCHES, None)
 
@@ -95,14 +94,14 @@ class WordScorer:
         """What the end of the sentence adds after ``history``."""
         if self._model is None:
             return 0.0
-        return float(self._alpha * self._model.BaseScore(history.state, "</s>", kenlm.State()))
+        return float(self._alpha * self._model.BaseScore(history.state, "</s>", self._new_state()))
 
     def _follow(self, history: History, word: str) -> History:
         bonus, matches = self._hotwords.after(history.matches, word)
         score = history.score + bonus
         state = None
         if self._model is not None:
-            state = kenlm.State()
+            state = self._new_state()
             written = self._write(word)
             log10 = self._model.BaseScore(history.state, written, state)
             if written not in self._known and word not in self._hotwords.words:

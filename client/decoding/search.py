@@ -12,6 +12,7 @@ Of the same text they are added up, otherwise the better one is kept (recombinat
 
 import heapq
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -37,6 +38,11 @@ class Found:
     frames: list[int]
     acoustic_score: float
     word_score: float
+
+    @property
+    def score(self) -> float:
+        """What texts are ranked by."""
+        return self.acoustic_score + self.word_score
 
 
 class _Prefix:
@@ -167,7 +173,7 @@ class PrefixSearch:
             prefix.mass = mass = prefix.next_blank_mass + prefix.next_token_mass
             if mass > best:  # noqa: PLR1730  # a call of max costs more than all else here
                 best = mass
-        least = best * self._least_share
+        least = max(best * self._least_share, sys.float_info.min)
         kept: dict[object, _Prefix] = {}
         for prefix in reached:
             if prefix.mass >= least:
@@ -194,7 +200,10 @@ class PrefixSearch:
             beginning = part
         score = history.score + self._scorer.beginning(history, beginning)
         change = score - prefix.score
-        factor = math.exp(change) if -_MOST_CHANGE < change < _MOST_CHANGE else _exp(change)
+        if not -_MOST_CHANGE < change < _MOST_CHANGE:  # what is left out is made up for by the next
+            change = math.copysign(_MOST_CHANGE, change)
+            score = prefix.score + change
+        factor = math.exp(change)
         if mass * factor < least:
             return None
         extension = _Prefix()
@@ -208,22 +217,26 @@ class PrefixSearch:
 
     def _finish(self, beam: list[_Prefix], log_scale: float) -> list[Found]:
         """End the last word and the sentence, and add up what became the same text."""
-        ended: dict[History, tuple[float, float, _Prefix]] = {}
+        ended: dict[History, tuple[float, _Prefix]] = {}
         for prefix in beam:
             history = prefix.history
             if prefix.beginning:
                 history = self._scorer.after(history, prefix.beginning)
-            score = history.score + self._scorer.end(history)
-            mass = prefix.mass * _exp(score - prefix.score)
-            total, _, likeliest = ended.get(history, (0.0, score, prefix))
-            if prefix.mass > likeliest.mass:
-                likeliest = prefix
-            ended[history] = (total + mass, score, likeliest)
-        best = heapq.nlargest(self._nbest, ended.values(), key=lambda end: end[0])
-        return [
-            Found(*_tokens(prefix.path), log_scale + math.log(mass) - score, score)
-            for mass, score, prefix in best
+            acoustic = math.log(prefix.mass) - prefix.score
+            if history in ended:
+                other, rival = ended[history]
+                acoustic = max(acoustic, other) + math.log1p(math.exp(-abs(acoustic - other)))
+                prefix = max(prefix, rival, key=attrgetter("mass"))  # noqa: PLW2901
+            ended[history] = (acoustic, prefix)
+        found = [
+            Found(
+                *_tokens(prefix.path),
+                log_scale + acoustic,
+                history.score + self._scorer.end(history),
+            )
+            for history, (acoustic, prefix) in ended.items()
         ]
+        return heapq.nlargest(self._nbest, found, key=attrgetter("score"))
 
 
 def _recombined(first: _Prefix, second: _Prefix) -> _Prefix:
@@ -234,10 +247,6 @@ def _recombined(first: _Prefix, second: _Prefix) -> _Prefix:
         better.next_token_mass += worse.next_token_mass
         better.mass += worse.mass
     return better
-
-
-def _exp(change: float) -> float:
-    return math.exp(min(max(change, -_MOST_CHANGE), _MOST_CHANGE))
 
 
 def _tokens(path: Path | None) -> tuple[list[int], list[int]]:

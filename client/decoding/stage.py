@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from client.decoding import BeamDecoder, Decoder
 from client.decoding.pool import DecoderPool
+from client.decoding.worker import portable
 from client.transcript import Transcript
 
 _QUEUED_PER_PROCESS: Final = 16
@@ -50,8 +51,12 @@ class InThread:
         return posteriors
 
     def finish(self, begun: Future[Any], duration_s: float) -> Transcript:
-        """Decode, once the posteriors are there."""
-        return self._decoder.decode(begun.result(), duration_s)
+        """Decode, once the posteriors are there; whatever the decoder raises is this item's."""
+        posteriors = begun.result()
+        try:
+            return self._decoder.decode(posteriors, duration_s)
+        except Exception as error:
+            raise portable(error, "the decoder failed") from error
 
     def close(self) -> None:
         """Release what the decoder holds."""

@@ -29,13 +29,15 @@ _count = re.compile(r"ngram\s+\d+\s*=\s*(\d+)\s*").fullmatch
 def read_lines(stream: BinaryIO, name: str, expected: str) -> Iterator[str]:
     """The lines of a UTF-8 text, gzipped or not (told by content); a newline alone ends one.
 
+    A byte order mark at the start, as editors on Windows write it, is no part of the first.
+
     Raises :class:`DecoderError`, with the file's name and what was expected, when it cannot.
     """
     try:
         with io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER_BYTES) as buffered:
             packed = buffered.peek(2).startswith(GZIP_MAGIC)
             plain = cast("BinaryIO", gzip.GzipFile(fileobj=buffered) if packed else buffered)
-            with io.TextIOWrapper(plain, encoding="utf-8", newline="\n") as lines:
+            with io.TextIOWrapper(plain, encoding="utf-8-sig", newline="\n") as lines:
                 yield from lines
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise unreadable(name, error, expected) from error

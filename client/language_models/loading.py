@@ -29,6 +29,11 @@ class LanguageModel:
     kenlm: Any
     words: frozenset[str]
 
+    @staticmethod
+    def new_state() -> Any:
+        """What KenLM keeps of the words before, to be filled by it."""
+        return kenlm.State()
+
 
 def load_language_model(path: Path | str, unigrams: Path | str | None = None) -> LanguageModel:
     """Load an ARPA file, gzipped or not, or a KenLM binary: told by content, not by name.

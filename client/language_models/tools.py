@@ -19,7 +19,8 @@ from client.errors import DecoderError
 FOLDER_VARIABLE: Final = "KENLM_BIN"
 _BUILT: Final = Path(__file__).resolve().parents[2] / ".kenlm" / "bin"
 _TAIL_LINES: Final = 5
-_is_noise = re.compile(r"[-\d*\s]*|ERROR|===.*").fullmatch  # progress bars, headings
+_is_noise = re.compile(r"[-\d*\s]*|ERROR|===.*|File /dev/stdin isn't.*").fullmatch
+"""Progress bars, headings, and that input is a stream."""
 
 
 def find_tool(name: str) -> Path:

@@ -49,6 +49,13 @@ def test_what_was_said_clearly_is_where_it_was_said(path):
     assert path_of(align(log_probs, collapse(path), BLANK), len(path)) == path
 
 
+def test_tokens_of_probability_0_are_refused():
+    log_probs = np.full((4, BLANK + 1), -np.inf, np.float32)
+    log_probs[:, BLANK] = 0
+    with pytest.raises(DecoderError, match="probability 0"):
+        align(log_probs, [0, 1], BLANK)
+
+
 @pytest.mark.parametrize(("tokens", "frames"), [([0, 1], 1), ([0, 0], 2), ([1], 0)])
 def test_tokens_that_do_not_fit_are_refused(tokens, frames):
     with pytest.raises(DecoderError, match=f"{frames} frames"):

@@ -3,6 +3,8 @@
 import gc
 import gzip
 import re
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 from itertools import groupby, product
@@ -276,6 +278,18 @@ def test_a_missing_language_model_is_refused(tmp_path):
     for path in (tmp_path / "gone.arpa", tmp_path):
         with pytest.raises(DecoderError, match="cannot read"):
             BeamDecoder(CONTRACT, BeamOptions(lm=path))
+
+
+def test_without_kenlm_all_else_works():
+    command = (
+        "import sys; sys.modules['kenlm'] = None\n"
+        "import numpy as np\n"
+        "from client.decoding import BeamDecoder, BeamOptions\n"
+        "from tests.client.support import CONTRACT, peaky, tokens_of\n"
+        "print(BeamDecoder(CONTRACT, BeamOptions()).decode(peaky(tokens_of('cat'), 29)).text)"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=False)
+    assert done.stdout.split() == [b"cat"], done.stderr
 
 
 def test_a_language_model_without_kenlm_is_refused(arpa, monkeypatch):

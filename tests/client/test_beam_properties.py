@@ -75,7 +75,7 @@ def word_score(text, options):
 @pytest.mark.parametrize("kind", ["char", "sentencepiece"])
 @pytest.mark.parametrize(
     "hotwords",
-    [(), (Hotword("cot", 3.0),), (Hotword("ts", 9.0), Hotword("cat co", 4.0), Hotword("dog"))],
+    [(), (Hotword("cot", 3.0),), (Hotword("tt", 9.0), Hotword("cat co", 4.0), Hotword("cott"))],
     ids=["none", "a known word", "a phrase and unknown words"],
 )
 @pytest.mark.parametrize("with_lm", [True, False])
@@ -182,8 +182,19 @@ def test_any_hotwords_give_a_text_whose_score_is_the_formulas(log_probs, words, 
 def test_the_strangest_weights_give_finite_scores(arpa, log_probs, alpha, beta):
     options = BeamOptions(lm=arpa, alpha=alpha, beta=beta, unk_score_offset=-1000.0)
     contract = replace(CONTRACT, vocabulary=(" ", "c", "o", "t"), blank=4)
-    for hypothesis in BeamDecoder(contract, options).decode(log_probs).nbest:
-        assert math.isfinite(hypothesis.score)
+    for nbest in (1, 9):
+        decoder = BeamDecoder(contract, replace(options, nbest=nbest))
+        for hypothesis in decoder.decode(log_probs).nbest:
+            assert math.isfinite(hypothesis.score)
+            assert hypothesis.acoustic_score <= 1e-3
+
+
+@given(log_probs_of_small, st.sampled_from([-1000.0, -math.inf]), st.sampled_from([1, 50]))
+def test_a_beam_may_go_unpruned(log_probs, beam_prune_logp, nbest):
+    options = BeamOptions(beam_width=20, beam_prune_logp=beam_prune_logp, nbest=nbest)
+    scores = [each.score for each in BeamDecoder(SMALL, options).decode(log_probs).nbest]
+    assert all(map(math.isfinite, scores))
+    assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from client.decoding import BeamDecoder, BeamOptions, Hotword
+from client.errors import DecoderError
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
 
 N_TOKENS = CONTRACT.blank + 1
@@ -69,3 +70,14 @@ def test_hotwords_that_are_not_said_are_not_heard():
     log_probs = peaky(tokens_of("cat dog"), N_TOKENS)
     hotwords = [Hotword(word) for word in ("singapore", "cut", "dig", "cat dig")]
     assert decode(log_probs, *hotwords) == "cat dog"
+
+
+@pytest.mark.parametrize("word", ["CAT", "café", "cat 5"])
+def test_a_hotword_that_cannot_be_written_is_refused(word):
+    with pytest.raises(DecoderError, match="cannot write"):
+        BeamDecoder(CONTRACT, BeamOptions(hotwords=(Hotword(word),)))
+
+
+def test_hotwords_that_are_no_hotwords_are_refused():
+    with pytest.raises(DecoderError, match="Hotword"):
+        BeamOptions(hotwords=("cat",))

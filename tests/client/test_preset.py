@@ -60,6 +60,15 @@ def test_a_preset_moves_with_its_language_model(path, tmp_path, monkeypatch):
     assert options.lm == tmp_path / "elsewhere" / "lm.arpa"
 
 
+def test_a_preset_in_a_linked_folder_finds_its_language_model(path, tmp_path):
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+    (tmp_path / "lm.arpa").touch()
+    write_preset(tmp_path / "link" / "tuned.json", Preset(BeamOptions(lm=Path("lm.arpa"))))
+    assert Path(read_preset(tmp_path / "link" / "tuned.json").beam.lm).exists()
+    assert not path.exists()
+
+
 def test_weights_are_written_even_if_they_are_the_defaults(path):
     write_preset(path, Preset(BeamOptions()))
     assert json.loads(path.read_text())["options"] == {"alpha": 0.5, "beta": 1.5, "beam_width": 100}
@@ -84,6 +93,9 @@ BEAM = {"version": 1, "decoder": "beam"}
         (BEAM | {"options": {"hotwords": ["changi"]}}, "hotwords"),
         (BEAM | {"options": {"hotwords": [{"word": "changi"}]}}, "hotwords"),
         (BEAM | {"options": {"lm": 7}}, "lm is 7"),
+        (BEAM | {"options": {"hotwords": [{"text": 5}]}}, "a hotword is 5"),
+        (BEAM | {"options": {"hotwords": [{"text": "a", "weight": "x"}]}}, "weight 'x'"),
+        (BEAM | {"tuning": 5}, "tuning"),
     ],
     ids=str,
 )

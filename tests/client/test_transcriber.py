@@ -135,6 +135,24 @@ def test_one_bad_item_loses_nothing_else():
     assert [result.transcript is None for result in results] == [e is not None for _, e in cases]
 
 
+def test_a_decoder_that_fails_fails_for_its_item_alone():
+    class Fragile(GreedyDecoder):
+        def decode(self, posteriors, duration_s):
+            if items[0] is None:
+                raise ZeroDivisionError("once")
+            return super().decode(posteriors, duration_s)
+
+    items = [SAMPLES, None, SAMPLES]
+    stream = transcribe([SAMPLES] * 3, Instant(), InThread(Fragile(CONTRACT)), max_in_flight=1)
+    assert next(stream).transcript.text == "cat"
+    items[0] = None
+    failed = next(stream)
+    items[0] = SAMPLES
+    assert isinstance(failed.error, DecoderError)
+    assert "ZeroDivisionError: once" in str(failed.error)
+    assert next(stream).transcript.text == "cat"
+
+
 def test_when_the_server_dies_each_remaining_item_gets_its_error():
     over = threading.Event()
 

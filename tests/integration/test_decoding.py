@@ -112,7 +112,10 @@ def test_another_language_model_than_the_presets_is_warned_of(server_url, capsys
     [
         (["--alpha", "1"], "needs --decoder beam"),
         (["--decoder", "greedy", "--decoder-config", str(PRESET), "--nbest", "2"], "needs"),
+        (["--processes", "2"], "--processes: needs --decoder beam"),
         (["--decoder", "beam", "--alpha", "1"], "give one with --lm"),
+        (["--decoder", "beam", "--unk-score-offset", "-1"], "give one with --lm"),
+        (["--decoder", "beam", "--nbest", "2"], "--format jsonl"),
         (["--decoder", "beam", "--hotword-weight", "1"], "give some with --hotword"),
         (["--decoder", "beam", "--hotword", "word=much"], "is no weight"),
         (["--decoder", "beam", "--processes", "-1"], "no number of processes"),
