@@ -1,4 +1,4 @@
-"""``python -m benchmarks COMMAND``: how fast the exported models are.
+"""``python -m benchmarks COMMAND``: how fast models and decoders are, and how accurate.
 
 Results go to standard output or ``--output``, messages to standard error. The exit status is 0, or
 1 with an error, 2 when the command line is wrong, 130 when interrupted.
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure the exported models.",
+        description="Measure exported models and decoders.",
         epilog="\n".join(f"  {name:<12}{summary}" for name, summary in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
