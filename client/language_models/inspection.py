@@ -106,10 +106,12 @@ def warnings(words: Collection[str], spelling: Spelling | None) -> list[str]:
         in_other_case = [word for word in unwritable if not spelling.unwritable(recase(word))]
         if in_other_case:
             other = "upper" if spelling.case == "lower" else "lower"
+            mixed = any(word != CASES[other](word) for word in in_other_case)
+            decode = "" if mixed else f"decode with --lm-case {other}, or "
             found.append(
                 f"{_share(len(in_other_case), words)} are not in the acoustic model's case, such as"
-                f" {_examples(in_other_case)}: decode with --lm-case {other}, or convert the model"
-                f" with --case {spelling.case}"
+                f" {_examples(in_other_case)}: {decode}convert the model with"
+                f" --case {spelling.case}"
             )
         strange = set(unwritable).difference(in_other_case)
         if strange:

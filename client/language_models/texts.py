@@ -41,7 +41,7 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     """
     for path in paths:
         if path.suffix in _MANIFESTS:
-            yield from map(_text, read_manifest(path))
+            yield from (_text(path, entry) for entry in read_manifest(path))
             continue
         try:
             with path.open("rb") as file:
@@ -64,10 +64,10 @@ def writable(texts: Iterable[str], spelling: Spelling, tally: Tally) -> Iterator
             yield sentence
 
 
-def _text(entry: Entry) -> str:
+def _text(path: Path, entry: Entry) -> str:
     text = entry.fields.get("text")
     if isinstance(text, str):
         return text
     if isinstance(entry.item, ManifestError):
         raise entry.item
-    raise ManifestError(f"line {entry.line} lacks text, one sentence that was spoken")
+    raise ManifestError(f"{path} line {entry.line} lacks text, one sentence that was spoken")
