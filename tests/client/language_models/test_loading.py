@@ -207,7 +207,8 @@ def test_a_binary_cut_anywhere_is_refused_or_loads_fully_right(name, with_list, 
 
 @needs_tools
 @pytest.mark.parametrize("name", TYPES)
-def test_a_binary_whose_header_is_noise_is_no_crash(name, large, tmp_path):
+@pytest.mark.parametrize("with_list", [False, True], ids=["its words", "a list of words"])
+def test_a_binary_whose_header_is_noise_is_no_crash(name, with_list, large, tmp_path):
     """Bytes after the magic, after the test values, and single ones of the parameters."""
     folder, sentences = large
     content = (folder / name).read_bytes()
@@ -224,7 +225,9 @@ def test_a_binary_whose_header_is_noise_is_no_crash(name, large, tmp_path):
     for number, data in enumerate(noisy):
         paths.append(tmp_path / str(number))
         paths[-1].write_bytes(data)
-    found = probe(paths, sentences[0])
+    listed = tmp_path / "listed"
+    listed.write_text("\n".join(sentences[0].split()))
+    found = probe(paths, sentences[0], listed if with_list else "")
     assert len(found) == len(noisy)
     assert not [(number, line) for number, line in enumerate(found) if line.startswith("ended")]
 
