@@ -66,14 +66,22 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
         "unigrams": (Path, "FILE", "known words, one a line (default: the language model's)"),
         "alpha": (float, "A", f"language model weight (default {default.alpha})"),
         "beta": (float, "B", f"bonus for each word (default {default.beta})"),
-        "unk_score_offset": (float, "X", f"for unknown ones (default {default.unk_score_offset})"),
+        "unk_score_offset": (
+            float,
+            "X",
+            f"added to log10 p of unknown words (default {default.unk_score_offset})",
+        ),
         "beam_width": (int, "W", f"hypotheses kept (default {default.beam_width})"),
         "beam_prune_logp": (
             float,
             "X",
-            f"least hypothesis (default {default.beam_prune_logp})",
+            f"hypotheses further below the best go (default {default.beam_prune_logp})",
         ),
-        "token_min_logp": (float, "X", f"least token (default {default.token_min_logp})"),
+        "token_min_logp": (
+            float,
+            "X",
+            f"tokens below are not tried (default {default.token_min_logp})",
+        ),
         "hotword_weight": (float, "X", f"bonus of hotwords (default {default.hotword_weight})"),
         "nbest": (int, "N", f"hypotheses to return (default {default.nbest})"),
     }
@@ -83,7 +91,7 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     group.add_argument(
         "--lm-case",
         choices=WORD_CASES,
-        help=f"beam: how its words are written (default {default.lm_case})",
+        help=f"beam: the case of the language model's words (default {default.lm_case})",
     )
     group.add_argument(
         "--hotword",

@@ -96,9 +96,9 @@ def _check_spelling(
         examples = ", ".join(sorted(model.words)[:3])
         raise DecoderError(
             f"{options.lm}: the acoustic model can write none of its {len(model.words)} words "
-            f"({examples}): if only the case differs, use --lm-case (lm_case) or convert it with "
-            "`python -m client lm convert --case`; otherwise it is a model of tokens or of another "
-            "language"
+            f"({examples}): where only the case differs, name the language model's own with "
+            "--lm-case (lm_case), or convert it to the acoustic model's with `python -m client lm "
+            "convert --case`; otherwise it is a model of tokens or of another language"
         )
     for hotword in options.hotwords:
         if strange := set("".join(hotword.text.split())) - characters:
