@@ -5,7 +5,6 @@ Reading happens in the caller's thread while the server works on what is in flig
 in processes of its own.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError
+from client.in_order import in_order
 from client.transcript import Transcript
 from client.transport import Transport, TransportOptions, TritonTransport
 
@@ -123,15 +123,10 @@ def transcribe(
     items: Iterable[Item], transport: Transport, decoding: Stage, max_in_flight: int
 ) -> Iterator[Result]:
     """The bounded, ordered loop behind :meth:`Transcriber.transcribe`."""
-    pending: deque[_Pending] = deque()
-    for index, item in enumerate(items):
-        pending.append(_start(index, item, transport, decoding))
-        while pending and (
-            len(pending) >= max_in_flight + decoding.room or pending[0].begun.done()
-        ):
-            yield _finish(pending.popleft(), decoding)
-    while pending:
-        yield _finish(pending.popleft(), decoding)
+    started = (_start(index, item, transport, decoding) for index, item in enumerate(items))
+    most = max_in_flight + decoding.room
+    for pending in in_order(started, lambda each: each.begun.done(), most):
+        yield _finish(pending, decoding)
 
 
 def _start(index: int, item: Item, transport: Transport, decoding: Stage) -> _Pending:

@@ -34,6 +34,8 @@ class Detokenizer:
         self.in_pieces: Final = vocabulary_kind == "sentencepiece"
         self.labels: Final = tuple(map(self._label, vocabulary))
         """What each token writes; in pieces, ``▁`` stands for a space."""
+        self.written: Final = tuple(map(self._spaced, self.labels))
+        """What each token writes, with spaces as spaces."""
         self._marks = frozenset(_punctuation(vocabulary))
         marks = re.escape("".join(sorted(self._marks)))
         self._space_before_mark = re.compile(rf"\s(?=[{marks}])") if marks else None
@@ -50,8 +52,8 @@ class Detokenizer:
 
     def words(self, tokens: Sequence[int]) -> list[WordSpan]:
         """The words of ``text(tokens)``, as ``split()`` has them, and where they come from."""
-        written = [self.labels[token] for token in tokens]
-        text = "".join(written).replace(WORD_START, " ") if self.in_pieces else "".join(written)
+        written = [self.written[token] for token in tokens]
+        text = "".join(written)
         ends = list(accumulate(map(len, written)))  # of each token in the text
         words: list[WordSpan] = []
         for match in _WORD.finditer(text):
@@ -66,6 +68,9 @@ class Detokenizer:
     def close_up(self, text: str) -> str:
         """``text`` without the space before a punctuation mark."""
         return self._space_before_mark.sub("", text) if self._space_before_mark else text
+
+    def _spaced(self, label: str) -> str:
+        return label.replace(WORD_START, " ") if self.in_pieces else label
 
     def _label(self, label: str) -> str:
         return UNKNOWN if self.in_pieces and label == _UNKNOWN_PIECE else label

@@ -21,7 +21,7 @@ from client.decoding.candidates import LEAST_LOG_PROB, Candidates, select_candid
 from client.decoding.scoring import WordScorer
 from client.decoding.search import Found, PrefixSearch
 from client.language_models import load_language_model
-from client.vocabulary import WORD_START, Detokenizer
+from client.vocabulary import Detokenizer
 
 Select: TypeAlias = Callable[[NDArray[Any], int, float], Candidates]
 
@@ -40,10 +40,8 @@ class Parts:
         self._selection = contract.blank, options.token_min_logp
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
         model = None if options.lm is None else load_language_model(options.lm)
-        labels = self._detokenizer.labels
-        if self._detokenizer.in_pieces:
-            labels = tuple(label.replace(WORD_START, " ") for label in labels)
-        self._search = search(labels, contract.blank, WordScorer(model, options), options)
+        scorer = WordScorer(model, options)
+        self._search = search(self._detokenizer.written, contract.blank, scorer, options)
 
     def decode(self, log_probs: NDArray[Any]) -> str:
         """The text of one utterance, ``[S, V]``."""

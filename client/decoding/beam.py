@@ -19,7 +19,7 @@ from client.errors import DecoderError
 from client.language_models import LanguageModel, load_language_model
 from client.language_models.cases import CASES
 from client.transcript import Hypothesis, Transcript
-from client.vocabulary import WORD_START, Detokenizer
+from client.vocabulary import Detokenizer
 
 
 class BeamDecoder:
@@ -42,9 +42,7 @@ class BeamDecoder:
         self._blank = contract.blank
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
         self._clock = Clock(self._detokenizer, contract.frame_stride_s)
-        labels = self._detokenizer.labels
-        if self._detokenizer.in_pieces:
-            labels = tuple(label.replace(WORD_START, " ") for label in labels)
+        labels = self._detokenizer.written
         if language_model is None and options.lm is not None:
             language_model = load_language_model(options.lm, options.unigrams)
         _check_spelling(language_model, options, frozenset("".join(labels)))
@@ -93,7 +91,7 @@ def _check_spelling(
     """
     written = frozenset(CASES[options.lm_case]("".join(characters)))
     if model is not None and not any(written.issuperset(word) for word in model.words):
-        examples = ", ".join(sorted(model.words)[:3])
+        examples = ", ".join(model.sorted_words[:3])
         raise DecoderError(
             f"{options.lm}: the acoustic model can write none of its {len(model.words)} words "
             f"({examples}): where only the case differs, name the language model's own with "

@@ -8,7 +8,7 @@ has in its frames, that is e to the length-normalised log-probability of the wor
 measure of a token is ``max_prob`` in NeMo's confidence estimation (Laptev and Ginsburg, "Fast
 Entropy-Based Methods of Word-Level Confidence Estimation for End-to-End Automatic Speech
 Recognition", 2022). What else was tried, and how each tells right words from wrong ones, is in
-``docs/decoding.md``.
+``docs/decisions.md``.
 """
 
 import math

@@ -55,7 +55,7 @@ class WordScorer:
         self._model = language_model.kenlm if language_model else None
         self._new_state = LanguageModel.new_state
         self._known = language_model.words if language_model else frozenset()
-        self._sorted = sorted(self._known)
+        self._sorted = language_model.sorted_words if language_model else []
         self._write = CASES[options.lm_case]
         self._alpha = options.alpha * math.log(10)
         self._beta = options.beta

@@ -6,6 +6,7 @@ them to know which beginnings of words exist, and KenLM's Python module cannot l
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,11 @@ class LanguageModel:
 
     kenlm: Any
     words: frozenset[str]
+
+    @cached_property
+    def sorted_words(self) -> list[str]:
+        """The words in order, made once for all decoders that search in them."""
+        return sorted(self.words)
 
     @staticmethod
     def new_state() -> Any:

@@ -8,7 +8,6 @@ is tuned must not depend on whether they were kept.
 import hashlib
 import json
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from client.contract import LOG_PROBS, Contract
 from client.decoding.candidates import check_log_probs
 from client.errors import AsrError, AudioError, ManifestError, ServerError
 from client.files import written_whole
+from client.in_order import in_order
 from client.manifest import Entry, with_text
 from client.transport import Transport
 
@@ -100,13 +100,9 @@ def compute(
     A recording that cannot be used is a :class:`Failure`. Raises :class:`ServerError` when the
     server fails: that is no recording's fault, and what is stored by then stays.
     """
-    pending: deque[_Pending] = deque()
-    for entry in with_text(entries):
-        pending.append(_start(entry, transport, cache))
-        while pending and (len(pending) >= max_in_flight or pending[0].outputs.done()):
-            yield _finish(pending.popleft(), cache)
-    while pending:
-        yield _finish(pending.popleft(), cache)
+    started = (_start(entry, transport, cache) for entry in with_text(entries))
+    for pending in in_order(started, lambda each: each.outputs.done(), max_in_flight):
+        yield _finish(pending, cache)
 
 
 @dataclass(frozen=True)
