@@ -10,8 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import BoundedSemaphore
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ from client.errors import AsrError
 from client.in_order import in_order
 from client.transcript import Transcript
 from client.transport import Transport, TransportOptions, TritonTransport
+
+_WINDOW: Final = 4
+"""Batches do not finish in the order in which they began: with results awaited in order and no more
+items than requests, the server would run out of work while the first is slow."""
 
 Item: TypeAlias = AudioSource | Clip | NDArray[Any] | AsrError
 """A recording; an array of samples at the model's rate; or an error that takes an item's place."""
@@ -68,7 +73,7 @@ class Transcriber:
         try:
             if isinstance(decoder, BeamOptions) and processes:
                 make = partial(BeamDecoder, contract, decoder)
-                self._decoding = InPool(make, processes, options.max_in_flight)
+                self._decoding = InPool(make, processes, _window(options.max_in_flight))
             else:
                 self._decoding = InThread(make_decoder(contract, decoder or GreedyOptions()))
         except BaseException:
@@ -83,7 +88,8 @@ class Transcriber:
     def transcribe(self, items: Iterable[Item]) -> Iterator[Result]:
         """One result for each item, in order; an item's error is in its result.
 
-        Items are read when their turn comes, never more than the requests in flight. Raises
+        Items are read when their turn comes, at most four times as many as requests in flight
+        ahead of the result that is waited for. Raises
         ``TypeError`` at once for a single recording, whose characters would be taken for items.
         """
         if isinstance(items, (str, bytes, Path, Clip)):
@@ -123,13 +129,22 @@ def transcribe(
     items: Iterable[Item], transport: Transport, decoding: Stage, max_in_flight: int
 ) -> Iterator[Result]:
     """The bounded, ordered loop behind :meth:`Transcriber.transcribe`."""
-    started = (_start(index, item, transport, decoding) for index, item in enumerate(items))
-    most = max_in_flight + decoding.room
-    for pending in in_order(started, lambda each: each.begun.done(), most):
+    permits = BoundedSemaphore(max_in_flight)
+    started = (
+        _start(index, item, transport, decoding, permits) for index, item in enumerate(items)
+    )
+    for pending in in_order(started, lambda each: each.begun.done(), _window(max_in_flight)):
         yield _finish(pending, decoding)
 
 
-def _start(index: int, item: Item, transport: Transport, decoding: Stage) -> _Pending:
+def _window(max_in_flight: int) -> int:
+    """Items under way at once: in flight, being decoded, or waiting for an earlier one."""
+    return _WINDOW * max_in_flight
+
+
+def _start(
+    index: int, item: Item, transport: Transport, decoding: Stage, permits: BoundedSemaphore
+) -> _Pending:
     duration_s = 0.0
     rate_hz = transport.contract.sample_rate_hz
     try:
@@ -140,7 +155,13 @@ def _start(index: int, item: Item, transport: Transport, decoding: Stage) -> _Pe
         else:
             samples = load_audio(item, rate_hz)
         duration_s = len(samples) / rate_hz
-        posteriors = transport.submit(samples, decoding.output)
+        permits.acquire()
+        try:
+            posteriors = transport.submit(samples, decoding.output)
+        except BaseException:
+            permits.release()
+            raise
+        posteriors.add_done_callback(lambda _: permits.release())
         return _Pending(index, duration_s, decoding.begin(posteriors, duration_s))
     except AsrError as error:
         failed = _Pending(index, duration_s)

@@ -5,12 +5,13 @@ callback → ``Future`` of ``tokens [S]`` or ``log_probs [S, V]``, trimmed by th
 model itself returns. gRPC statuses become typed errors by their code, in :func:`_typed_error`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from time import perf_counter
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,26 @@ _READY: Final = "READY"
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """One answered request, as it crossed the wire. Times are :func:`time.perf_counter`'s."""
+
+    sent_s: float
+    replied_s: float
+    request_bytes: int
+    """The audio's, without gRPC's own few."""
+    reply_bytes: int
+    """Of the whole message."""
+    frames: int
+    """The utterance's own S."""
+    batch_frames: int
+    """S of the batch that it was computed in, padding included."""
+
+
+Observer: TypeAlias = Callable[[Exchange], None]
+"""Called on a thread of gRPC's: it must be quick, and not raise."""
+
+
+@dataclass(frozen=True)
 class TransportOptions:
     """How long to wait for the server, and how much to ask at once."""
 
@@ -47,6 +68,8 @@ class TransportOptions:
     """Deadline of each call made while connecting."""
     max_in_flight: int = 16
     """Requests under way at once."""
+    observer: Observer | None = None
+    """Is told of every answered request."""
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` when nothing could be under way."""
@@ -102,34 +125,44 @@ class TritonTransport:
         _check_length(samples, self._contract)
         audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self._contract.audio_type)
         audio.set_data_from_numpy(samples[np.newaxis])  # [1, N]
-        future: Future[NDArray[Any]] = Future()
+        request = _Request(output, samples.nbytes, perf_counter())
         with _server_errors(self._url, self._model, self._options.timeout_s):
             self._client.async_infer(
                 self._model,
                 [audio],
-                partial(self._resolve, future, output),
+                partial(self._resolve, request),
                 outputs=[InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)],
                 client_timeout=self._options.timeout_s,
             )
-        return future
+        return request.future
 
     def close(self) -> None:
         """Hang up; what is still under way fails."""
         self._client.close()
 
     def _resolve(
-        self,
-        future: Future[NDArray[Any]],
-        output: str,
-        result: Any,
-        error: InferenceServerException | None,
+        self, request: "_Request", result: Any, error: InferenceServerException | None
     ) -> None:
         """Called once on a gRPC thread, with either a result or an error."""
+        replied_s = perf_counter()
         try:
             with _server_errors(self._url, self._model, self._options.timeout_s):
-                future.set_result(_trimmed(result, error, output))
+                frames = _frames(result, error, request.output)
+            own = int(result.as_numpy(LOG_PROBS_LENGTH)[0, 0])
+            if self._options.observer is not None:
+                self._options.observer(
+                    Exchange(
+                        sent_s=request.sent_s,
+                        replied_s=replied_s,
+                        request_bytes=request.audio_bytes,
+                        reply_bytes=result.get_response().ByteSize(),
+                        frames=own,
+                        batch_frames=len(frames),
+                    )
+                )
+            request.future.set_result(frames[:own])
         except Exception as failure:  # noqa: BLE001 -- lost here, its caller would wait for ever
-            future.set_exception(failure)
+            request.future.set_exception(failure)
 
     def _read_contract(self) -> Contract:
         timeout_s = self._options.connect_timeout_s
@@ -143,6 +176,16 @@ class TritonTransport:
                 problems = _model_problems(self._client, timeout_s)
             raise _not_ready(self._url, self._model, problems) from error
         return _contract_of(config.config, self._url)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A request under way, and where its answer goes."""
+
+    output: str
+    audio_bytes: int
+    sent_s: float
+    future: Future[NDArray[Any]] = field(default_factory=Future)
 
 
 @dataclass(frozen=True)
@@ -238,8 +281,8 @@ def _check_length(samples: Pcm, contract: Contract) -> None:
         )
 
 
-def _trimmed(result: Any, error: InferenceServerException | None, output: str) -> NDArray[Any]:
-    """The one utterance of the reply, without the padding of the batch it was computed in."""
+def _frames(result: Any, error: InferenceServerException | None, output: str) -> NDArray[Any]:
+    """The one utterance of the reply, with the padding of the batch it was computed in."""
     if error is not None:
         raise error
     try:
@@ -262,8 +305,8 @@ def _trimmed(result: Any, error: InferenceServerException | None, output: str) -
             f"the reply has {frames.shape[1]} frames and says that {length[0, 0]} are the "
             "utterance's: export the model again"
         )
-    trimmed: NDArray[Any] = frames[0, : length[0, 0]]  # [S, ...]
-    return trimmed
+    padded: NDArray[Any] = frames[0]  # [S of the batch, ...]
+    return padded
 
 
 @contextmanager

@@ -7,7 +7,7 @@ soon as the posteriors are there, and ``finish`` only hands over.
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -16,17 +16,12 @@ from client.decoding.pool import DecoderPool
 from client.decoding.worker import portable
 from client.transcript import Transcript
 
-_QUEUED_PER_PROCESS: Final = 16
-"""Utterances that wait or are decoded beside the requests in flight: short ones go in batches."""
-
 
 class Stage(Protocol):
     """Decodes many utterances, each begun before it is finished."""
 
     output: str
     """The ensemble's tensor that it decodes."""
-    room: int
-    """Utterances that it keeps busy with, beside the requests in flight."""
 
     def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
         """Take the posteriors, there or under way, of an utterance ``duration_s`` long."""
@@ -43,7 +38,6 @@ class InThread:
 
     def __init__(self, decoder: Decoder) -> None:
         self.output: str = decoder.output
-        self.room: int = 0
         self._decoder = decoder
 
     def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:  # noqa: ARG002
@@ -66,16 +60,13 @@ class InThread:
 class InPool:
     """Searches in ``processes`` processes, each with a decoder of its own.
 
-    Raises as :class:`~client.decoding.pool.DecoderPool` does. ``most_in_flight`` bounds the
-    posteriors under way, so that none has to wait for the pool on a thread of the transport.
+    Raises as :class:`~client.decoding.pool.DecoderPool` does. ``most`` bounds the utterances
+    begun and not finished, so that none has to wait for the pool on a thread of the transport.
     """
 
-    def __init__(
-        self, make: Callable[[], BeamDecoder], processes: int, most_in_flight: int
-    ) -> None:
+    def __init__(self, make: Callable[[], BeamDecoder], processes: int, most: int) -> None:
         self.output: str = BeamDecoder.output
-        self.room: int = _QUEUED_PER_PROCESS * processes
-        self._pool = DecoderPool(make, processes, most_in_flight + self.room)
+        self._pool = DecoderPool(make, processes, most)
 
     def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
         """Queue the posteriors when they are there."""

@@ -63,12 +63,17 @@ def test_replies_out_of_order_give_results_in_order():
     assert [result.index for result in results] == [0, 1, 2, 3]
 
 
-def test_as_many_requests_as_allowed_are_in_flight_and_no_more_items_are_read():
+def test_as_many_requests_as_allowed_are_in_flight_and_items_are_read_when_needed():
     together = threading.Barrier(3, timeout=10)  # passes only when three requests are there
+    there = []
+    most_there = []
     read = []
 
     def infer(*_):
+        there.append(1)
+        most_there.append(len(there))
         together.wait()
+        there.pop()
         return infer_reply()
 
     def items():
@@ -82,7 +87,43 @@ def test_as_many_requests_as_allowed_are_in_flight_and_no_more_items_are_read():
     ):
         for result in transcriber.transcribe(items()):
             assert result.error is None
-            assert len(read) - result.index <= 3
+            assert len(read) - result.index <= 4 * 3
+    assert max(most_there) == 3
+
+
+def test_a_slow_reply_holds_back_results_but_no_requests():
+    others = threading.Semaphore(0)
+
+    def infer(request, _):
+        if samples_of(request) == 1000:
+            assert all(others.acquire(timeout=10) for _ in range(5))
+        else:
+            others.release()
+        return infer_reply()
+
+    items = [np.zeros(1000 + number, np.int16) for number in range(6)]
+    options = TransportOptions(max_in_flight=2)
+    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+        results = list(transcriber.transcribe(items))
+    assert texts(results) == ["cat"] * 6
+
+
+def test_every_answered_request_is_observed():
+    def infer(request, context):
+        if samples_of(request) == 2000:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
+        return infer_reply()
+
+    seen = []
+    items = [SAMPLES, np.zeros(2000, np.int16), SAMPLES]
+    options = TransportOptions(observer=seen.append)
+    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+        assert len(list(transcriber.transcribe(items))) == 3
+    assert [(each.request_bytes, each.frames, each.batch_frames) for each in seen] == [
+        (2000, 6, 8)
+    ] * 2
+    assert all(each.reply_bytes == infer_reply().ByteSize() for each in seen)
+    assert all(each.sent_s < each.replied_s for each in seen)
 
 
 class Instant:
