@@ -6,7 +6,7 @@ reads it back from ``GetModelConfig``. Both validate it here, and nowhere else.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Final
 
 from client.errors import ContractError
@@ -28,11 +28,21 @@ AUDIO_TYPES: Final = ("INT16",)
 
 
 @dataclass(frozen=True)
+class Route:
+    """Another way into the same model, for utterances of at most ``max_samples``."""
+
+    max_samples: int
+    model: str
+
+
+@dataclass(frozen=True)
 class Contract:
     """What a client must know of a model, and all it must know.
 
     ``vocabulary`` excludes the blank, whose index is ``len(vocabulary)`` as in NeMo CTC.
-    ``min_samples`` and ``max_samples`` bound one utterance at ``sample_rate_hz``.
+    ``min_samples`` and ``max_samples`` bound one utterance at ``sample_rate_hz``. ``routes`` are
+    queues for utterances of like length, shortest first, where the server has any: what is batched
+    together is then padded little. The model itself takes every utterance all the same.
     """
 
     version: int
@@ -49,6 +59,7 @@ class Contract:
     checkpoint_sha256: str
     precision: str
     exporter_version: str
+    routes: tuple[Route, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise :class:`ContractError` naming every field that does not hold."""
@@ -62,6 +73,7 @@ class Contract:
     def _problems(self) -> list[str]:
         lengths = f"min_samples {self.min_samples}, max_samples {self.max_samples}"
         strides = f"feature_stride_s {self.feature_stride_s}, frame_stride_s {self.frame_stride_s}"
+        lengths_of_routes = [route.max_samples for route in self.routes]
         checks = (
             (
                 self.version == CONTRACT_VERSION,
@@ -89,8 +101,18 @@ class Contract:
                 self.blank == len(self.vocabulary),
                 f"blank is {self.blank}, expected {len(self.vocabulary)}, after the vocabulary",
             ),
+            (
+                all(self.min_samples <= length for length in lengths_of_routes)
+                and sorted(set(lengths_of_routes)) == lengths_of_routes,
+                f"routes are for {lengths_of_routes} samples, expected more each time",
+            ),
         )
         return [problem for holds, problem in checks if not holds]
+
+    def model_for(self, model: str, n_samples: int) -> str:
+        """Where an utterance of ``n_samples`` is sent: its route, else ``model`` itself."""
+        fitting = (route.model for route in self.routes if n_samples <= route.max_samples)
+        return next(fitting, model)
 
     def to_json(self) -> str:
         """The contract as one line of JSON, as it stands in ``config.pbtxt``."""
@@ -121,6 +143,8 @@ def _typed_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in fields(Contract):
         if field.name not in data:
+            if field.default is not MISSING:
+                continue
             raise ContractError(
                 f"the model's contract lacks {field.name!r}: export the model again"
             )
@@ -133,6 +157,9 @@ def _typed(name: str, value: Any) -> Any:
     if kind == tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
+    elif kind == tuple[Route, ...]:
+        if isinstance(value, list) and all(_is_route(item) for item in value):
+            return tuple(Route(item["max_samples"], item["model"]) for item in value)
     elif kind is float:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
@@ -140,4 +167,12 @@ def _typed(name: str, value: Any) -> Any:
         return value
     raise ContractError(
         f"the model's contract has {name} = {value!r}, expected {getattr(kind, '__name__', kind)}"
+    )
+
+
+def _is_route(item: Any) -> bool:
+    return (
+        isinstance(item, dict)
+        and type(item.get("max_samples")) is int
+        and isinstance(item.get("model"), str)
     )

@@ -8,7 +8,7 @@ model itself returns. gRPC statuses become typed errors by their code, in :func:
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias
@@ -128,7 +128,7 @@ class TritonTransport:
         request = _Request(output, samples.nbytes, perf_counter())
         with _server_errors(self._url, self._model, self._options.timeout_s):
             self._client.async_infer(
-                self._model,
+                self._contract.model_for(self._model, len(samples)),
                 [audio],
                 partial(self._resolve, request),
                 outputs=[InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)],
@@ -175,7 +175,15 @@ class TritonTransport:
             with _server_errors(self._url, self._model, timeout_s):
                 problems = _model_problems(self._client, timeout_s)
             raise _not_ready(self._url, self._model, problems) from error
-        return _contract_of(config.config, self._url)
+        contract = _contract_of(config.config, self._url)
+        with _server_errors(self._url, self._model, timeout_s):
+            # A server can be told which models to load: what has no route left takes the main one.
+            ready = tuple(
+                route
+                for route in contract.routes
+                if self._client.is_model_ready(route.model, client_timeout=timeout_s)
+            )
+        return replace(contract, routes=ready)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from client.errors import ContractError
+from export import serving_options
 from export.engine import command as engine
 from export.engine.switch import TENSORRT
 from export.errors import ExportError, ParityError
 from export.process import Progress, interrupt_on_termination, quiet_nemo
+from export.serving import Serving
 from export.verification.thresholds import THRESHOLDS
+
+if TYPE_CHECKING:
+    from export.build import BuildOptions
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="export a checkpoint, verify it, and publish it")
     verify = commands.add_parser("verify", help="compare an exported model with its checkpoint")
     inspect = commands.add_parser("inspect", help="show what a checkpoint holds")
+    configure = commands.add_parser("configure", help="change how Triton serves a model")
     engines = commands.add_parser("engine", help="build TensorRT plans, beside the GPU")
     engine.add_arguments(engines)
     engines.set_defaults(run=engine.run)
@@ -41,19 +48,27 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--checkpoint", required=True, help="a .nemo file, or a name on NGC or Hugging Face"
         )
-    for command in (build, verify):
+    for command in (build, verify, configure):
         command.add_argument("--name", required=True, help="the model's name for clients")
         command.add_argument("--repository", required=True, type=Path, metavar="DIR")
+    for command in (build, configure):
+        serving_options.add_arguments(command)
+    for command in (build, verify):
         command.add_argument("--manifest", type=Path, help="verify on these utterances as well")
     _add_build_options(build)
     verify.add_argument("--url", help="a Triton that serves the repository (default: start one)")
-    for command, run in ((build, _build), (verify, _verify), (inspect, _inspect)):
+    runs = {build: _build, verify: _verify, inspect: _inspect, configure: _configure}
+    for command, run in runs.items():
         command.set_defaults(run=run)
     return parser
 
 
 def _add_build_options(build: argparse.ArgumentParser) -> None:
-    build.add_argument("--precision", choices=tuple(THRESHOLDS), default="fp32")
+    build.add_argument(
+        "--precision",
+        choices=tuple(THRESHOLDS),
+        help="default: fp32; for --serving cpu with a calibration manifest int8, if it is as good",
+    )
     build.add_argument(
         "--calibration-manifest", type=Path, help="speech that int8 takes its ranges from"
     )
@@ -76,48 +91,91 @@ def _add_build_options(build: argparse.ArgumentParser) -> None:
 
 def _build(options: argparse.Namespace) -> None:
     quiet_nemo()
-    from export.assemble import Recipe
-    from export.build import BuildOptions, build
+    from export.build import build
     from export.checkpoint import load_checkpoint
     from export.repository import check_name
     from export.verification.report import print_summary
 
     check_name(options.name)
-    if options.calibration_manifest is not None and options.precision != "int8":
-        raise ExportError("--calibration-manifest is for --precision int8: leave it out")
+    serving = serving_options.serving_of(options)
+    precisions = _precisions(options, serving)
+    with _status() as progress:
+        checkpoint = load_checkpoint(options.checkpoint)
+    for precision in precisions:
+        with _status() as progress:
+            result = build(checkpoint, _build_options(options, serving, precision), progress)
+        print_summary(result.verification)
+        if precision == "int8" and options.manifest is None:
+            sys.stdout.write(
+                "judged on calibration speech: --manifest gives an independent figure\n"
+            )
+        if result.published:
+            break
+        if precision != precisions[-1]:
+            sys.stdout.write(f"{precision} is not as good, see above: fp32 is built instead\n")
+    if result.published and not result.verification.passed:
+        sys.stdout.write("published although verification failed (--force)\n")
+    if not result.published:
+        raise ParityError(
+            f"{options.name} was not published: it differs from {options.checkpoint}, see above"
+            " (--force publishes it all the same)"
+        )
+    contract = result.contract
+    sys.stdout.write(
+        f"{options.repository / options.name}: {contract.checkpoint} in {contract.precision},"
+        f" {contract.sample_rate_hz} Hz, {len(contract.vocabulary)} {contract.vocabulary_kind}"
+        f" units, a frame each {1000 * contract.frame_stride_s:g} ms, served for {serving.preset}."
+        " A server that runs already serves it once started again.\n"
+    )
+
+
+def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, ...]:
+    """What to build, and what instead where that is not as good."""
+    calibrated = options.calibration_manifest is not None
+    if options.precision is None and serving.cpu and calibrated:
+        return ("int8", "fp32")
+    if options.precision is None and serving.cpu:
+        sys.stderr.write(
+            "int8 runs two to four times as fast on a CPU: give --calibration-manifest\n"
+        )
+    if calibrated and options.precision != "int8":
+        raise ExportError(
+            "--calibration-manifest is for --precision int8, or --serving cpu without a precision:"
+            " leave it out"
+        )
+    return (options.precision or "fp32",)
+
+
+def _build_options(options: argparse.Namespace, serving: Serving, precision: str) -> "BuildOptions":
+    from export.assemble import Recipe
+    from export.build import BuildOptions
+
     recipe = Recipe(
         options.name,
-        options.precision,
+        precision,
         options.accelerator,
         options.max_duration,
-        options.calibration_manifest,
+        options.calibration_manifest if precision == "int8" else None,
+        serving,
     )
-    build_options = BuildOptions(
+    return BuildOptions(
         options.repository,
         recipe,
         manifest=options.manifest,
         through_triton=not options.without_triton,
         force=options.force,
     )
-    with _status() as progress:
-        checkpoint = load_checkpoint(options.checkpoint)
-        result = build(checkpoint, build_options, progress)
-    print_summary(result.verification)
-    contract = result.contract
-    if result.published and not result.verification.passed:
-        sys.stdout.write("published although verification failed (--force)\n")
-    if options.precision == "int8" and options.manifest is None:
-        sys.stdout.write("judged on calibration speech: --manifest gives an independent figure\n")
-    if not result.published:
-        raise ParityError(
-            f"{options.name} was not published: it differs from {options.checkpoint}, see above"
-            " (--force publishes it all the same)"
-        )
+
+
+def _configure(options: argparse.Namespace) -> None:
+    from export.configure import reconfigure
+
+    serving = serving_options.serving_of(options)
+    contract = reconfigure(options.repository, options.name, serving)
     sys.stdout.write(
-        f"{options.repository / options.name}: {contract.checkpoint} in {contract.precision},"
-        f" {contract.sample_rate_hz} Hz, {len(contract.vocabulary)} {contract.vocabulary_kind}"
-        f" units, a frame each {1000 * contract.frame_stride_s:g} ms. A server that runs already"
-        " serves it once started again.\n"
+        f"{options.repository / options.name}: served for {serving.preset}, with"
+        f" {len(contract.routes)} queues for length ranges beside the main one. A server that runs"
+        " already serves it so once started again.\n"
     )
 
 
@@ -128,12 +186,12 @@ def _verify(options: argparse.Namespace) -> None:
 
     from export.checkpoint import load_checkpoint
     from export.verification.cases import generated_cases, manifest_cases
-    from export.verification.declarations import check_origin, read_contract
+    from export.verification.declarations import check_origin, verifiable_contract
     from export.verification.report import print_table
-    from export.verification.triton import embedded_server
+    from export.verification.triton import embedded_server, served_names
     from export.verification.verify import Verification, verify
 
-    contract = read_contract(options.repository, options.name)
+    contract = verifiable_contract(options.repository, options.name)
     cases = generated_cases(contract)
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
@@ -142,7 +200,7 @@ def _verify(options: argparse.Namespace) -> None:
     server: AbstractContextManager[str] = (
         nullcontext(options.url)
         if options.url
-        else embedded_server(options.repository, options.name)
+        else embedded_server(options.repository, served_names(options.name, contract))
     )
     progress = Console(stderr=True)
     with server as url:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,19 +13,12 @@ from torch import nn
 
 from client.contract import Contract
 from export.checkpoint import Checkpoint
-from export.config import (
-    MAX_BATCH_SIZE,
-    accelerated_config,
-    config_text,
-    ensemble_config,
-    model_config,
-    model_name,
-    tensorrt_config,
-)
+from export.config import MAX_BATCH_SIZE, model_name
+from export.configure import Layout, write_configs
 from export.declared import contract_of, pipeline_of
 from export.engine.operators import obstacles
 from export.engine.profiles import profiles
-from export.engine.switch import TENSORRT, config_for
+from export.engine.switch import TENSORRT
 from export.errors import ExportError
 from export.graph import export_graph
 from export.modules.decoder import Decoder
@@ -35,8 +28,9 @@ from export.precision.fp16 import convert_model
 from export.precision.int8 import Int8Options, quantise_encoder
 from export.process import Progress, silent
 from export.record import ModelRecord, file_hashes
-from export.repository import graph_path, write_config
-from export.tensors import Model
+from export.repository import graph_path
+from export.serving import Serving, latency
+from export.tensors import PREPROCESSOR, Model
 from export.verification.cases import generated_cases, manifest_cases
 
 EXAMPLE_S: Final = 10.0
@@ -52,7 +46,8 @@ class Recipe:
 
     ``precision`` is one of ``export.verification.thresholds.THRESHOLDS``. ``accelerator`` is None
     or ``"tensorrt"``, which ONNX Runtime then runs the graphs with. ``max_duration_s`` None is the
-    family's. ``calibration_manifest``: speech that int8 takes its ranges from.
+    family's. ``calibration_manifest``: speech that int8 takes its ranges from. ``serving``: how
+    Triton batches and runs it.
     """
 
     name: str
@@ -60,6 +55,7 @@ class Recipe:
     accelerator: str | None = None
     max_duration_s: float | None = None
     calibration_manifest: Path | None = None
+    serving: Serving = field(default_factory=latency)
 
 
 @dataclass(frozen=True)
@@ -89,13 +85,17 @@ def assemble(
         export_graph(module, model, _example(model), paths[model.role])
     kept = _reduced(Graphs(**paths), recipe, contract, calibration, progress)
     records = {
-        model_name(recipe.name, model): _configured(
-            model, contract, recipe, folder, kept.get(model.role, ())
+        model_name(recipe.name, model): _recorded(
+            model, contract, paths[model.role], kept.get(model.role, ())
         )
         for model in declared.models
     }
-    write_config(folder, ensemble_config(recipe.name, declared, contract))
-    return Assembly(contract, records)
+    found = {record.role: record.tensorrt["obstacles"] for record in records.values()}
+    layout = Layout(
+        recipe.name, declared, contract, recipe.serving, recipe.accelerator, found
+    ).routed()
+    write_configs(folder, layout)
+    return Assembly(layout.contract, records)
 
 
 def _calibration(recipe: Recipe, contract: Contract) -> list[NDArray[Any]]:
@@ -130,22 +130,10 @@ def _reduced(
     return {}
 
 
-def _configured(
-    model: Model, contract: Contract, recipe: Recipe, folder: Path, kept: tuple[str, ...]
-) -> ModelRecord:
-    """Write the configurations of a finished graph; its part of the build record."""
-    path = graph_path(folder, model_name(recipe.name, model))
+def _recorded(model: Model, contract: Contract, path: Path, kept: tuple[str, ...]) -> ModelRecord:
+    """A finished graph's part of the build record."""
     found = obstacles(onnx.load(path, load_external_data=False))
     shapes = {} if found else profiles(model, contract, MAX_BATCH_SIZE)
-    if recipe.accelerator == TENSORRT and not found:
-        config = accelerated_config(recipe.name, model, shapes, recipe.precision)
-    else:
-        config = model_config(recipe.name, model)
-    write_config(folder, config)
-    if not found:
-        plan_config = config_for(folder / config.name, TENSORRT)
-        plan_config.parent.mkdir()
-        plan_config.write_text(config_text(tensorrt_config(recipe.name, model)), encoding="utf-8")
     return ModelRecord(
         role=model.role,
         files=file_hashes(path.parent),
@@ -170,7 +158,7 @@ def _example(model: Model) -> tuple[torch.Tensor, ...]:
     """Two utterances of different lengths to trace with; any values do."""
     generator = torch.Generator().manual_seed(0)
     frames = 100
-    if model.role == "preprocessor":
+    if model.role == PREPROCESSOR:
         lengths = torch.tensor([[12000], [16000]], dtype=torch.int32)
         audio = torch.randint(-(2**15), 2**15, (int(lengths.sum()),), generator=generator)
         return audio.to(torch.int16), lengths

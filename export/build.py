@@ -12,14 +12,14 @@ from typing import Any, Final
 from client.contract import Contract
 from export.assemble import Recipe, assemble
 from export.checkpoint import Checkpoint
-from export.config import model_name
+from export.config import model_name, route_name
 from export.declared import DISTRIBUTION, pipeline_of
 from export.process import Progress, silent
 from export.record import BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
 from export.verification.cases import generated_cases, manifest_cases
 from export.verification.thresholds import THRESHOLDS
-from export.verification.triton import embedded_server
+from export.verification.triton import embedded_server, served_names
 from export.verification.verify import Row, Verification, verify
 
 MAX_CALIBRATION_CASES: Final = 64
@@ -63,8 +63,7 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
     """
     recipe = options.recipe
     check_name(recipe.name)
-    inner = tuple(model_name(recipe.name, model) for model in pipeline_of(checkpoint).models)
-    check_replaceable(options.repository, inner, recipe.name)
+    check_replaceable(options.repository, _names(checkpoint, recipe), recipe.name)
     with staging(options.repository) as staged:
         assembly = assemble(checkpoint, recipe, staged, progress)
         verification = _verified(checkpoint, options, staged, assembly.contract, progress)
@@ -75,6 +74,7 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
             checkpoint_sha256=checkpoint.sha256,
             precision=recipe.precision,
             accelerator=recipe.accelerator,
+            serving=asdict(recipe.serving),
             tools={tool: version(tool) for tool in TOOLS},
             manifests=_manifests(options),
             models=assembly.models,
@@ -83,8 +83,16 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
         write_record(staged, record)
         published = verification.passed or options.force
         if published:
-            publish(staged, options.repository, inner, recipe.name)
+            publish(staged, options.repository, recipe.name)
     return Build(assembly.contract, verification, published)
+
+
+def _names(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
+    """Every model that a build may write."""
+    models = pipeline_of(checkpoint).models
+    names = [recipe.name, *(model_name(recipe.name, model) for model in models)]
+    routed = (recipe.name, model_name(recipe.name, models[0]))
+    return names + [route_name(name, s) for s in recipe.serving.ranges_s for name in routed]
 
 
 def _manifests(options: BuildOptions) -> dict[str, dict[str, str]]:
@@ -111,7 +119,9 @@ def _verified(
         cases += recorded[:: math.ceil(len(recorded) / MAX_CALIBRATION_CASES)]
     name = options.recipe.name
     server: AbstractContextManager[str | None] = (
-        embedded_server(staged, name) if options.through_triton else nullcontext()
+        embedded_server(staged, served_names(name, contract))
+        if options.through_triton
+        else nullcontext()
     )
     progress("verifying in batches")
     with server as url:

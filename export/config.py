@@ -12,16 +12,14 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, Contract
+from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, Contract, Route
 from export.engine.plan import PLAN_FILE
 from export.engine.profiles import Profile, Shape
 from export.engine.switch import ONNXRUNTIME, TENSORRT
-from export.tensors import AUDIO_SIGNAL_LENGTH, Model, Pipeline, Tensor
+from export.serving import Serving
+from export.tensors import AUDIO_SIGNAL_LENGTH, ENCODER, Model, Pipeline, Tensor
 
 MAX_BATCH_SIZE: Final = 16
-PREPROCESSOR_QUEUE_DELAY_US: Final = 10_000
-"""Long enough for concurrent requests to meet. Utterances leave the preprocessor's batch with
-one shape, and only equal shapes are batched by the encoder."""
 MAX_QUEUE_SIZE: Final = 1024
 """Requests waiting for one model; one more is refused with UNAVAILABLE."""
 
@@ -29,6 +27,7 @@ ACCELERATOR_CACHE: Final = "/tmp/tensorrt_cache"  # noqa: S108  # in the server'
 """Where ONNX Runtime keeps the engines it builds; lost with the container unless mounted."""
 ACCELERATOR_WORKSPACE_BYTES: Final = 4 << 30
 
+_Group: Final = model_config_pb2.ModelInstanceGroup
 _CUDNN_HEURISTIC: Final = "1"
 """ONNX Runtime's default searches exhaustively, again for every new shape."""
 _PRECISION_MODES: Final = {"fp16": "FP16", "int8": "INT8"}
@@ -41,15 +40,23 @@ def model_name(name: str, model: Model) -> str:
     return f"{name}_{model.role}"
 
 
-def model_config(name: str, model: Model) -> ModelConfig:
+def model_config(name: str, model: Model, serving: Serving) -> ModelConfig:
     """The configuration of one graph of the pipeline called ``name``, run by ONNX Runtime."""
-    config = _model_config(name, model, ONNXRUNTIME, model_config_pb2.ModelInstanceGroup.KIND_AUTO)
+    config = _model_config(name, model, ONNXRUNTIME, serving)
+    group = config.instance_group[0]
+    group.kind = _Group.KIND_CPU if serving.cpu else _Group.KIND_AUTO
+    is_encoder = model.role == ENCODER
+    group.count = serving.instances if is_encoder else 1
+    # Idle threads spin: those of the small steps would take the encoder's cores.
+    threads = serving.threads if is_encoder else 1
+    if threads:
+        config.parameters["intra_op_thread_count"].string_value = str(threads)
     config.parameters["cudnn_conv_algo_search"].string_value = _CUDNN_HEURISTIC
     return config
 
 
 def accelerated_config(
-    name: str, model: Model, profiles: Mapping[str, Profile], precision: str
+    name: str, model: Model, serving: Serving, profiles: Mapping[str, Profile], precision: str
 ) -> ModelConfig:
     """As :func:`model_config`, but on a GPU ONNX Runtime runs the graph with TensorRT.
 
@@ -57,7 +64,7 @@ def accelerated_config(
     parameters are those that Triton's backend has since its pull request 237 of 2024, before
     24.10; it refuses a model with any other.
     """
-    config = model_config(name, model)
+    config = model_config(name, model, serving)
     accelerators = config.optimization.execution_accelerators
     parameters = accelerators.gpu_execution_accelerator.add(name=TENSORRT).parameters
     if precision in _PRECISION_MODES:
@@ -73,18 +80,55 @@ def accelerated_config(
     return config
 
 
-def tensorrt_config(name: str, model: Model) -> ModelConfig:
+def tensorrt_config(name: str, model: Model, serving: Serving) -> ModelConfig:
     """The configuration of the same model as a TensorRT plan, which only GPUs run.
 
     No CUDA graphs: Triton runs them over the padding of a larger batch, whose content is undefined.
     """
-    config = _model_config(name, model, TENSORRT, model_config_pb2.ModelInstanceGroup.KIND_GPU)
+    config = _model_config(name, model, TENSORRT, serving)
+    config.instance_group[0].kind = _Group.KIND_GPU
     config.default_model_filename = PLAN_FILE
     return config
 
 
 def ensemble_config(name: str, pipeline: Pipeline, contract: Contract) -> ModelConfig:
     """The ensemble ``name``: audio in, the decoder's outputs out, the contract inside."""
+    config = _ensemble_config(name, pipeline)
+    config.parameters[CONTRACT_PARAMETER].string_value = contract.to_json()
+    return config
+
+
+def route_configs(
+    name: str, pipeline: Pipeline, serving: Serving, range_s: float
+) -> tuple[ModelConfig, ModelConfig]:
+    """A length range's own preprocessor, with its queue, and its ensemble, without a contract.
+
+    The ensemble's other steps are those of the pipeline called ``name``.
+    """
+    preprocessor = model_config(name, pipeline.preprocessor, serving)
+    preprocessor.name = route_name(preprocessor.name, range_s)
+    ensemble = _ensemble_config(name, pipeline)
+    ensemble.name = route_name(name, range_s)
+    ensemble.ensemble_scheduling.step[0].model_name = preprocessor.name
+    return preprocessor, ensemble
+
+
+def route_name(model: str, range_s: float) -> str:
+    """``demo`` for utterances of at most four seconds is ``demo_upto_4s``."""
+    return f"{model}_upto_{range_s:g}s"
+
+
+def routes(name: str, serving: Serving, contract: Contract) -> tuple[Route, ...]:
+    """The length ranges of ``serving`` as clients are told of them."""
+    lengths = {round(s * contract.sample_rate_hz): s for s in serving.ranges_s}
+    return tuple(
+        Route(n_samples, route_name(name, range_s))
+        for n_samples, range_s in lengths.items()
+        if contract.min_samples <= n_samples < contract.max_samples
+    )
+
+
+def _ensemble_config(name: str, pipeline: Pipeline) -> ModelConfig:
     audio = pipeline.preprocessor.inputs[0]
     config = ModelConfig(
         name=name,
@@ -106,7 +150,6 @@ def ensemble_config(name: str, pipeline: Pipeline, contract: Contract) -> ModelC
                 step.input_map[tensor.name] = tensor.name
         for tensor in model.outputs:
             step.output_map[tensor.name] = tensor.name
-    config.parameters[CONTRACT_PARAMETER].string_value = contract.to_json()
     return config
 
 
@@ -120,7 +163,7 @@ def parse_config(text: str) -> ModelConfig:
     return text_format.Parse(text, ModelConfig())
 
 
-def _model_config(name: str, model: Model, backend: str, kind: int) -> ModelConfig:
+def _model_config(name: str, model: Model, backend: str, serving: Serving) -> ModelConfig:
     """What every backend's configuration has: tensors, batching, one instance for each device."""
     config = ModelConfig(
         name=model_name(name, model),
@@ -128,11 +171,17 @@ def _model_config(name: str, model: Model, backend: str, kind: int) -> ModelConf
         max_batch_size=MAX_BATCH_SIZE,
         input=[_input(tensor) for tensor in model.inputs if tensor.name != AUDIO_SIGNAL_LENGTH],
         output=[_output(tensor) for tensor in model.outputs],
-        instance_group=[model_config_pb2.ModelInstanceGroup(kind=kind, count=1)],
+        instance_group=[_Group(count=1)],
     )
-    config.dynamic_batching.default_queue_policy.max_queue_size = MAX_QUEUE_SIZE
+    batching = config.dynamic_batching
+    batching.default_queue_policy.max_queue_size = MAX_QUEUE_SIZE
+    batching.max_queue_delay_microseconds = serving.step_delay_us
+    if not serving.batched:
+        batching.preferred_batch_size.append(1)
     if any(tensor.ragged for tensor in model.inputs):
-        config.dynamic_batching.max_queue_delay_microseconds = PREPROCESSOR_QUEUE_DELAY_US
+        batching.max_queue_delay_microseconds = serving.queue_delay_us
+        if serving.batch:
+            batching.preferred_batch_size.extend(sorted({serving.batch, MAX_BATCH_SIZE}))
         config.batch_input.add(
             kind=model_config_pb2.BatchInput.BATCH_ITEM_SHAPE,
             target_name=[AUDIO_SIGNAL_LENGTH],

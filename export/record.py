@@ -38,7 +38,8 @@ class ModelRecord:
 class BuildRecord:
     """A whole build; ``date`` is UTC in ISO 8601, ``tools`` are versions by distribution.
 
-    ``manifests`` are the names and SHA-256 of what was calibrated with and verified on.
+    ``serving`` is how Triton runs it. ``manifests`` are the names and SHA-256 of what was
+    calibrated with and verified on.
     """
 
     name: str
@@ -47,6 +48,7 @@ class BuildRecord:
     checkpoint_sha256: str
     precision: str
     accelerator: str | None
+    serving: Mapping[str, Any]
     tools: Mapping[str, str]
     manifests: Mapping[str, Mapping[str, str]]
     models: Mapping[str, ModelRecord]
@@ -56,8 +58,13 @@ class BuildRecord:
 
 def write_record(repository: Path, record: BuildRecord) -> None:
     """Write ``record`` into its model's folder in ``repository``."""
-    text = json.dumps(asdict(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (repository / record.name / RECORD_FILE).write_text(text, encoding="utf-8")
+    write_json(repository, record.name, asdict(record))
+
+
+def write_json(repository: Path, name: str, record: Mapping[str, Any]) -> None:
+    """Write the record of model ``name`` as :func:`read_record` gives it."""
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (repository / name / RECORD_FILE).write_text(text, encoding="utf-8")
 
 
 def read_record(repository: Path, name: str) -> dict[str, Any]:

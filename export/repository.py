@@ -8,20 +8,26 @@
         NAME_decoder/       config.pbtxt  1/model.onnx
         NAME/               config.pbtxt  1/            the ensemble
 
+and, where utterances of different lengths queue apart, for each of the length ranges::
+
+        NAME_preprocessor_upto_4s/  NAME_upto_4s/
+
 Models are written to a staging folder beside the repository and renamed into it, so that
 nothing half-written is ever seen, and an interrupted build leaves the old models in place.
 """
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from client.contract import CONTRACT_PARAMETER
-from export.config import config_text
+from client.contract import CONTRACT_PARAMETER, Contract
+from client.errors import ContractError
+from export.config import config_text, parse_config
 from export.errors import RepositoryError
 from export.layout import CONFIG_FILE, GRAPH_FILE, VERSION
 
@@ -67,12 +73,12 @@ def staging(repository: Path) -> Iterator[Path]:
         yield Path(staged)
 
 
-def check_replaceable(repository: Path, inner: tuple[str, ...], ensemble: str) -> None:
-    """Raise :class:`RepositoryError` when publishing would remove models that are not ours.
+def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> None:
+    """Raise :class:`RepositoryError` when publishing ``names`` would remove others' models.
 
-    Ours is an ensemble that carries a contract, and its inner models.
+    Ours is an ensemble that carries a contract, and what it is made of.
     """
-    there = [name for name in (ensemble, *inner) if (repository / name).exists()]
+    there = [name for name in names if (repository / name).exists()]
     config = repository / ensemble / CONFIG_FILE
     if there and not (config.is_file() and f'key: "{CONTRACT_PARAMETER}"' in config.read_text()):
         raise RepositoryError(
@@ -81,23 +87,25 @@ def check_replaceable(repository: Path, inner: tuple[str, ...], ensemble: str) -
         )
 
 
-def publish(staged: Path, repository: Path, inner: tuple[str, ...], ensemble: str) -> None:
-    """Move staged models into ``repository``: the old ensemble out first, the new one in last.
+def publish(staged: Path, repository: Path, ensemble: str) -> None:
+    """Move all staged models into ``repository``: old ensembles out first, the new one in last.
 
     In between the repository may lack the ensemble, but never has one over a mix of old and
     new models. On any failure the old models are put back. Raises :class:`RepositoryError`.
     """
+    new = _ensembles_last(staged, ensemble)
+    old = [ensemble, *_parts(repository, ensemble)]
     with tempfile.TemporaryDirectory(dir=staged) as folder:
         retired = Path(folder)
         try:
             repository.mkdir(exist_ok=True)
-            for name in (ensemble, *inner):
+            for name in dict.fromkeys((*old, *reversed(new))):
                 if (repository / name).exists():
                     (repository / name).rename(retired / name)
-            for name in (*inner, ensemble):
+            for name in new:
                 (staged / name).rename(repository / name)
         except BaseException as error:
-            _restore(staged, retired, repository, (*inner, ensemble))
+            _restore(staged, retired, repository, new)
             if isinstance(error, OSError):
                 raise RepositoryError(
                     f"cannot write to the repository {repository}: {error}; the models there"
@@ -107,10 +115,51 @@ def publish(staged: Path, repository: Path, inner: tuple[str, ...], ensemble: st
             raise
 
 
-def _restore(staged: Path, retired: Path, repository: Path, names: tuple[str, ...]) -> None:
-    for name in reversed(names):
+def read_config(repository: Path, model: str) -> ModelConfig:
+    """The configuration of ``model``; raises :class:`RepositoryError`."""
+    path = repository / model / CONFIG_FILE
+    try:
+        return parse_config(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RepositoryError(f"no model {model!r} in {repository}: build it first") from error
+    except text_format.ParseError as error:
+        raise RepositoryError(f"{path} is not a model configuration: {error}") from error
+
+
+def read_contract(repository: Path, name: str) -> Contract:
+    """The contract in the configuration of the ensemble ``name``.
+
+    Raises :class:`RepositoryError` when there is none, or it is not of this version.
+    """
+    config = read_config(repository, name)
+    try:
+        return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
+    except ContractError as error:
+        raise RepositoryError(f"{repository / name / CONFIG_FILE}: {error}") from error
+
+
+def _ensembles_last(staged: Path, ensemble: str) -> list[str]:
+    """The staged models, each after those that it is made of."""
+    names = sorted(path.name for path in staged.iterdir() if (path / CONFIG_FILE).is_file())
+    names.remove(ensemble)
+    names.sort(key=lambda name: bool(read_config(staged, name).ensemble_scheduling.step))
+    return [*names, ensemble]
+
+
+def _parts(repository: Path, ensemble: str) -> list[str]:
+    """The models of a published ensemble: those of its length ranges, then the steps of all."""
+    try:
+        routed = [route.model for route in read_contract(repository, ensemble).routes]
+        configs = [read_config(repository, name) for name in (ensemble, *routed)]
+    except RepositoryError:
+        return []  # there is none, or one that cannot be read, which is replaced by name
+    steps = (step.model_name for config in configs for step in config.ensemble_scheduling.step)
+    return [*routed, *dict.fromkeys(steps)]
+
+
+def _restore(staged: Path, retired: Path, repository: Path, new: Sequence[str]) -> None:
+    for name in reversed(new):
         if not (staged / name).exists():
             (repository / name).rename(staged / name)
-    for name in names:
-        if (retired / name).exists():
-            (retired / name).rename(repository / name)
+    for path in retired.iterdir():
+        path.rename(repository / path.name)

@@ -23,6 +23,10 @@ AUDIO_SIGNAL_LENGTH: Final = "audio_signal_length"
 
 BATCH: Final = "batch"
 
+PREPROCESSOR: Final = "preprocessor"
+ENCODER: Final = "encoder"
+DECODER: Final = "decoder"
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -85,7 +89,7 @@ def pipeline(features: int, channels: int, vocabulary_size: int) -> Pipeline:
     encoded = Tensor(ENCODED, "FP32", (BATCH, channels, "frames"))
     return Pipeline(
         preprocessor=Model(
-            "preprocessor",
+            PREPROCESSOR,
             inputs=(
                 Tensor(AUDIO_SIGNAL, "INT16", ("samples",)),
                 Tensor(AUDIO_SIGNAL_LENGTH, "INT32", (BATCH, 1)),
@@ -93,12 +97,12 @@ def pipeline(features: int, channels: int, vocabulary_size: int) -> Pipeline:
             outputs=(mel, _length(FEATURES_LENGTH)),
         ),
         encoder=Model(
-            "encoder",
+            ENCODER,
             inputs=(mel, _length(FEATURES_LENGTH)),
             outputs=(encoded, _length(ENCODED_LENGTH)),
         ),
         decoder=Model(
-            "decoder",
+            DECODER,
             inputs=(encoded, _length(ENCODED_LENGTH)),
             outputs=(
                 Tensor(TOKENS, "INT32", (BATCH, "frames")),

@@ -1,45 +1,38 @@
 """Do graphs, configurations and contract of a repository say what the checkpoint asks for?"""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
 import onnx
-from google.protobuf import text_format
 from google.protobuf.message import DecodeError
-from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from client.contract import CONTRACT_PARAMETER, Contract
-from client.errors import ContractError
+from client.contract import Contract
 from export.checkpoint import Checkpoint
-from export.config import ensemble_config, model_config, model_name, parse_config
+from export.config import ensemble_config, model_config, model_name, route_configs
 from export.declared import contract_of, pipeline_of
 from export.errors import GraphError, ParityError, RepositoryError
 from export.graph import check_graph
 from export.layout import CONFIG_FILE
-from export.repository import graph_path
+from export.repository import graph_path, read_config, read_contract
+from export.serving import latency
 from export.verification.thresholds import THRESHOLDS
 
 MAX_SHOWN: Final = 60
 """Characters of a field in a message: vocabularies are long."""
 
 
-def read_contract(repository: Path, name: str) -> Contract:
-    """The contract in the ensemble's configuration.
+def verifiable_contract(repository: Path, name: str) -> Contract:
+    """The contract of ``name``, in a precision that verification knows.
 
-    Raises :class:`RepositoryError` when there is none, or it is not of this version.
+    Raises :class:`RepositoryError`.
     """
-    config = _read_config(repository, name)
-    path = repository / name / CONFIG_FILE
-    try:
-        contract = Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
-    except ContractError as error:
-        raise RepositoryError(f"{path}: {error}") from error
+    contract = read_contract(repository, name)
     if contract.precision not in THRESHOLDS:
         raise RepositoryError(
-            f"{path}: the precision is {contract.precision!r}, expected one of"
-            f" {', '.join(THRESHOLDS)}: build the model again"
+            f"{repository / name / CONFIG_FILE}: the precision is {contract.precision!r}, expected"
+            f" one of {', '.join(THRESHOLDS)}: build the model again"
         )
     return contract
 
@@ -59,9 +52,11 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
     Raises :class:`RepositoryError` for a file that is missing or damaged.
     """
     pipeline = pipeline_of(checkpoint)
-    contract = read_contract(repository, name)
+    contract = verifiable_contract(repository, name)
     duration_s = contract.max_samples / contract.sample_rate_hz  # a build's choice
-    wanted = contract_of(checkpoint, contract.precision, duration_s)
+    wanted = replace(
+        contract_of(checkpoint, contract.precision, duration_s), routes=contract.routes
+    )
     for field in fields(Contract):
         actual, expected = getattr(contract, field.name), getattr(wanted, field.name)
         # A checkpoint may be renamed, and the exporter may be newer than the model.
@@ -75,11 +70,14 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
         except GraphError as error:
             yield str(error)
     configs = [
-        *(model_config(name, model) for model in pipeline.models),
+        *(model_config(name, model, latency()) for model in pipeline.models),
         ensemble_config(name, pipeline, contract),
     ]
-    for config in configs:
-        found = _read_config(repository, config.name)
+    for route in contract.routes:
+        range_s = route.max_samples / contract.sample_rate_hz
+        configs += route_configs(name, pipeline, latency(), range_s)
+    for config in configs:  # of which only the tensors are compared
+        found = read_config(repository, config.name)
         if (list(found.input), list(found.output)) != (list(config.input), list(config.output)):
             yield f"{config.name}'s configuration has other inputs or outputs than declared"
 
@@ -94,13 +92,3 @@ def _read_graph(path: Path) -> onnx.ModelProto:
         return onnx.load(path, load_external_data=False)
     except (OSError, DecodeError) as error:
         raise RepositoryError(f"{path} cannot be read: {error}; build the model again") from error
-
-
-def _read_config(repository: Path, model: str) -> ModelConfig:
-    path = repository / model / CONFIG_FILE
-    try:
-        return parse_config(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RepositoryError(f"no model {model!r} in {repository}: build it first") from error
-    except text_format.ParseError as error:
-        raise RepositoryError(f"{path} is not a model configuration: {error}") from error

@@ -90,7 +90,8 @@ def _infer(
     signal = InferInput(AUDIO_SIGNAL, list(audio.shape), contract.audio_type)
     signal.set_data_from_numpy(audio)
     wanted = [InferRequestedOutput(output) for output in (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)]
-    result = client.infer(name, [signal], outputs=wanted, client_timeout=REQUEST_TIMEOUT_S)
+    model = contract.model_for(name, audio.shape[1])
+    result = client.infer(model, [signal], outputs=wanted, client_timeout=REQUEST_TIMEOUT_S)
     names = (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)
     rows = zip(*(result.as_numpy(output) for output in names), strict=True)
     return [
@@ -129,9 +130,14 @@ def _server_errors(url: str) -> Iterator[None]:
         raise ExportError(f"Triton at {url} failed: {error}") from error
 
 
+def served_names(name: str, contract: Contract) -> list[str]:
+    """What a server must load to serve the model ``name`` by all its ways in."""
+    return [name, *(route.model for route in contract.routes)]
+
+
 @contextlib.contextmanager
-def embedded_server(repository: Path, name: str) -> Iterator[str]:
-    """Serve model ``name`` of ``repository`` with the embedded Triton; yields its gRPC URL.
+def embedded_server(repository: Path, names: Sequence[str]) -> Iterator[str]:
+    """Serve the models ``names`` of ``repository`` with the embedded Triton; yields its gRPC URL.
 
     The server runs in ``.venv``, whose packages conflict with NeMo's, as a subprocess.
     Raises :class:`ExportError` when it does not become ready.
@@ -144,7 +150,7 @@ def embedded_server(repository: Path, name: str) -> Iterator[str]:
         )
     ports = free_ports()
     command = [str(python), "-m", "server", "--repository", str(repository.resolve())]
-    command += ["--model", name]
+    command += [f"--model={name}" for name in names]
     command += [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
     with subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr) as process:
         url = f"127.0.0.1:{ports['grpc_port']}"

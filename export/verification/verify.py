@@ -18,7 +18,7 @@ from export.config import model_name
 from export.declared import pipeline_of
 from export.errors import ExportError, ParityError
 from export.verification.cases import Case
-from export.verification.declarations import check_declarations, read_contract
+from export.verification.declarations import check_declarations, verifiable_contract
 from export.verification.layers import wrong_layer
 from export.verification.onnx_pipeline import OnnxPipeline
 from export.verification.outputs import Outputs, max_abs, wrong_tokens
@@ -109,7 +109,7 @@ def verify(
     in bare ONNX Runtime alone. Raises :class:`ParityError` with every wrong declaration, for such
     graphs cannot be compared, and :class:`ExportError` when something could not be run at all.
     """
-    contract = read_contract(repository, name)
+    contract = verifiable_contract(repository, name)
     allowed = THRESHOLDS[contract.precision]
     if allowed.needs_speech and not any(case.recorded for case in cases):
         raise ExportError(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.contract import Contract
+from client.contract import Contract, Route
 from client.errors import ContractError
 from tests.client.support import CONTRACT
 
@@ -21,11 +21,13 @@ def test_any_vocabulary_survives_json(vocabulary):
 
 
 def test_fields_of_later_exporters_are_ignored():
-    text = json.dumps({**asdict(CONTRACT), "routes": [1, 2]})
+    text = json.dumps({**asdict(CONTRACT), "doors": [1, 2]})
     assert Contract.from_json(text) == CONTRACT
 
 
-@pytest.mark.parametrize("name", [name for name in asdict(CONTRACT) if name != "version"])
+@pytest.mark.parametrize(
+    "name", [name for name in asdict(CONTRACT) if name not in {"version", "routes"}]
+)
 def test_each_missing_field_is_named(name):
     fields = asdict(CONTRACT)
     del fields[name]
@@ -51,11 +53,28 @@ def test_each_missing_field_is_named(name):
         ("vocabulary_kind", "wordpiece"),
         ("blank", 0),
         ("checkpoint", None),
+        ("routes", [1]),
+        ("routes", [{"max_samples": 1.5, "model": "short"}]),
+        ("routes", [{"max_samples": 5, "model": "shorter than min_samples"}]),
+        ("routes", [{"max_samples": 900, "model": "b"}, {"max_samples": 800, "model": "a"}]),
     ],
 )
 def test_each_bad_field_is_named(name, value):
     with pytest.raises(ContractError, match=name):
         Contract.from_json(json.dumps({**asdict(CONTRACT), name: value}))
+
+
+def test_a_model_without_length_ranges_takes_every_utterance_itself():
+    fields = asdict(CONTRACT)
+    del fields["routes"]
+    assert Contract.from_json(json.dumps(fields)).model_for("demo", 1000) == "demo"
+
+
+def test_an_utterance_is_sent_where_the_shortest_range_takes_it():
+    contract = replace(CONTRACT, routes=(Route(16000, "short"), Route(24000, "middling")))
+    assert Contract.from_json(contract.to_json()) == contract
+    sent = {n: contract.model_for("demo", n) for n in (320, 16000, 16001, 24000, 24001)}
+    assert list(sent.values()) == ["short", "short", "middling", "middling", "demo"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def write_repository(repository: Path, precision: str = "fp16", **graphs) -> Pat
         checkpoint_sha256="0" * 64,
         precision=precision,
         accelerator=None,
+        serving={},
         tools={},
         manifests={},
         models=models,

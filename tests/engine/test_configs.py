@@ -17,6 +17,7 @@ from export.config import (
 )
 from export.engine.profiles import profiles
 from export.engine.switch import config_for, serving_backend, switch
+from export.serving import latency
 from export.tensors import pipeline
 from server import EmbeddedServer, ServerOptions, free_ports
 from tests.engine.test_profiles import CONTRACT
@@ -25,6 +26,7 @@ from tests.server.harness import IDENTITY_CONFIG, graph, identity, write_model
 NAME = "small"
 PIPELINE = pipeline(features=4, channels=4, vocabulary_size=3)
 ENCODER = PIPELINE.encoder
+SERVING = latency()
 # What triton-inference-server/onnxruntime_backend reads (README at 013d2745, pull request 237).
 KNOWN_PARAMETERS = {
     "precision_mode",
@@ -41,7 +43,7 @@ KNOWN_PARAMETERS = {
 
 def accelerated(precision="fp16"):
     shapes = profiles(ENCODER, CONTRACT, MAX_BATCH_SIZE)
-    return accelerated_config(NAME, ENCODER, shapes, precision)
+    return accelerated_config(NAME, ENCODER, SERVING, shapes, precision)
 
 
 def parameters(config):
@@ -73,7 +75,7 @@ def write_encoder(repository, config):
     (folder / "config.pbtxt").write_text(config_text(config))
     plan_config = config_for(folder, "tensorrt")
     plan_config.parent.mkdir()
-    plan_config.write_text(config_text(tensorrt_config(NAME, ENCODER)))
+    plan_config.write_text(config_text(tensorrt_config(NAME, ENCODER, SERVING)))
     return folder
 
 
@@ -100,7 +102,7 @@ def test_an_accelerated_model_is_served_on_a_cpu_too(tmp_path):
 
 
 def test_an_accelerator_is_all_that_is_added():
-    plain, config = model_config(NAME, ENCODER), accelerated()
+    plain, config = model_config(NAME, ENCODER, SERVING), accelerated()
     config.ClearField("optimization")
     assert config == plain
 
@@ -124,7 +126,7 @@ def test_shapes_are_written_as_onnx_runtime_reads_them():
 
 @pytest.mark.parametrize("model", PIPELINE.models, ids=lambda model: model.role)
 def test_a_plan_takes_and_gives_what_the_graph_does_but_only_on_gpus(model):
-    plan, plain = tensorrt_config(NAME, model), model_config(NAME, model)
+    plan, plain = tensorrt_config(NAME, model, SERVING), model_config(NAME, model, SERVING)
     assert (plan.backend, plan.default_model_filename) == ("tensorrt", "model.plan")
     assert [group.kind for group in plan.instance_group] == [ModelInstanceGroup.KIND_GPU]
     assert not plan.HasField("optimization")
@@ -136,16 +138,16 @@ def test_a_plan_takes_and_gives_what_the_graph_does_but_only_on_gpus(model):
 
 def test_batches_fit_the_profile():
     shapes = profiles(ENCODER, CONTRACT, MAX_BATCH_SIZE)
-    assert tensorrt_config(NAME, ENCODER).max_batch_size == shapes["features"].max[0]
+    assert tensorrt_config(NAME, ENCODER, SERVING).max_batch_size == shapes["features"].max[0]
 
 
 def test_configs_come_back_from_their_text():
-    for config in (accelerated(), tensorrt_config(NAME, ENCODER)):
+    for config in (accelerated(), tensorrt_config(NAME, ENCODER, SERVING)):
         assert parse_config(config_text(config)) == config
 
 
 def test_a_repository_switched_to_plans_is_served_here_by_its_graphs(tmp_path):
-    folder = write_encoder(tmp_path, model_config(NAME, ENCODER))
+    folder = write_encoder(tmp_path, model_config(NAME, ENCODER, SERVING))
     write_model(tmp_path, "without_configs", identity(), IDENTITY_CONFIG)
     assert serving_backend(folder) == "onnxruntime"
     assert switch(folder, "tensorrt")

@@ -14,9 +14,8 @@ from export.errors import ExportError, ParityError
 from export.modules.convolutional import TraceableMaskedConv1d
 from export.modules.preprocessor import Preprocessor
 from export.record import file_hashes
-from export.repository import graph_path
+from export.repository import graph_path, read_contract
 from export.verification.cases import generated_cases
-from export.verification.declarations import read_contract
 from export.verification.onnx_pipeline import OnnxPipeline
 from tests.export import models
 from tests.export.support import NAME, contents, noise, quick_build

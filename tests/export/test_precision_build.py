@@ -13,8 +13,7 @@ from export.build import BuildOptions, build
 from export.checkpoint import load_checkpoint
 from export.config import parse_config
 from export.errors import ExportError
-from export.repository import graph_path
-from export.verification.declarations import read_contract
+from export.repository import graph_path, read_contract
 from tests.export.support import NAME
 
 CLIPS = DEMO / "clips" / "manifest.jsonl"

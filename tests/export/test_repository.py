@@ -6,6 +6,7 @@ import pytest
 
 import export.assemble
 from export.build import build
+from export.config import parse_config
 from export.errors import GraphError, RepositoryError
 from export.repository import check_name, publish, staging
 from tests.export.support import NAME, contents, quick_build
@@ -17,19 +18,19 @@ RENAMES = 8  # four models out, four in
 def write_models(folder, generation):
     for name in (*INNER, NAME):
         (folder / name / "1").mkdir(parents=True)
-        (folder / name / "config.pbtxt").write_text(generation)
+        (folder / name / "config.pbtxt").write_text(f'name: "{generation}"')
 
 
 def publish_new(repository):
     with staging(repository) as staged:
         write_models(staged, "new")
-        publish(staged, repository, INNER, NAME)
+        publish(staged, repository, NAME)
 
 
 def generations(repository):
     """What a server polling now would see, model by model."""
     return {
-        path.name: (path / "config.pbtxt").read_text()
+        path.name: parse_config((path / "config.pbtxt").read_text()).name
         for path in repository.iterdir()
         if path.is_dir()
     }
@@ -105,7 +106,7 @@ def test_other_models_of_the_repository_are_left_alone(tmp_path):
     repository = tmp_path / "repository"
     write_models(repository, "old")
     (repository / "other").mkdir()
-    (repository / "other" / "config.pbtxt").write_text("other")
+    (repository / "other" / "config.pbtxt").write_text('name: "other"')
     publish_new(repository)
     assert generations(repository)["other"] == "other"
 

@@ -12,8 +12,8 @@ import tests.export  # noqa: F401 - NeMo must be imported first, as its import w
 from demo.paths import DEMO, SPEECH_DATA
 from export.assemble import Recipe, assemble
 from export.checkpoint import load_checkpoint
+from export.repository import read_contract
 from export.verification.cases import generated_cases, manifest_cases
-from export.verification.declarations import read_contract
 from export.verification.outputs import max_abs
 from export.verification.reference import run_nemo
 from export.verification.thresholds import THRESHOLDS
@@ -52,7 +52,7 @@ def contract(repository):
 
 @pytest.fixture(scope="module")
 def url(repository):
-    with embedded_server(repository, NAME) as address:
+    with embedded_server(repository, [NAME]) as address:
         yield address
 
 

@@ -1,0 +1,129 @@
+"""The configurations of a whole pipeline, beside its graphs; and a published model's made anew.
+
+How a model is served can be changed without its checkpoint: the graphs stay, and so does what
+verification found, for nothing that is computed changes.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from client.contract import Contract
+from export.config import (
+    MAX_BATCH_SIZE,
+    accelerated_config,
+    config_text,
+    ensemble_config,
+    model_config,
+    model_name,
+    route_configs,
+    routes,
+    tensorrt_config,
+)
+from export.engine.profiles import profiles
+from export.engine.switch import TENSORRT, config_for, serving_backend, switch
+from export.layout import VERSION
+from export.record import read_record, write_json
+from export.repository import publish, read_config, read_contract, staging, write_config
+from export.serving import Serving
+from export.tensors import Model, Pipeline, pipeline
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the configurations are made of. ``accelerator`` is None or ``"tensorrt"``.
+
+    ``obstacles`` say for each role what keeps TensorRT from running the graph, if anything.
+    """
+
+    name: str
+    pipeline: Pipeline
+    contract: Contract
+    serving: Serving
+    accelerator: str | None
+    obstacles: Mapping[str, Any]
+
+    def routed(self) -> "Layout":
+        """The same with a contract that tells of the length ranges."""
+        found = routes(self.name, self.serving, self.contract)
+        return replace(self, contract=replace(self.contract, routes=found))
+
+
+def write_configs(folder: Path, layout: Layout) -> None:
+    """Write every configuration into ``folder``, where the graphs are, and copy those of routes."""
+    name, serving = layout.name, layout.serving
+    for model in layout.pipeline.models:
+        write_config(folder, _serving_config(layout, model))
+        if not layout.obstacles[model.role]:
+            plan_config = config_for(folder / model_name(name, model), TENSORRT)
+            plan_config.parent.mkdir()
+            text = config_text(tensorrt_config(name, model, serving))
+            plan_config.write_text(text, encoding="utf-8")
+    rate_hz = layout.contract.sample_rate_hz
+    for route in layout.contract.routes:
+        range_s = route.max_samples / rate_hz
+        preprocessor, ensemble = route_configs(name, layout.pipeline, serving, range_s)
+        graphs = folder / model_name(name, layout.pipeline.preprocessor) / VERSION
+        _link_tree(graphs, folder / preprocessor.name / VERSION)
+        write_config(folder, preprocessor)
+        write_config(folder, ensemble)
+    write_config(folder, ensemble_config(name, layout.pipeline, layout.contract))
+
+
+def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
+    """Serve the published model ``name`` in another way; the contract that clients see then.
+
+    Models served as TensorRT plans still are. Raises :class:`RepositoryError`; the repository is
+    then unchanged.
+    """
+    record = read_record(repository, name)
+    layout = Layout(
+        name,
+        _published_pipeline(repository, name),
+        read_contract(repository, name),
+        serving,
+        record["accelerator"],
+        {model["role"]: model["tensorrt"]["obstacles"] for model in record["models"].values()},
+    ).routed()
+    with staging(repository) as staged:
+        folders = [model_name(name, model) for model in layout.pipeline.models]
+        for folder in folders:
+            _link_tree(repository / folder / VERSION, staged / folder / VERSION)
+        write_configs(staged, layout)
+        for folder in folders:
+            switch(staged / folder, serving_backend(repository / folder))
+        write_json(staged, name, {**record, "serving": asdict(serving)})
+        publish(staged, repository, name)
+    return layout.contract
+
+
+def _serving_config(layout: Layout, model: Model) -> ModelConfig:
+    if layout.accelerator != TENSORRT or layout.obstacles[model.role]:
+        return model_config(layout.name, model, layout.serving)
+    shapes = profiles(model, layout.contract, MAX_BATCH_SIZE)
+    precision = layout.contract.precision
+    return accelerated_config(layout.name, model, layout.serving, shapes, precision)
+
+
+def _published_pipeline(repository: Path, name: str) -> Pipeline:
+    encoder = read_config(repository, f"{name}_encoder")
+    decoder = read_config(repository, f"{name}_decoder")
+    log_probs = next(output for output in decoder.output if len(output.dims) == 2)
+    return pipeline(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """The same files again, which need no room where the file system has hard links."""
+
+    def link(old: str, new: str) -> None:
+        try:
+            os.link(old, new)
+        except OSError:
+            shutil.copy2(old, new)
+
+    shutil.copytree(source, target, copy_function=link)

@@ -1,0 +1,81 @@
+"""How Triton serves a pipeline: batches, queues, instances and threads, as data.
+
+What pays depends on the hardware and on what is wanted, so there are presets;
+``docs/performance.md`` has the figures behind them. Nothing here changes what a model computes.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+LENGTH_RANGES_S: Final = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
+"""Half an octave each: the longest of a full batch is then about a seventh longer than its mean."""
+BATCH: Final = 8
+"""Of the throughput preset: larger ones gain little, and fill later."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What the configurations of a pipeline say beside its tensors.
+
+    ``instances`` of the encoder run at once, each on ``threads`` of the CPU, 0 for all; GPUs do not
+    need them. ``batched``: requests that wait are computed together. With ``batch`` above 0 the
+    preprocessor waits up to ``queue_delay_us`` for that many, with 0 for whatever comes.
+    ``step_delay_us`` is how long encoder and decoder wait for the rest of a batch, which the
+    preprocessor hands on one by one. ``ranges_s`` are the upper ends of the length ranges that
+    have a queue of their own. ``cpu``: run on the CPU where there is a GPU too.
+    """
+
+    preset: str
+    instances: int = 1
+    threads: int = 0
+    batched: bool = True
+    batch: int = 0
+    queue_delay_us: int = 0
+    step_delay_us: int = 0
+    ranges_s: tuple[float, ...] = ()
+    cpu: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for what cannot be served."""
+        if self.instances < 1 or min(self.threads, self.queue_delay_us, self.step_delay_us) < 0:
+            raise ValueError(f"{self} has no instance, or a negative number")
+        if list(self.ranges_s) != sorted(set(self.ranges_s)) or any(s <= 0 for s in self.ranges_s):
+            raise ValueError(f"length ranges are {self.ranges_s}, expected each above the last")
+
+
+def latency() -> Serving:
+    """One utterance as fast as may be; those that arrive within 10 ms share a batch."""
+    return Serving("latency", queue_delay_us=10_000, step_delay_us=1_000)
+
+
+def cpu(cores: int | None = None) -> Serving:
+    """As much as a CPU can do: each core has an encoder of its own, and nothing is padded.
+
+    A CPU gains little from batches and loses what they are padded with.
+    """
+    return Serving(
+        "cpu", instances=cores or os.cpu_count() or 1, threads=1, batched=False, cpu=True
+    )
+
+
+def throughput() -> Serving:
+    """Full batches of like lengths, for a server that always has work, above all on a GPU.
+
+    A lone request waits for company.
+    """
+    return Serving(
+        "throughput",
+        batch=BATCH,
+        queue_delay_us=1_000_000,
+        step_delay_us=10_000,
+        ranges_s=LENGTH_RANGES_S,
+    )
+
+
+PRESETS: Final[Mapping[str, Callable[[], Serving]]] = {
+    "latency": latency,
+    "cpu": cpu,
+    "throughput": throughput,
+}

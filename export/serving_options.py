@@ -1,0 +1,75 @@
+"""The options of the command line that say how Triton serves a model."""
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from export.errors import ExportError
+from export.serving import PRESETS, Serving, cpu
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add them to a command."""
+    add = parser.add_argument_group("serving, see docs/performance.md").add_argument
+    add(
+        "--serving",
+        choices=tuple(PRESETS),
+        default="latency",
+        help="what to serve for (%(default)s); cpu and throughput take more at once",
+    )
+    add(
+        "--cores",
+        type=_above_0,
+        metavar="N",
+        help="cpu: of the serving machine (default: this one's)",
+    )
+    add(
+        "--queue-delay-ms",
+        type=_delay_ms,
+        metavar="MS",
+        help="how long a request waits for others to share a batch with",
+    )
+    add(
+        "--length-ranges",
+        type=_ranges,
+        metavar="S,S,…",
+        help="upper ends in seconds of the ranges that queue apart, '' for none",
+    )
+
+
+def serving_of(options: argparse.Namespace) -> Serving:
+    """What was asked for; raises :class:`ExportError` for options that do not go together."""
+    if options.cores is not None and options.serving != "cpu":
+        raise ExportError("--cores is for --serving cpu: leave it out")
+    serving = cpu(options.cores) if options.serving == "cpu" else PRESETS[options.serving]()
+    changes: dict[str, Any] = {}
+    if options.queue_delay_ms is not None:
+        changes["queue_delay_us"] = round(1000 * options.queue_delay_ms)
+    if options.length_ranges is not None:
+        changes["ranges_s"] = options.length_ranges
+    if changes and not serving.batched:
+        raise ExportError(
+            "--serving cpu makes no batches: leave out --queue-delay-ms and --length-ranges"
+        )
+    try:
+        return replace(serving, **changes)
+    except ValueError as error:
+        raise ExportError(f"{error}: correct --length-ranges") from error
+
+
+def _above_0(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def _delay_ms(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 60_000:  # a minute: a request's deadline by default
+        raise argparse.ArgumentTypeError(f"expected 0 to 60000 milliseconds, got {text}")
+    return value
+
+
+def _ranges(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(",") if part)

@@ -1,0 +1,178 @@
+"""How a model is served changes its queues, instances and threads, and nothing that it computes."""
+
+import argparse
+from dataclasses import replace
+
+import pytest
+
+from export.assemble import Recipe
+from export.build import build
+from export.config import model_config, parse_config
+from export.configure import reconfigure
+from export.declared import pipeline_of
+from export.engine.switch import serving_backend, switch
+from export.errors import ExportError, RepositoryError
+from export.record import read_record
+from export.repository import read_contract
+from export.serving import PRESETS, Serving, cpu, latency, throughput
+from export.serving_options import add_arguments, serving_of
+from export.verification.outputs import max_abs
+from export.verification.triton import batch_statistics, embedded_server, run_triton, served_names
+from tests.export.support import NAME, contents, noise, quick_build
+
+SHORT_RANGES = replace(throughput(), ranges_s=(1.0, 2.0), queue_delay_us=200_000)
+
+
+@pytest.fixture
+def repository(quartznet, tmp_path):
+    """Served with two length ranges."""
+    options = quick_build(tmp_path / "repository")
+    recipe = Recipe(NAME, serving=SHORT_RANGES)
+    assert build(quartznet, replace(options, recipe=recipe)).published
+    return options.repository
+
+
+def configs(quartznet, serving):
+    return [model_config(NAME, model, serving) for model in pipeline_of(quartznet).models]
+
+
+def threads(config):
+    return config.parameters["intra_op_thread_count"].string_value
+
+
+@pytest.mark.parametrize("preset", [*PRESETS])
+def test_the_small_steps_leave_the_encoder_its_cores(preset, quartznet):
+    preprocessor, _, decoder = configs(quartznet, PRESETS[preset]())
+    assert threads(preprocessor) == threads(decoder) == "1"
+    assert preprocessor.instance_group[0].count == decoder.instance_group[0].count == 1
+
+
+def test_on_a_cpu_each_core_has_an_encoder_that_takes_one_request_at_a_time(quartznet):
+    models = configs(quartznet, cpu(cores=6))
+    encoder = models[1]
+    assert (encoder.instance_group[0].count, threads(encoder)) == (6, "1")
+    assert {model.instance_group[0].KIND_CPU for model in models} == {
+        model.instance_group[0].kind for model in models
+    }
+    for model in models:
+        assert list(model.dynamic_batching.preferred_batch_size) == [1]
+        assert model.dynamic_batching.max_queue_delay_microseconds == 0
+
+
+def test_for_throughput_the_preprocessor_waits_for_a_batch(quartznet):
+    preprocessor, encoder, _ = configs(quartznet, throughput())
+    assert list(preprocessor.dynamic_batching.preferred_batch_size) == [8, 16]
+    assert not encoder.dynamic_batching.preferred_batch_size
+    waits = [
+        model.dynamic_batching.max_queue_delay_microseconds for model in (preprocessor, encoder)
+    ]
+    assert waits[0] > waits[1] > 0
+
+
+def test_length_ranges_are_models_beside_the_main_one(repository):
+    contract = read_contract(repository, NAME)
+    assert [(route.max_samples, route.model) for route in contract.routes] == [
+        (16000, f"{NAME}_upto_1s"),
+        (32000, f"{NAME}_upto_2s"),
+    ]
+    for route in contract.routes:
+        config = parse_config((repository / route.model / "config.pbtxt").read_text())
+        steps = [step.model_name for step in config.ensemble_scheduling.step]
+        assert steps[1:] == [f"{NAME}_encoder", f"{NAME}_decoder"]
+        assert (repository / steps[0] / "1" / "model.onnx").is_file()
+        assert "contract" not in config.parameters  # or it would be listed as a model of its own
+
+
+def test_ranges_beyond_the_longest_utterance_are_left_out(quartznet, tmp_path):
+    recipe = Recipe(NAME, max_duration_s=5.0, serving=throughput())
+    built = build(quartznet, replace(quick_build(tmp_path / "repository"), recipe=recipe))
+    assert [route.max_samples for route in built.contract.routes] == [32000, 48000, 64000]
+
+
+def test_a_model_can_be_served_otherwise_without_its_checkpoint(repository):
+    before = {name: data for name, data in contents(repository).items() if name.endswith(".onnx")}
+    contract = reconfigure(repository, NAME, cpu(cores=3))
+    assert contract == read_contract(repository, NAME)
+    assert contract.routes == ()
+    after = {name: data for name, data in contents(repository).items() if name.endswith(".onnx")}
+    assert after == {name: data for name, data in before.items() if "_upto_" not in name}
+    assert sorted(path.name for path in repository.iterdir()) == [
+        NAME,
+        *(f"{NAME}_{role}" for role in ("decoder", "encoder", "preprocessor")),
+    ]
+    assert read_record(repository, NAME)["serving"]["instances"] == 3
+    reconfigure(repository, NAME, SHORT_RANGES)
+    again = {name: data for name, data in contents(repository).items() if name.endswith(".onnx")}
+    assert again == before
+
+
+def test_a_plan_that_serves_goes_on_serving(repository):
+    encoder = repository / f"{NAME}_encoder"
+    switch(encoder, "tensorrt")
+    (encoder / "1" / "model.plan").write_bytes(b"plan")
+    reconfigure(repository, NAME, latency())
+    assert serving_backend(encoder) == "tensorrt"
+    assert (encoder / "1" / "model.plan").read_bytes() == b"plan"
+    assert switch(encoder, "onnxruntime")
+    config = parse_config((encoder / "config.pbtxt").read_text())
+    assert config.dynamic_batching.max_queue_delay_microseconds == latency().step_delay_us
+
+
+def test_what_is_not_there_cannot_be_served_otherwise(repository):
+    before = contents(repository)
+    with pytest.raises(RepositoryError, match="no model 'other'"):
+        reconfigure(repository, "other", cpu())
+    assert contents(repository) == before
+
+
+def test_utterances_of_a_range_are_batched_apart_and_come_out_the_same(repository):
+    contract = read_contract(repository, NAME)
+    utterances = [noise(samples) for samples in (8000, 24000, 40000, 9000, 25000, 41000)]
+    encoder = f"{NAME}_encoder"
+    with embedded_server(repository, served_names(NAME, contract)) as url:
+        one_by_one = list(run_triton(url, NAME, contract, utterances, at_once=1))
+        main = replace(contract, routes=())
+        by_the_main_queue = list(run_triton(url, NAME, main, utterances, at_once=6))
+        (before,) = batch_statistics(url, [encoder])
+        routed = list(run_triton(url, NAME, contract, utterances, at_once=6))
+        (after,) = batch_statistics(url, [encoder])
+    assert set(after.since(before).executions_by_size) <= {1, 2}  # never a short and a long one
+    for others in (by_the_main_queue, routed):
+        for expected, actual in zip(one_by_one, others, strict=True):
+            assert max_abs(expected.log_probs, actual.log_probs) <= 1e-4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"instances": 0}, {"threads": -1}, {"ranges_s": (2.0, 1.0)}, {"ranges_s": (0.0,)}]
+)
+def test_what_cannot_be_served_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"instance|ranges"):
+        Serving("wrong", **wrong)
+
+
+def parsed(*arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return serving_of(parser.parse_args(arguments))
+
+
+def test_the_command_line_changes_a_preset():
+    assert parsed() == latency()
+    assert parsed("--serving", "cpu", "--cores", "5") == cpu(5)
+    changed = parsed("--serving", "throughput", "--queue-delay-ms", "50", "--length-ranges", "4,8")
+    assert changed == replace(throughput(), queue_delay_us=50_000, ranges_s=(4.0, 8.0))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--cores", "2"),
+        ("--serving", "cpu", "--queue-delay-ms", "5"),
+        ("--serving", "cpu", "--length-ranges", "4"),
+        ("--length-ranges", "4,2"),
+    ],
+    ids=" ".join,
+)
+def test_options_that_do_not_go_together_are_refused(wrong):
+    with pytest.raises(ExportError):
+        parsed(*wrong)
