@@ -17,7 +17,12 @@ _BENCHMARKS = Program(
     "Measure exported models and decoders.",
     "benchmarks.commands",
     {
+        "serve": "load on a server at several levels: throughput, latency, where the time goes",
+        "soak": "constant load for a long time: does memory grow?",
+        "scale": "cost against audio length, requests in flight and vocabulary",
+        "crosscheck": "the same load from Triton's perf_analyzer",
         "graphs": "the exported graphs of some models in bare ONNX Runtime, in turns",
+        "peers": "NeMo, onnx-asr, sherpa-onnx and ours on the same weights and clips, in turns",
         "decode": "our beam search and other decoders on the same log_probs, one core each",
         "weights": "word errors with greedy, untuned and tuned decoders",
         "hotwords": "words that the language model lacks, found with and without hotwords",

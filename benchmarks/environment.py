@@ -3,6 +3,8 @@
 import os
 import platform
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,18 +13,30 @@ from pathlib import Path
 from typing import Any
 
 CPU_INFORMATION = Path("/proc/cpuinfo")
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 def describe(packages: Iterable[str], arguments: Iterable[str], program: str) -> dict[str, Any]:
     """The circumstances of a measurement, ready for JSON; absent ``packages`` are left out."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "revision": _revision(),
         "command": shlex.join(["python", "-m", program, *arguments]),
         "python": platform.python_version(),
         "packages": _versions(packages),
         "cpu": _cpu_name(),
         "cpus": os.cpu_count(),
     }
+
+
+def _revision() -> str:
+    """The commit that is checked out, and whether files differ from it; empty where git is not."""
+    git = shutil.which("git")
+    if git is None or not (PROJECT / ".git").exists():
+        return ""
+    command = [git, "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12"]
+    described = subprocess.run(command, capture_output=True, text=True, check=False)
+    return described.stdout.strip()
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

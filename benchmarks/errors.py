@@ -6,6 +6,8 @@
     ├── ModelError       a model that is not there, or not as the project exports it
     ├── ProviderError    what was asked to compute is not there, or did not start
     ├── SpeechError      recordings or references that cannot be measured with
+    ├── PeerError        a peer that is not installed, did not load, or failed
+    ├── LoadError        a load that cannot be put on a server, or a server that died under it
     └── BundleError      a bundle that is incomplete, damaged, or cannot be made
 """
 
@@ -24,6 +26,14 @@ class ProviderError(BenchmarkError):
 
 class SpeechError(BenchmarkError):
     """Recordings or references are missing, or cannot be measured with."""
+
+
+class PeerError(BenchmarkError):
+    """Something that this project is compared with is not installed, did not load, or failed."""
+
+
+class LoadError(BenchmarkError):
+    """A load cannot be put on a server, or the server died or failed under it."""
 
 
 class BundleError(BenchmarkError):

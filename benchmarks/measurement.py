@@ -44,10 +44,12 @@ def time_in_turns(
     repeats: int,
     warmups: int = 2,
     clock: Callable[[], float] = perf_counter,
+    settle: Job = lambda: None,
 ) -> list[Run]:
     """Run every job ``warmups`` times untimed, then in ``repeats`` rounds of one run of each.
 
-    Each round begins with another job, so that none always follows the same one.
+    Each round begins with another job, so that none always follows the same one. ``settle`` is
+    called before each timed run, for what the run before may have left behind.
     """
     for job in jobs.values():
         for _ in range(warmups):
@@ -55,10 +57,11 @@ def time_in_turns(
     names = list(jobs)
     starts = (number % max(1, len(names)) for number in range(repeats))
     rounds = (names[start:] + names[:start] for start in starts)
-    return [_timed(name, jobs[name], clock) for order in rounds for name in order]
+    return [_timed(name, jobs[name], clock, settle) for order in rounds for name in order]
 
 
-def _timed(name: str, job: Job, clock: Callable[[], float]) -> Run:
+def _timed(name: str, job: Job, clock: Callable[[], float], settle: Job) -> Run:
+    settle()
     start_s = clock()
     job()
     return Run(name, clock() - start_s)
@@ -76,7 +79,7 @@ def summarise(runs: Sequence[Run], audio_s: float) -> list[Speed]:
     first = next(iter(medians.values()), 0.0)
     speeds = []
     for name, walls in times.items():
-        fast, slow = _quartiles(walls)
+        fast, slow = quartiles(walls)
         speeds.append(
             Speed(
                 name=name,
@@ -91,7 +94,8 @@ def summarise(runs: Sequence[Run], audio_s: float) -> list[Speed]:
     return speeds
 
 
-def _quartiles(values: Sequence[float]) -> tuple[float, float]:
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """The first and the third quartile; of one value, itself twice."""
     if len(values) == 1:
         return values[0], values[0]
     first, _, third = statistics.quantiles(values, n=4, method="inclusive")

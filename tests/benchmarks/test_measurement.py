@@ -22,6 +22,15 @@ def test_jobs_take_turns_after_untimed_runs_and_none_always_follows_the_same():
     assert runs == [Run("a", 1), Run("b", 3), Run("b", 4), Run("a", 2)]
 
 
+def test_what_a_run_leaves_behind_is_settled_before_the_next_untimed():
+    order = []
+    jobs = {name: partial(order.append, name) for name in ("a", "b")}
+    clock = partial(len, order)  # an entry is a second
+    runs = time_in_turns(jobs, 1, 0, clock, settle=lambda: order.append("settle"))
+    assert order == ["settle", "a", "settle", "b"]
+    assert runs == [Run("a", 1), Run("b", 1)]
+
+
 def test_speed_is_audio_over_the_median_run_and_its_quartiles():
     walls_s = (5.0, 1.0, 2.0, 4.0, 3.0)
     (speed,) = summarise([Run("a", wall_s) for wall_s in walls_s], audio_s=12)

@@ -1,0 +1,115 @@
+"""``serve``: load on a served model, at several levels, through the project's own client.
+
+``--concurrency N`` keeps N requests in flight, ``--rate R`` sends R a second at random times
+whatever the server does. Levels take turns, ``--repeats`` times. Every finished point is in
+``--output`` at once, and ``--resume`` goes on with it; table, plot and page are written beside it.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from benchmarks.environment import describe
+from benchmarks.load.arguments import (
+    above,
+    add_audio,
+    add_load,
+    add_output,
+    add_target,
+    load_options,
+    open_target,
+    settings_of,
+    utterances_of,
+)
+from benchmarks.load.arrivals import CLOSED, OPEN, Level
+from benchmarks.load.packages import PACKAGES
+from benchmarks.load.reports import write_reports
+from benchmarks.load.summary import summarise
+from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
+from benchmarks.load.table import columns, rich_table
+from client.commands.streams import messages, tables
+
+CONCURRENCIES: Final = (1, 4, 16, 64)
+SHORT: Final = 5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    if parsed.resume and parsed.output is None:
+        parser.error("--resume: needs --output RUN.json, the run to go on with")
+    options = load_options(parser, parsed)
+    plan = list(turns(_levels(parsed), parsed.repeats))
+    with open_target(parsed) as target:
+        utterances = utterances_of(parsed, target)
+        document = {
+            **describe(PACKAGES, ["serve", *arguments], "benchmarks"),
+            "settings": settings_of(parsed, options),
+            "audio": utterances.source,
+            "lengths_s": [round(each, 3) for each in utterances.durations_s],
+        }
+        points = Points(parsed.output, document)
+        if parsed.resume:
+            points.resume()
+        try:
+            sweep(Run(target, utterances, options), plan, points, _tell)
+        finally:
+            _report(points, parsed)
+    return 0
+
+
+def _report(points: Points, parsed: argparse.Namespace) -> None:
+    """Print and write what there is, also when the sweep was cut short."""
+    summaries = summarise(points.document["points"])
+    if not summaries:
+        return
+    tables(sys.stdout).print(rich_table(columns(summaries), f"{parsed.model} under load"))
+    if parsed.output is not None:
+        write_reports(points.document, parsed.output)
+
+
+def _tell(turn: Turn, figures: Mapping[str, Any]) -> None:
+    latency = figures["latency_ms"]
+    notes = ""
+    if latency:
+        notes += f", p95 {latency['p95']:.0f} ms"
+    if figures["failed"]:
+        notes += f", {figures['failed']} FAILED"
+    if latency and figures["wall_s"] < SHORT * latency["p50"] / 1000:
+        notes += f" (less than {SHORT} times the median latency: give it more --seconds)"
+    messages.print(
+        f"{turn.level.label}, round {turn.repeat + 1}: RTFx {figures['rtfx']:.1f}{notes}"
+    )
+
+
+def _levels(parsed: argparse.Namespace) -> list[Level]:
+    concurrencies = parsed.concurrency
+    if concurrencies is None:
+        concurrencies = [] if parsed.rate else CONCURRENCIES
+    levels = [Level(CLOSED, value) for value in concurrencies]
+    levels += [Level(OPEN, value) for value in parsed.rate or ()]
+    return list(dict.fromkeys(levels))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks serve", description=__doc__)
+    add_target(parser)
+    add_audio(parser)
+    group = parser.add_argument_group("levels")
+    group.add_argument(
+        "--concurrency",
+        type=above(int),
+        nargs="+",
+        metavar="N",
+        help=f"requests in flight ({' '.join(map(str, CONCURRENCIES))}, none with --rate)",
+    )
+    group.add_argument(
+        "--rate", type=above(float), nargs="+", metavar="R", help="requests a second, as they come"
+    )
+    group.add_argument("--repeats", type=above(int), default=3, help="rounds (%(default)s)")
+    add_load(parser)
+    add_output(parser, "table (.md), plot (.png) and page (.html)")
+    parser.add_argument("--resume", action="store_true", help="keep the points in --output")
+    return parser

@@ -1,0 +1,165 @@
+"""Arguments that the commands with a load share, and what is made of them."""
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load.lengths import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
+from benchmarks.load.loop import LoadOptions, Target
+from benchmarks.load.target import embedded, running
+from client.commands.arguments import add_beam_options, output_path, read_decoding
+from client.commands.streams import messages
+from client.contract import Contract
+from client.decoding import GreedyOptions
+from client.transport import TritonTransport
+
+
+def add_target(parser: ArgumentParser) -> None:
+    """The server and the model; :func:`open_target` reads them."""
+    group = parser.add_argument_group("server")
+    one = group.add_mutually_exclusive_group(required=True)
+    one.add_argument("--url", metavar="HOST:PORT", help="gRPC address of a server that runs")
+    one.add_argument(
+        "--repository",
+        type=Path,
+        metavar="DIR",
+        help="start the embedded server with this one; then its CPU time and memory are seen",
+    )
+    group.add_argument(
+        "--gpu", action="store_true", help="with --repository: let the server use the GPU"
+    )
+    group.add_argument("--model", required=True, metavar="NAME", help="the model to use")
+    group.add_argument(
+        "--server-pid",
+        type=above(int),
+        metavar="PID",
+        help="with --url, on this machine: tritonserver's process, to see its CPU time and memory",
+    )
+
+
+def add_audio(parser: ArgumentParser) -> None:
+    """What is sent; :func:`utterances_of` reads it."""
+    add = parser.add_argument_group("audio").add_argument
+    add(
+        "--lengths",
+        metavar="L",
+        help=f"{MANIFEST} (recordings as they are, the default with --manifest), {LIBRISPEECH} "
+        "(a shape like that corpus's, the default without) or uniform:A:B seconds",
+    )
+    add(
+        "--manifest",
+        type=Path,
+        metavar="M.jsonl",
+        help="recordings to send, or to cut drawn lengths out of (default: noise)",
+    )
+    add("--utterances", type=above(int), default=256, help="drawn lengths (%(default)s)")
+    add("--seed", type=int, default=0, help="of lengths, order and arrivals (%(default)s)")
+
+
+def add_load(parser: ArgumentParser, seconds: float | None = 10.0) -> None:
+    """How long, and how answers are decoded; :func:`load_options` reads them.
+
+    ``seconds`` is the default length of a load, ``None`` when the command decides it.
+    """
+    group = parser.add_argument_group("load")
+    if seconds is not None:
+        one = group.add_mutually_exclusive_group()
+        one.add_argument(
+            "--seconds", type=above(float), default=seconds, help="of each load (%(default)s)"
+        )
+        one.add_argument("--requests", type=above(int), help="of each load, in place of seconds")
+    add = group.add_argument
+    add("--warmup", type=above(float), default=2.0, help="seconds not counted (%(default)s)")
+    add("--timeout", type=above(float), default=60.0, help="seconds for a request (%(default)s)")
+    decoding = parser.add_argument_group("decoding")
+    add = decoding.add_argument
+    add("--decoder", choices=("greedy", "beam"), help="default: the preset's, or greedy")
+    add("--decoder-config", type=Path, metavar="PRESET.json", help="options as `tune` wrote them")
+    add("--processes", type=int, default=0, metavar="N", help="beam: decode in N processes (0)")
+    add_beam_options(decoding, without=("nbest",))
+
+
+def add_output(parser: ArgumentParser, what: str) -> None:
+    """``--output``, and ``what`` is written beside it."""
+    parser.add_argument(
+        "--output",
+        type=output_path,
+        metavar="RUN.json",
+        help=f"figures and circumstances; {what} beside it",
+    )
+
+
+def open_target(parsed: Namespace) -> AbstractContextManager[Target]:
+    """The server of the arguments, started if need be."""
+    if parsed.repository is not None:
+        return embedded(parsed.repository, parsed.model, gpu=parsed.gpu)
+    return running(parsed.url, parsed.model, parsed.server_pid)
+
+
+def utterances_of(parsed: Namespace, target: Target) -> Utterances:
+    """The audio of the arguments, as the model takes it; says what was left out."""
+    contract = contract_of(target)
+    lengths = parsed.lengths or (LIBRISPEECH if parsed.manifest is None else MANIFEST)
+    choice = Choice(lengths, parsed.manifest, parsed.utterances, parsed.seed)
+    utterances = choose(choice, contract)
+    if utterances.left_out:
+        messages.print(f"left out: {utterances.left_out} recordings of lengths the model refuses")
+    return utterances
+
+
+def contract_of(target: Target) -> Contract:
+    """What the model says of itself."""
+    transport = TritonTransport(target.url, target.model)
+    transport.close()
+    return transport.contract
+
+
+def load_options(parser: ArgumentParser, parsed: Namespace) -> LoadOptions:
+    """The load of the arguments. Raises :class:`DecoderError` for a preset of no use."""
+    preset = read_decoding(parser, parsed)
+    return LoadOptions(
+        seconds=getattr(parsed, "seconds", LoadOptions.seconds),
+        requests=getattr(parsed, "requests", None),
+        warmup_s=parsed.warmup,
+        timeout_s=parsed.timeout,
+        decoder=preset.beam or GreedyOptions(),
+        processes=parsed.processes,
+        seed=parsed.seed,
+    )
+
+
+def settings_of(parsed: Namespace, options: LoadOptions) -> dict[str, Any]:
+    """What makes points comparable, ready for JSON: a run with other settings is another run."""
+    chosen = {
+        name: None if (value := getattr(parsed, name, None)) is None else str(value)
+        for name in ("model", "url", "repository", "gpu", "lengths", "manifest", "utterances")
+    }
+    decoder = {name: value for name, value in asdict(options.decoder).items() if value is not None}
+    return {
+        **chosen,
+        **{name: getattr(options, name) for name in ("seconds", "requests", "warmup_s", "seed")},
+        "decoder": "greedy" if isinstance(options.decoder, GreedyOptions) else "beam",
+        "decoder_options": {name: _plain(value) for name, value in decoder.items()},
+        "processes": options.processes,
+    }
+
+
+def above(kind: type[Any], most: float = float("inf")) -> Callable[[str], Any]:
+    """A number above 0, for argparse."""
+
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not 0 < value <= most or value == float("inf"):
+            raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+        return value
+
+    number.__name__ = kind.__name__
+    return number
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

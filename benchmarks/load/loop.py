@@ -1,0 +1,263 @@
+"""One load on a server: warm up, press, and keep what became of each request.
+
+A closed loop goes through the loop behind :meth:`client.Transcriber.transcribe`, with its threads,
+conversions and ordered results: what a user pays. An open loop sends at times drawn beforehand,
+whatever the server does, and decodes answers as they come.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter, sleep
+from typing import Any, Final
+
+from benchmarks.errors import LoadError
+from benchmarks.load.arrivals import CLOSED, Level, poisson_times
+from benchmarks.load.lengths import Utterances
+from benchmarks.load.recorder import Recorder, Sent, TimedDecoder
+from benchmarks.load.records import Record
+from benchmarks.load.watch import Probe, Watch, Watched
+from client.audio import Pcm
+from client.contract import Contract
+from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
+from client.decoding.stage import InPool, InThread, Stage
+from client.errors import AsrError
+from client.transcriber import transcribe
+
+FAILURES_TO_CHECK: Final = 20
+"""Failures in a row after which the server is looked at."""
+FAILING_S: Final = 10.0
+"""How long every request may fail before the load is given up: overload lets some through."""
+_OPEN_MOST: Final = 4096  # utterances that may wait for the decoding processes
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How long and how: ``seconds`` of load, or exactly ``requests`` where given."""
+
+    seconds: float = 10.0
+    requests: int | None = None
+    warmup_s: float = 2.0
+    timeout_s: float = 60.0
+    decoder: DecoderOptions = field(default_factory=GreedyOptions)
+    processes: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model on a server that is up, how to look at it, and a check that raises when it died."""
+
+    url: str
+    model: str
+    probe: Probe
+    check: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a load."""
+
+    records: list[Record]
+    watched: Watched
+
+
+def run_load(target: Target, utterances: Utterances, level: Level, options: LoadOptions) -> Outcome:
+    """Put one load on the server.
+
+    Raises :class:`LoadError` when the server is gone or answers no request, and the client's
+    errors when it cannot be connected with.
+    """
+    most = int(level.value) if level.kind == CLOSED else _OPEN_MOST
+    recorder = Recorder(target.url, target.model, options.timeout_s, most)
+    try:
+        decoding, decoder = _decoding(recorder.contract, options, most)
+        try:
+            session = _Session(target, utterances, recorder, decoding, decoder, options)
+            watched = _press(session, level)
+        finally:
+            decoding.close()
+    finally:
+        recorder.close()
+    records = recorder.records()
+    if not any(each.error is None for each in watched.window.answered(records)):
+        raise LoadError(_nothing_answered(records, level, watched.window.wall_s))
+    return Outcome(records, watched)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """What one load works with; ``decoder`` is ``None`` when processes decode."""
+
+    target: Target
+    utterances: Utterances
+    recorder: Recorder
+    decoding: Stage
+    decoder: TimedDecoder | None
+    options: LoadOptions
+
+
+def _press(session: _Session, level: Level) -> Watched:
+    """Warm up and measure without a pause in between, or exactly so many requests after it."""
+    options = session.options
+    requests = options.requests
+    if requests is None:
+        start_s = perf_counter() + options.warmup_s
+        with Watch(session.target.probe, start_s, start_s + options.seconds) as watch:
+            _send(session, level, options.warmup_s + options.seconds)
+        return watch.seen()
+    _send(session, level, options.warmup_s)
+    with Watch(session.target.probe, perf_counter()) as watch:
+        _send(session, level, float("inf"), requests)
+    return watch.seen()
+
+
+def _send(session: _Session, level: Level, seconds: float, requests: int | None = None) -> None:
+    """Send for ``seconds``, or ``requests``, and wait until all are done."""
+    if level.kind == CLOSED:
+        _closed(session, int(level.value), seconds, requests)
+    else:
+        seconds = seconds if requests is None else 2 * requests / level.value + 60
+        times = poisson_times(level.value, seconds, session.options.seed)
+        _open(session, times[:requests])
+
+
+def _closed(session: _Session, in_flight: int, seconds: float, requests: int | None) -> None:
+    recorder, health = session.recorder, _Health(session.target.check)
+    first = len(recorder.sent)
+    end_s = perf_counter() + seconds
+
+    def items() -> Iterator[Pcm]:
+        endless = session.utterances.endless(session.options.seed)
+        for number, samples in enumerate(endless):
+            if perf_counter() >= end_s or number == requests:
+                return
+            yield samples
+
+    results = transcribe(items(), recorder, session.decoding, in_flight)
+    for result in results:
+        _note_done(recorder.sent[first + result.index], session.decoder, result.error)
+        health.note(result.error)
+
+
+def _open(session: _Session, times: list[float]) -> None:
+    """Send at ``times``, in seconds from now; another thread decodes what is answered."""
+    answered: queue.SimpleQueue[tuple[Sent, Any] | None] = queue.SimpleQueue()
+    health = _Health(session.target.check)
+    worker = threading.Thread(target=_decode_all, args=(session, answered, health), daemon=True)
+    worker.start()
+    try:
+        begun = _send_at(session, times, answered, health)
+        for reply in begun:
+            reply.exception()
+    finally:
+        answered.put(None)
+        worker.join()
+    health.raise_failure()
+
+
+def _send_at(
+    session: _Session, times: list[float], answered: "queue.SimpleQueue[Any]", health: "_Health"
+) -> list[Any]:
+    recorder = session.recorder
+    endless = session.utterances.endless(session.options.seed)
+    start_s = perf_counter()
+    begun = []
+    for offset_s, samples in zip(times, endless, strict=False):
+        planned_s = start_s + offset_s
+        sleep(max(0.0, planned_s - perf_counter()))
+        if health.failed:
+            break
+        reply = recorder.submit(samples, session.decoding.output)
+        sent = recorder.sent[-1]
+        sent.planned_s = planned_s
+        each = session.decoding.begin(reply, sent.duration_s)
+        each.add_done_callback(partial(_hand_over, answered, sent))
+        begun.append(each)
+    return begun
+
+
+def _hand_over(answered: "queue.SimpleQueue[Any]", sent: Sent, begun: Any) -> None:
+    answered.put((sent, begun))
+
+
+def _decode_all(
+    session: _Session, answered: "queue.SimpleQueue[tuple[Sent, Any] | None]", health: "_Health"
+) -> None:
+    while (each := answered.get()) is not None:
+        sent, begun = each
+        error: AsrError | None = None
+        try:
+            session.decoding.finish(begun, sent.duration_s)
+        except AsrError as failure:
+            error = failure
+        _note_done(sent, session.decoder, error)
+        health.note_for_later(error)
+
+
+def _note_done(sent: Sent, decoder: TimedDecoder | None, error: AsrError | None) -> None:
+    sent.done_s = perf_counter()
+    if error is not None:
+        sent.error = type(error).__name__
+    elif decoder is not None:
+        sent.decode_s = decoder.last_s
+
+
+class _Health:
+    """Tells a server that is overloaded, and answers some, from one that is gone."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self.failed: Exception | None = None
+        self._check = check
+        self._in_a_row = 0
+        self._since_s = 0.0
+
+    def note(self, error: AsrError | None) -> None:
+        """Count a result. Raises :class:`LoadError` when it is time to give up."""
+        if error is None:
+            self._in_a_row = 0
+            return
+        if self._in_a_row == 0:
+            self._since_s = perf_counter()
+        self._in_a_row += 1
+        if self._in_a_row % FAILURES_TO_CHECK == 0:
+            self._check()
+        if self._in_a_row >= FAILURES_TO_CHECK and perf_counter() - self._since_s > FAILING_S:
+            raise LoadError(
+                f"every request failed for {FAILING_S:g} s, {self._in_a_row} of them, although the "
+                f"server is up; the last said: {error}"
+            )
+
+    def note_for_later(self, error: AsrError | None) -> None:
+        """Count a result on another thread than the one that is to give up."""
+        try:
+            self.note(error)
+        except Exception as failure:  # noqa: BLE001 -- raised by raise_failure
+            self.failed = self.failed or failure
+
+    def raise_failure(self) -> None:
+        """Raise what :meth:`note_for_later` could not."""
+        if self.failed is not None:
+            raise self.failed
+
+
+def _decoding(
+    contract: Contract, options: LoadOptions, most: int
+) -> tuple[Stage, TimedDecoder | None]:
+    if isinstance(options.decoder, BeamOptions) and options.processes:
+        make = partial(BeamDecoder, contract, options.decoder)
+        # As many as the closed loop of the client has under way at once, four for each request.
+        return InPool(make, options.processes, 4 * most), None
+    decoder = TimedDecoder(make_decoder(contract, options.decoder))
+    return InThread(decoder), decoder
+
+
+def _nothing_answered(records: list[Record], level: Level, wall_s: float) -> str:
+    errors = sorted({each.error for each in records if each.error})
+    reason = f"they failed with {', '.join(errors)}" if errors else "give it more --seconds"
+    return (
+        f"no request was answered in {wall_s:.0f} s at {level.label}, of {len(records)} sent: "
+        f"{reason}"
+    )

@@ -1,0 +1,185 @@
+"""Triton's own load generator, fetched and run: a second opinion on our figures.
+
+It comes in the wheel ``tritonclient==2.51.0`` (later ones leave it out), needs ``libb64.so.0d`` of
+the system, and CUDA's runtime library even without a GPU, which nvidia-pytriton has under a mangled
+name. It asks for all outputs of a model.
+"""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from benchmarks.errors import ProviderError
+from client.audio import Pcm
+from client.contract import AUDIO_SIGNAL
+
+WHEEL: Final = "tritonclient==2.51.0"
+CACHE: Final = Path(__file__).resolve().parents[2] / ".cache" / "perf_analyzer"
+_MEMBER: Final = "data/bin/perf_analyzer"
+_CUDART: Final = "libcudart.so.12"
+_WINDOWS: Final = 3
+"""It averages its last three windows."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What it measured: requests a second, latencies in ms."""
+
+    requests_per_s: float
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Tool:
+    """The program, and the folder of the libraries that it needs."""
+
+    program: Path
+    libraries: Path
+
+
+def fetch(cache: Path = CACHE) -> Tool:
+    """The program, from the cache or else from the package index.
+
+    Raises :class:`ProviderError` when it cannot be had or does not start.
+    """
+    program = cache / "perf_analyzer"
+    if not program.exists():
+        _unpack(_wheel(cache), program)
+    tool = Tool(program, _libraries(cache))
+    started = _run(tool, ["--help"])
+    # It ends with an error even after its help, but not with the loader's.
+    if "error while loading shared libraries" in started.stderr:
+        raise ProviderError(
+            f"perf_analyzer does not start: {started.stderr.strip()}: on Debian, apt-get install "
+            "libb64-0d"
+        )
+    return tool
+
+
+def write_input(audio: Pcm, path: Path) -> None:
+    """The audio, int16 [N], as its input data; the batch dimension is its own business."""
+    step = {AUDIO_SIGNAL: {"content": audio.tolist(), "shape": [len(audio)]}}
+    path.write_text(json.dumps({"data": [step]}), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Keep ``concurrency`` requests of the audio in ``data`` in flight for ``seconds``."""
+
+    url: str
+    model: str
+    data: Path
+    concurrency: int
+    seconds: float
+
+
+def measure(tool: Tool, job: Job) -> Opinion:
+    """Run it. Raises :class:`ProviderError` when it fails."""
+    table = job.data.with_suffix(".csv")
+    table.unlink(missing_ok=True)
+    arguments = {
+        "-m": job.model,
+        "-u": job.url,
+        "-i": "grpc",
+        "-b": "1",
+        "--concurrency-range": str(job.concurrency),
+        "--input-data": str(job.data),
+        "-p": str(round(1000 * job.seconds / _WINDOWS)),
+        "-r": str(_WINDOWS),
+        "-s": "999",  # per cent of difference between windows: the rounds show the spread
+        "-f": str(table),
+    }
+    ran = _run(tool, [*(part for pair in arguments.items() for part in pair), "--verbose-csv"])
+    if ran.returncode != 0 or not table.exists():
+        said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
+        raise ProviderError(f"perf_analyzer failed: {' / '.join(said[-3:])}")
+    return parse(table.read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> Opinion:
+    """What its CSV says; raises :class:`ProviderError` when that is something else."""
+    rows = list(csv.DictReader(text.splitlines()))
+    try:
+        row = rows[0]
+        return Opinion(
+            requests_per_s=float(row["Inferences/Second"]),
+            mean_ms=float(row["Avg latency"]) / 1000,
+            p50_ms=float(row["p50 latency"]) / 1000,
+            p95_ms=float(row["p95 latency"]) / 1000,
+            p99_ms=float(row["p99 latency"]) / 1000,
+        )
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise ProviderError(f"perf_analyzer wrote no figures, but {text[:200]!r}") from error
+
+
+def _wheel(cache: Path) -> Path:
+    cache.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
+    fetched = subprocess.run(
+        [*command, str(cache), WHEEL], capture_output=True, text=True, check=False
+    )
+    wheels = sorted(cache.glob("tritonclient-2.51.0-*.whl"))
+    if fetched.returncode != 0 or not wheels:
+        reason = fetched.stderr.strip().splitlines()[-1:] or ["no wheel came"]
+        raise ProviderError(
+            f"{WHEEL}, which holds perf_analyzer, cannot be fetched ({reason[0]}): put the wheel "
+            f"into {cache}, or go without this command"
+        )
+    return wheels[-1]
+
+
+def _unpack(wheel: Path, program: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        members = [name for name in archive.namelist() if name.endswith(_MEMBER)]
+        if not members:
+            raise ProviderError(f"{wheel} holds no perf_analyzer: it is not the Linux x86-64 wheel")
+        part = program.with_suffix(".part")
+        with archive.open(members[0]) as source, part.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    part.chmod(0o755)
+    part.replace(program)
+
+
+def _libraries(cache: Path) -> Path:
+    """A folder with CUDA's runtime library under its own name."""
+    folder = cache / "libraries"
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = find_spec("pytriton")
+    locations = spec.submodule_search_locations if spec is not None else None
+    places = [Path(location).parent for location in locations or ()]
+    found = [
+        library
+        for place in places
+        for library in place.glob("nvidia_pytriton.libs/libcudart-*.so.12*")
+    ]
+    if not found:
+        raise ProviderError(
+            "nvidia-pytriton's libcudart is not there, which perf_analyzer needs: run make setup"
+        )
+    link = folder / _CUDART
+    link.unlink(missing_ok=True)
+    link.symlink_to(found[0])
+    return folder
+
+
+def _run(tool: Tool, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    before = os.environ.get("LD_LIBRARY_PATH")
+    paths = os.pathsep.join(filter(None, [str(tool.libraries), before]))
+    return subprocess.run(
+        [str(tool.program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LD_LIBRARY_PATH": paths},
+    )

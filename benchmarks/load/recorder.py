@@ -1,0 +1,134 @@
+"""A transport that notes what becomes of each request, around the client's own.
+
+The transport's observer tells of exchanges in the order of answers, on threads of gRPC's, and does
+not say of which request. But requests are sent by one thread, one after another: an exchange
+belongs to the request during whose submission it was sent.
+"""
+
+from bisect import bisect_right
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import perf_counter, thread_time
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from benchmarks.load.records import Record
+from client.audio import Pcm
+from client.contract import Contract
+from client.decoding import Decoder
+from client.transcript import Transcript
+from client.transport import Exchange, TransportOptions, TritonTransport
+
+Reply: TypeAlias = Future[NDArray[Any]]
+
+
+@dataclass
+class Sent:
+    """A request under way, filled in as things happen."""
+
+    duration_s: float
+    called_s: float
+    returned_s: float = float("inf")
+    planned_s: float | None = None
+    replied_s: float | None = None
+    done_s: float | None = None
+    decode_s: float | None = None
+    error: str | None = None
+
+
+class Recorder:
+    """The :class:`~client.transport.Transport` of one load."""
+
+    def __init__(self, url: str, model: str, timeout_s: float, max_in_flight: int) -> None:
+        self.sent: list[Sent] = []
+        self._exchanges: list[Exchange] = []
+        options = TransportOptions(
+            timeout_s, max_in_flight=max_in_flight, observer=self._exchanges.append
+        )
+        self._transport = TritonTransport(url, model, options)
+
+    @property
+    def contract(self) -> Contract:
+        """What the model says of itself."""
+        return self._transport.contract
+
+    def submit(self, samples: Pcm, output: str) -> Reply:
+        """Send one utterance, int16 [N], and note when."""
+        sent = Sent(len(samples) / self.contract.sample_rate_hz, perf_counter())
+        self.sent.append(sent)
+        reply = self._transport.submit(samples, output)
+        sent.returned_s = perf_counter()
+        reply.add_done_callback(lambda future: _note_reply(sent, future))
+        return reply
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+    def records(self) -> list[Record]:
+        """One for each request that was answered or failed, in the order of sending."""
+        exchanges = match(self.sent, self._exchanges)
+        return [
+            _record(sent, exchange)
+            for sent, exchange in zip(self.sent, exchanges, strict=True)
+            if sent.replied_s is not None
+        ]
+
+
+class TimedDecoder:
+    """A decoder that notes the CPU time of its last utterance."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.output = decoder.output
+        self.last_s = 0.0
+        self._decoder = decoder
+
+    def decode(self, posteriors: NDArray[Any], duration_s: float = float("inf")) -> Transcript:
+        """Decode as the decoder does."""
+        start_s = thread_time()
+        try:
+            return self._decoder.decode(posteriors, duration_s)
+        finally:
+            self.last_s = thread_time() - start_s
+
+    def close(self) -> None:
+        """Release what the decoder holds."""
+        self._decoder.close()
+
+
+def match(sent: list[Sent], exchanges: list[Exchange]) -> list[Exchange | None]:
+    """The exchange of each request, in the order of sending; ``None`` for those that failed."""
+    starts = [each.called_s for each in sent]
+    found: list[Exchange | None] = [None] * len(sent)
+    for exchange in list(exchanges):
+        at = bisect_right(starts, exchange.sent_s) - 1
+        if at >= 0 and exchange.sent_s <= sent[at].returned_s:
+            found[at] = exchange
+    return found
+
+
+def _note_reply(sent: Sent, reply: Reply) -> None:
+    sent.replied_s = perf_counter()
+    if (error := reply.exception()) is not None:
+        sent.error = type(error).__name__
+
+
+def _record(sent: Sent, exchange: Exchange | None) -> Record:
+    replied_s = sent.replied_s if sent.replied_s is not None else sent.called_s
+    sent_s = sent.called_s
+    if exchange is not None:
+        sent_s, replied_s = exchange.sent_s, exchange.replied_s
+    return Record(
+        duration_s=sent.duration_s,
+        planned_s=sent_s if sent.planned_s is None else sent.planned_s,
+        sent_s=sent_s,
+        replied_s=replied_s,
+        done_s=replied_s if sent.done_s is None else sent.done_s,
+        decode_s=sent.decode_s,
+        request_bytes=exchange.request_bytes if exchange else 0,
+        reply_bytes=exchange.reply_bytes if exchange else 0,
+        frames=exchange.frames if exchange else 0,
+        batch_frames=exchange.batch_frames if exchange else 0,
+        error=sent.error,
+    )

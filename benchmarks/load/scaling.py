@@ -1,0 +1,147 @@
+"""How cost grows: with an utterance's length, with requests in flight, with the vocabulary.
+
+Each is measured in turns, several rounds, and reported as medians with quartiles.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.load.fit import growth
+from benchmarks.load.loop import Target, run_load
+from benchmarks.load.sweep import Run, Turn, as_figures
+from benchmarks.measurement import quartiles, summarise, time_in_turns
+from benchmarks.models import read_contract
+from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise
+from client.contract import TOKENS, Contract
+from client.transport import TransportOptions, TritonTransport
+
+FIRST_S: Final = (1.0, 2.0, 5.0, 10.0)
+TIMEOUT_S: Final = 300.0
+LOSS: Final = 0.05
+"""Less throughput than this share is no loss."""
+DECODER_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median and its quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The median and quartiles of some values."""
+    return Spread(statistics.median(values), *quartiles(values))
+
+
+def ladder(contract: Contract, most_s: float) -> list[float]:
+    """1, 2, 5, 10 s and then twice as long each, up to the model's longest or ``most_s``."""
+    longest_s = min(most_s, contract.max_samples / contract.sample_rate_hz)
+    lengths = [each for each in FIRST_S if each < longest_s]
+    while lengths and 2 * lengths[-1] < longest_s and lengths[-1] >= FIRST_S[-1]:
+        lengths.append(2 * lengths[-1])
+    return [*lengths, longest_s]
+
+
+def against_length(target: Target, most_s: float, rounds: int) -> dict[str, Any]:
+    """Single requests of growing length, one at a time: milliseconds until the answer."""
+    transport = TritonTransport(target.url, target.model, TransportOptions(TIMEOUT_S))
+    try:
+        contract = transport.contract
+        lengths_s = ladder(contract, most_s)
+        rate_hz = contract.sample_rate_hz
+        audio = {length_s: noise(int(length_s * rate_hz)) for length_s in lengths_s}
+        jobs = {
+            f"{length_s:g}": partial(_answer, transport, samples)
+            for length_s, samples in audio.items()
+        }
+        runs = time_in_turns(jobs, rounds, warmups=1)
+    finally:
+        transport.close()
+    costs = [
+        spread([1000 * run.wall_s for run in runs if run.name == f"{length_s:g}"])
+        for length_s in lengths_s
+    ]
+    found = growth(lengths_s, [cost.median for cost in costs])
+    return {
+        "lengths_s": lengths_s,
+        "cost_ms": [asdict(cost) for cost in costs],
+        "fit": asdict(found),
+    }
+
+
+def against_concurrency(
+    run: Run, plan: Sequence[Turn], tell: Callable[[Turn, Mapping[str, Any]], None]
+) -> dict[str, Any]:
+    """Throughput at each number of requests in flight, and whether it falls beyond the peak."""
+    found: dict[float, list[dict[str, Any]]] = {}
+    for turn in plan:
+        outcome = run_load(run.target, run.utterances, turn.level, run.options)
+        figures = as_figures(outcome, turn.level)
+        found.setdefault(turn.level.value, []).append(figures)
+        tell(turn, figures)
+    levels = sorted(found)
+    rtfx = [spread([figures["rtfx"] for figures in found[level]]) for level in levels]
+    return {
+        "concurrency": [int(level) for level in levels],
+        "rtfx": [asdict(each) for each in rtfx],
+        "p95_ms": [
+            asdict(spread([f["latency_ms"]["p95"] for f in found[level] if f["latency_ms"]]))
+            for level in levels
+        ],
+        "failed": [sum(figures["failed"] for figures in found[level]) for level in levels],
+        "verdict": concurrency_verdict(levels, rtfx),
+    }
+
+
+def concurrency_verdict(levels: Sequence[float], rtfx: Sequence[Spread]) -> str:
+    """Whether pressing harder than with 16 in flight (or the least) costs throughput, in words."""
+    base = max((place for place, level in enumerate(levels) if level <= 16), default=0)
+    after = range(base + 1, len(levels))
+    if not after:
+        return "nothing above 16 in flight was measured"
+    worst = min(after, key=lambda place: rtfx[place].median)
+    change = rtfx[worst].median / rtfx[base].median - 1
+    place = f"from {levels[base]:g} in flight to {levels[worst]:g}"
+    if change >= -LOSS:
+        return f"no loss {place}: {change:+.0%}, the worst of those above"
+    if rtfx[worst].high >= rtfx[base].low:
+        return f"no loss that stands out from the spread {place}: {change:+.0%}"
+    return f"throughput falls {place}: {change:+.0%}"
+
+
+def against_vocabulary(
+    repository: Path, names: Sequence[str], threads: int, rounds: int
+) -> list[dict[str, Any]]:
+    """The CTC heads of some models in bare ONNX Runtime on what their encoders make of noise."""
+    runtime = RuntimeOptions(threads=threads)
+    jobs, sizes = {}, {}
+    for name in names:
+        contract = read_contract(repository, name)
+        pipeline = Pipeline(repository, name, runtime)
+        samples = noise(round(DECODER_S * contract.sample_rate_hz))
+        encoded = pipeline.encode(pipeline.features([samples]))
+        head = Graph(graph_path(repository, name, "decoder"), runtime)
+        jobs[name] = partial(head.run, encoded)
+        sizes[name] = contract.blank + 1
+    speeds = summarise(time_in_turns(jobs, rounds), DECODER_S)
+    return [
+        {
+            "name": speed.name,
+            "vocabulary": sizes[speed.name],
+            "ms_per_audio_s": 1000 / speed.rtfx,
+            "low": 1000 / speed.rtfx_high,
+            "high": 1000 / speed.rtfx_low,
+        }
+        for speed in sorted(speeds, key=lambda each: sizes[each.name])
+    ]
+
+
+def _answer(transport: TritonTransport, samples: Any) -> None:
+    transport.submit(samples, TOKENS).result()
