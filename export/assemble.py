@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from export.precision.int8 import Int8Options, quantise_encoder
 from export.process import Progress, silent
 from export.record import ModelRecord, file_hashes
 from export.repository import graph_path
-from export.serving import Serving, latency
+from export.serving import DEFAULT_SERVING, Serving
 from export.tensors import PREPROCESSOR, Model
 from export.verification.cases import generated_cases, manifest_cases
 
@@ -55,7 +55,7 @@ class Recipe:
     accelerator: str | None = None
     max_duration_s: float | None = None
     calibration_manifest: Path | None = None
-    serving: Serving = field(default_factory=latency)
+    serving: Serving = DEFAULT_SERVING
 
 
 @dataclass(frozen=True)

@@ -173,15 +173,15 @@ def _model_config(name: str, model: Model, backend: str, serving: Serving) -> Mo
         output=[_output(tensor) for tensor in model.outputs],
         instance_group=[_Group(count=1)],
     )
-    batching = config.dynamic_batching
-    batching.default_queue_policy.max_queue_size = MAX_QUEUE_SIZE
-    batching.max_queue_delay_microseconds = serving.step_delay_us
-    if not serving.batched:
-        batching.preferred_batch_size.append(1)
-    if any(tensor.ragged for tensor in model.inputs):
-        batching.max_queue_delay_microseconds = serving.queue_delay_us
+    ragged = any(tensor.ragged for tensor in model.inputs)
+    if serving.batched:
+        batching = config.dynamic_batching
+        batching.default_queue_policy.max_queue_size = MAX_QUEUE_SIZE
+        delay_us = serving.queue_delay_us if ragged else serving.step_delay_us
+        batching.max_queue_delay_microseconds = delay_us
         if serving.batch:
             batching.preferred_batch_size.extend(sorted({serving.batch, MAX_BATCH_SIZE}))
+    if ragged:
         config.batch_input.add(
             kind=model_config_pb2.BatchInput.BATCH_ITEM_SHAPE,
             target_name=[AUDIO_SIGNAL_LENGTH],

@@ -4,7 +4,6 @@ What pays depends on the hardware and on what is wanted, so there are presets;
 ``docs/performance.md`` has the figures behind them. Nothing here changes what a model computes.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,8 +18,8 @@ BATCH: Final = 8
 class Serving:
     """What the configurations of a pipeline say beside its tensors.
 
-    ``instances`` of the encoder run at once, each on ``threads`` of the CPU, 0 for all; GPUs do not
-    need them. ``batched``: requests that wait are computed together. With ``batch`` above 0 the
+    ``instances`` of the encoder run at once on each device, each on ``threads`` of a CPU, 0 for
+    all. ``batched``: requests that wait are computed together. With ``batch`` above 0 the
     preprocessor waits up to ``queue_delay_us`` for that many, with 0 for whatever comes.
     ``step_delay_us`` is how long encoder and decoder wait for the rest of a batch, which the
     preprocessor hands on one by one. ``ranges_s`` are the upper ends of the length ranges that
@@ -45,37 +44,38 @@ class Serving:
             raise ValueError(f"length ranges are {self.ranges_s}, expected each above the last")
 
 
-def latency() -> Serving:
-    """One utterance as fast as may be; those that arrive within 10 ms share a batch."""
-    return Serving("latency", queue_delay_us=10_000, step_delay_us=1_000)
+DEFAULT_SERVING: Final = Serving("balanced", queue_delay_us=10_000, step_delay_us=1_000)
+"""Each utterance on all cores at once; those that arrive within 10 ms share a batch."""
 
 
-def cpu(cores: int | None = None) -> Serving:
-    """As much as a CPU can do: each core has an encoder of its own, and nothing is padded.
+def cpu(cores: int) -> Serving:
+    """An encoder for each of ``cores``, which takes one utterance at a time: nothing is padded.
 
-    A CPU gains little from batches and loses what they are padded with.
+    No batches are formed at all: Triton's batcher, given neighbours of different shapes, can
+    sleep while there is work.
     """
-    return Serving(
-        "cpu", instances=cores or os.cpu_count() or 1, threads=1, batched=False, cpu=True
-    )
+    return Serving("cpu", instances=cores, threads=1, batched=False, cpu=True)
 
 
-def throughput() -> Serving:
+def throughput(cores: int) -> Serving:
     """Full batches of like lengths, for a server that always has work, above all on a GPU.
 
-    A lone request waits for company.
+    A lone request waits for company. Two encoders share ``cores``, and a GPU where there is one:
+    while one waits for its batch, the other computes.
     """
     return Serving(
         "throughput",
+        instances=2,
+        threads=max(1, cores // 2),
         batch=BATCH,
         queue_delay_us=2_000_000,
-        step_delay_us=10_000,
+        step_delay_us=30_000,
         ranges_s=LENGTH_RANGES_S,
     )
 
 
-PRESETS: Final[Mapping[str, Callable[[], Serving]]] = {
-    "latency": latency,
+PRESETS: Final[Mapping[str, Callable[[int], Serving]]] = {
+    "balanced": lambda _cores: DEFAULT_SERVING,
     "cpu": cpu,
     "throughput": throughput,
 }

@@ -1,11 +1,12 @@
 """The options of the command line that say how Triton serves a model."""
 
 import argparse
+import os
 from dataclasses import replace
 from typing import Any
 
 from export.errors import ExportError
-from export.serving import PRESETS, Serving, cpu
+from export.serving import DEFAULT_SERVING, PRESETS, Serving
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,15 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--serving",
         choices=tuple(PRESETS),
-        default="latency",
-        help="what to serve for (%(default)s); cpu and throughput take more at once",
+        default=DEFAULT_SERVING.preset,
+        help="%(default)s; cpu: an encoder for each core; throughput: full batches, for GPUs",
     )
-    add(
-        "--cores",
-        type=_above_0,
-        metavar="N",
-        help="cpu: of the serving machine (default: this one's)",
-    )
+    add("--cores", type=_above_0, metavar="N", help="of the server (this machine's)")
+    add("--instances", type=_above_0, metavar="N", help="encoders that share the cores, or a GPU")
     add(
         "--queue-delay-ms",
         type=_delay_ms,
@@ -39,15 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def serving_of(options: argparse.Namespace) -> Serving:
     """What was asked for; raises :class:`ExportError` for options that do not go together."""
-    if options.cores is not None and options.serving != "cpu":
-        raise ExportError("--cores is for --serving cpu: leave it out")
-    serving = cpu(options.cores) if options.serving == "cpu" else PRESETS[options.serving]()
+    cores = options.cores or os.cpu_count() or 1
+    serving = PRESETS[options.serving](cores)
     changes: dict[str, Any] = {}
+    if options.instances is not None:
+        changes |= {"instances": options.instances, "threads": max(1, cores // options.instances)}
     if options.queue_delay_ms is not None:
         changes["queue_delay_us"] = round(1000 * options.queue_delay_ms)
     if options.length_ranges is not None:
         changes["ranges_s"] = options.length_ranges
-    if changes and not serving.batched:
+    if not serving.batched and {"queue_delay_us", "ranges_s"} & changes.keys():
         raise ExportError(
             "--serving cpu makes no batches: leave out --queue-delay-ms and --length-ranges"
         )

@@ -16,7 +16,7 @@ from export.errors import GraphError, ParityError, RepositoryError
 from export.graph import check_graph
 from export.layout import CONFIG_FILE
 from export.repository import graph_path, read_config, read_contract
-from export.serving import latency
+from export.serving import DEFAULT_SERVING
 from export.verification.thresholds import THRESHOLDS
 
 MAX_SHOWN: Final = 60
@@ -70,12 +70,12 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
         except GraphError as error:
             yield str(error)
     configs = [
-        *(model_config(name, model, latency()) for model in pipeline.models),
+        *(model_config(name, model, DEFAULT_SERVING) for model in pipeline.models),
         ensemble_config(name, pipeline, contract),
     ]
     for route in contract.routes:
         range_s = route.max_samples / contract.sample_rate_hz
-        configs += route_configs(name, pipeline, latency(), range_s)
+        configs += route_configs(name, pipeline, DEFAULT_SERVING, range_s)
     for config in configs:  # of which only the tensors are compared
         found = read_config(repository, config.name)
         if (list(found.input), list(found.output)) != (list(config.input), list(config.output)):

@@ -17,7 +17,7 @@ from export.config import (
 )
 from export.engine.profiles import profiles
 from export.engine.switch import config_for, serving_backend, switch
-from export.serving import latency
+from export.serving import DEFAULT_SERVING
 from export.tensors import pipeline
 from server import EmbeddedServer, ServerOptions, free_ports
 from tests.engine.test_profiles import CONTRACT
@@ -26,7 +26,7 @@ from tests.server.harness import IDENTITY_CONFIG, graph, identity, write_model
 NAME = "small"
 PIPELINE = pipeline(features=4, channels=4, vocabulary_size=3)
 ENCODER = PIPELINE.encoder
-SERVING = latency()
+SERVING = DEFAULT_SERVING
 # What triton-inference-server/onnxruntime_backend reads (README at 013d2745, pull request 237).
 KNOWN_PARAMETERS = {
     "precision_mode",

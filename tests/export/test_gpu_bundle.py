@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +13,16 @@ import torch
 from benchmarks.errors import BundleError
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.baseline import DTYPES, load_program
-from benchmarks.gpu.layout import model_folder, read_facts
+from benchmarks.gpu.bundle import CORES
+from benchmarks.gpu.layout import REPOSITORIES, link_graphs, model_folder, read_facts
 from benchmarks.gpu.parity import compared
 from benchmarks.gpu.parts import join
 from benchmarks.gpu.strip import draw_parameters
 from benchmarks.gpu.variants import variants_for
 from benchmarks.gpu.weights import Weights
+from benchmarks.models import read_contract
+from export.assemble import Recipe
+from export.serving import throughput
 
 NAME = "quartznet"
 LIMIT_MB = 0.5
@@ -51,6 +56,7 @@ def filled(bundle, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / NAME
     shutil.copytree(bundle / "models" / NAME, folder)
     Weights.from_json((folder / "weights.json").read_text()).write_data_files(folder)
+    link_graphs(folder)
     return folder
 
 
@@ -77,6 +83,35 @@ def test_large_weights_stay_behind_in_every_precision_and_come_back_the_same(bun
 
 
 @pytest.mark.parametrize("precision", DTYPES)
+def test_a_model_served_for_throughput_is_the_same_graphs_with_other_queues(filled, precision):
+    model = f"{NAME}_{precision}"
+    plain, throughput = filled / "repository", filled / "repository_throughput"
+    contract = read_contract(throughput, model)
+    assert read_contract(plain, model).routes == ()
+    assert len(contract.routes) > 3
+    assert replace(contract, routes=()) == read_contract(plain, model)
+    for name in (f"{model}_preprocessor", f"{model}_encoder", f"{model}_decoder"):
+        files = {path.name for path in (plain / name / "1").iterdir()}
+        assert "model.onnx" in files
+        for file in files:
+            assert (throughput / name / "1" / file).samefile(plain / name / "1" / file)
+    for route in contract.routes:
+        queue = route.model.replace(model, f"{model}_preprocessor")
+        graph = throughput / queue / "1" / "model.onnx"
+        assert graph.samefile(plain / f"{model}_preprocessor" / "1" / "model.onnx")
+        assert list((throughput / route.model / "1").iterdir()) == []
+
+
+def test_the_ways_of_serving_are_the_exporters_presets():
+    assert list(REPOSITORIES) == [Recipe(NAME).serving.preset, throughput(CORES).preset]
+
+
+def test_only_configurations_travel_for_another_way_of_serving(bundle):
+    files = (bundle / "models" / NAME / "repository_throughput").rglob("*.*")
+    assert {path.suffix for path in files if path.is_file()} == {".pbtxt"}
+
+
+@pytest.mark.parametrize("precision", DTYPES)
 def test_a_program_moves_to_another_device_with_all_that_it_makes(filled, precision):
     # The device "meta" refuses tensors of another one, as CUDA does, and computes nothing.
     meta = torch.device("meta")
@@ -90,9 +125,9 @@ def test_a_program_moves_to_another_device_with_all_that_it_makes(filled, precis
 
 def test_a_run_writes_parity_and_speed_and_the_report_reads_them(bundle, tmp_path, capsys):
     shape = ("--batches", 1, 2, "--seconds", 0.5, "--repeats", 2)
-    run = ("run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", "--clients", *shape)
-    assert command(*run, "--results", tmp_path) == 0
-    results = json.loads((tmp_path / f"{NAME}.json").read_text())
+    run = ("run", "--bundle", bundle, "--model", NAME, "--provider", "cpu", *shape)
+    assert command(*run, "--parts", "parity", "speed", "--results", tmp_path) == 0
+    results = json.loads((tmp_path / f"{NAME}-parity-speed.json").read_text())
     names = [variant.name for variant in variants_for("cpu")]
     assert [row["variant"] for row in results["parity"]] == names
     for row in results["parity"]:
@@ -129,8 +164,10 @@ def test_what_does_not_fit_into_the_time_is_left_out_by_name(bundle, tmp_path):
     assert [line.partition(":")[0] for line in left_out] == [
         "parity",
         "speed, 1 x 1 s",
-        "Triton, fp32",
-        "Triton, fp16",
+        "Triton, fp32, balanced",
+        "Triton, fp32, throughput",
+        "Triton, fp16, balanced",
+        "Triton, fp16, throughput",
     ]
 
 
@@ -138,11 +175,11 @@ def test_a_step_that_fails_is_recorded_and_the_others_are_run(filled, tmp_path, 
     damaged = tmp_path / "models" / NAME
     shutil.copytree(filled, damaged)
     (damaged / "programs" / "fp16.pt2").write_bytes(b"no program")
-    run = ("run", "--bundle", tmp_path, "--model", NAME, "--provider", "cpu", "--clients")
-    shape = ("--seconds", 1, "--batches", 1, "--repeats", 1)
+    run = ("run", "--bundle", tmp_path, "--model", NAME, "--provider", "cpu")
+    shape = ("--parts", "parity", "speed", "--seconds", 1, "--batches", 1, "--repeats", 1)
     assert command(*run, *shape, "--results", tmp_path) == 1
     assert "2 steps failed" in capsys.readouterr().err
-    failed = json.loads((tmp_path / f"{NAME}.json").read_text())["failed"]
+    failed = json.loads((tmp_path / f"{NAME}-parity-speed.json").read_text())["failed"]
     assert [line.partition(":")[0] for line in failed] == ["parity", "speed, 1 x 1 s"]
 
 

@@ -14,13 +14,13 @@ from export.engine.switch import serving_backend, switch
 from export.errors import ExportError, RepositoryError
 from export.record import read_record
 from export.repository import read_contract
-from export.serving import PRESETS, Serving, cpu, latency, throughput
+from export.serving import DEFAULT_SERVING, PRESETS, Serving, cpu, throughput
 from export.serving_options import add_arguments, serving_of
 from export.verification.outputs import max_abs
 from export.verification.triton import batch_statistics, embedded_server, run_triton, served_names
 from tests.export.support import NAME, contents, noise, quick_build
 
-SHORT_RANGES = replace(throughput(), ranges_s=(1.0, 2.0), queue_delay_us=200_000)
+SHORT_RANGES = replace(throughput(2), ranges_s=(1.0, 2.0), queue_delay_us=200_000)
 
 
 @pytest.fixture
@@ -42,27 +42,25 @@ def threads(config):
 
 @pytest.mark.parametrize("preset", [*PRESETS])
 def test_the_small_steps_leave_the_encoder_its_cores(preset, quartznet):
-    preprocessor, _, decoder = configs(quartznet, PRESETS[preset]())
+    preprocessor, _, decoder = configs(quartznet, PRESETS[preset](2))
     assert threads(preprocessor) == threads(decoder) == "1"
     assert preprocessor.instance_group[0].count == decoder.instance_group[0].count == 1
 
 
 def test_on_a_cpu_each_core_has_an_encoder_that_takes_one_request_at_a_time(quartznet):
-    models = configs(quartznet, cpu(cores=6))
+    models = configs(quartznet, cpu(6))
     encoder = models[1]
     assert (encoder.instance_group[0].count, threads(encoder)) == (6, "1")
     assert {model.instance_group[0].KIND_CPU for model in models} == {
         model.instance_group[0].kind for model in models
     }
-    for model in models:
-        assert list(model.dynamic_batching.preferred_batch_size) == [1]
-        assert model.dynamic_batching.max_queue_delay_microseconds == 0
+    assert not any(model.HasField("dynamic_batching") for model in models)
 
 
 def test_for_throughput_the_preprocessor_waits_for_a_batch(quartznet):
-    preprocessor, encoder, _ = configs(quartznet, throughput())
+    preprocessor, encoder, _ = configs(quartznet, throughput(2))
     assert list(preprocessor.dynamic_batching.preferred_batch_size) == [8, 16]
-    assert not encoder.dynamic_batching.preferred_batch_size
+    assert list(encoder.dynamic_batching.preferred_batch_size) == [8, 16]
     waits = [
         model.dynamic_batching.max_queue_delay_microseconds for model in (preprocessor, encoder)
     ]
@@ -84,14 +82,14 @@ def test_length_ranges_are_models_beside_the_main_one(repository):
 
 
 def test_ranges_beyond_the_longest_utterance_are_left_out(quartznet, tmp_path):
-    recipe = Recipe(NAME, max_duration_s=5.0, serving=throughput())
+    recipe = Recipe(NAME, max_duration_s=5.0, serving=throughput(2))
     built = build(quartznet, replace(quick_build(tmp_path / "repository"), recipe=recipe))
     assert [route.max_samples for route in built.contract.routes] == [32000, 64000]
 
 
 def test_a_model_can_be_served_otherwise_without_its_checkpoint(repository):
     before = {name: data for name, data in contents(repository).items() if name.endswith(".onnx")}
-    contract = reconfigure(repository, NAME, cpu(cores=3))
+    contract = reconfigure(repository, NAME, cpu(3))
     assert contract == read_contract(repository, NAME)
     assert contract.routes == ()
     after = {name: data for name, data in contents(repository).items() if name.endswith(".onnx")}
@@ -110,18 +108,18 @@ def test_a_plan_that_serves_goes_on_serving(repository):
     encoder = repository / f"{NAME}_encoder"
     switch(encoder, "tensorrt")
     (encoder / "1" / "model.plan").write_bytes(b"plan")
-    reconfigure(repository, NAME, latency())
+    reconfigure(repository, NAME, DEFAULT_SERVING)
     assert serving_backend(encoder) == "tensorrt"
     assert (encoder / "1" / "model.plan").read_bytes() == b"plan"
     assert switch(encoder, "onnxruntime")
     config = parse_config((encoder / "config.pbtxt").read_text())
-    assert config.dynamic_batching.max_queue_delay_microseconds == latency().step_delay_us
+    assert config.dynamic_batching.max_queue_delay_microseconds == DEFAULT_SERVING.step_delay_us
 
 
 def test_what_is_not_there_cannot_be_served_otherwise(repository):
     before = contents(repository)
     with pytest.raises(RepositoryError, match="no model 'other'"):
-        reconfigure(repository, "other", cpu())
+        reconfigure(repository, "other", cpu(2))
     assert contents(repository) == before
 
 
@@ -157,16 +155,20 @@ def parsed(*arguments):
 
 
 def test_the_command_line_changes_a_preset():
-    assert parsed() == latency()
+    assert parsed() == DEFAULT_SERVING
     assert parsed("--serving", "cpu", "--cores", "5") == cpu(5)
-    changed = parsed("--serving", "throughput", "--queue-delay-ms", "50", "--length-ranges", "4,8")
-    assert changed == replace(throughput(), queue_delay_us=50_000, ranges_s=(4.0, 8.0))
+    two_of_six = parsed("--serving", "cpu", "--cores", "6", "--instances", "2")
+    assert two_of_six == replace(cpu(6), instances=2, threads=3)
+    changed = parsed(
+        *("--serving", "throughput", "--cores", "2"),
+        *("--queue-delay-ms", "50", "--length-ranges", "4,8"),
+    )
+    assert changed == replace(throughput(2), queue_delay_us=50_000, ranges_s=(4.0, 8.0))
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        ("--cores", "2"),
         ("--serving", "cpu", "--queue-delay-ms", "5"),
         ("--serving", "cpu", "--length-ranges", "4"),
         ("--length-ranges", "4,2"),

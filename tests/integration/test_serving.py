@@ -16,7 +16,7 @@ from export.serving import cpu, throughput
 from server import EmbeddedServer, ServerOptions, free_ports
 
 MANIFEST = Path(demo.__file__).parent / "clips" / "manifest.jsonl"
-RANGES = replace(throughput(), ranges_s=(2.0, 4.0), queue_delay_us=100_000)
+RANGES = replace(throughput(2), ranges_s=(3.0, 4.0), queue_delay_us=100_000)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_clients_use_the_queues_of_their_utterances_lengths(repository, texts):
         assert transcribed(server.grpc_url) == texts
         used = {
             name: executions(server.grpc_url, name)[0]
-            for name in ("demo_upto_2s", "demo_upto_4s", "demo")
+            for name in ("demo_upto_3s", "demo_upto_4s", "demo")
         }
         assert [model.name for model in list_models(server.grpc_url)] == ["demo"]
     assert sum(used.values()) == len(texts)
@@ -57,14 +57,14 @@ def test_clients_use_the_queues_of_their_utterances_lengths(repository, texts):
 
 def test_a_server_without_the_queues_is_used_by_its_main_one(repository, texts):
     reconfigure(repository, "demo", RANGES)
-    options = ServerOptions(repository, models=("demo", "demo_upto_2s"), **free_ports())
+    options = ServerOptions(repository, models=("demo", "demo_upto_3s"), **free_ports())
     with EmbeddedServer(options) as server:
         assert transcribed(server.grpc_url) == texts
-        assert executions(server.grpc_url, "demo_upto_2s")[0] > 0
+        assert executions(server.grpc_url, "demo_upto_3s")[0] > 0
 
 
 def test_an_encoder_for_each_core_takes_requests_one_by_one(repository, texts):
-    reconfigure(repository, "demo", cpu(cores=3))
+    reconfigure(repository, "demo", cpu(3))
     with EmbeddedServer(ServerOptions(repository, **free_ports())) as server:
         assert transcribed(server.grpc_url) == texts
         utterances, batches = executions(server.grpc_url, "demo_encoder")
