@@ -7,6 +7,7 @@ PYTHON ?= python3
 REPOSITORY ?= model_repository
 ARGS ?=
 SPEECH_DATA ?= ../shared/data
+PEERS_FOLDER := .peers
 
 RUNTIME := .venv/bin/python
 EXPORT := .venv-export/bin/python
@@ -18,7 +19,7 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
 
 # Before anything is installed for a command that cannot run.
-ifneq ($(filter export verify,$(MAKECMDGOALS)),)
+ifneq ($(filter export verify peers,$(MAKECMDGOALS)),)
 $(foreach variable,CHECKPOINT NAME,$(if $($(variable)),,$(error \
     $(variable) is missing: make $(MAKECMDGOALS) CHECKPOINT=model.nemo NAME=english)))
 endif
@@ -86,9 +87,31 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 $(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/*/*.py) | setup
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
 
+.PHONY: setup-peers
+setup-peers: .venv-peers/.installed ## Install onnx-asr and sherpa-onnx, which we compare with
+
+.venv-peers/.installed: pyproject.toml constraints/peers.txt
+	@echo "installing .venv-peers: onnx-asr, sherpa-onnx" >&2
+	@$(CHECK_PYTHON)
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python $(PIP) -c constraints/peers.txt -e '.[peers]'
+	@touch $@
+
+.PHONY: peers
+peers: setup setup-peers $(filter $(PEERS_FOLDER)/checkpoints/%.nemo,$(CHECKPOINT)) ## Compare CHECKPOINT=file.nemo with NeMo, onnx-asr and sherpa-onnx, as NAME=model
+	$(EXPORT) -m export build --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(PEERS_FOLDER)/repository \
+	    --without-triton --serving cpu --precision fp32
+	$(EXPORT) -m benchmarks.peers.prepare --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --folder $(PEERS_FOLDER)
+	$(RUNTIME) -m benchmarks peers "$(NAME)" --folder $(PEERS_FOLDER) \
+	    --speech $(SPEECH_DATA)/an4/train_manifest.json $(ARGS)
+
+# Random weights at full size: fastconformer, quartznet.
+$(PEERS_FOLDER)/checkpoints/%.nemo: | setup
+	$(EXPORT) -m benchmarks.peers.checkpoints $* --folder $(PEERS_FOLDER)
+
 .PHONY: freeze
-freeze: setup ## Write the versions installed now to constraints/
-	for pair in .venv:runtime .venv-export:export; do \
+freeze: setup setup-peers ## Write the versions installed now to constraints/
+	for pair in .venv:runtime .venv-export:export .venv-peers:peers; do \
 	    file=constraints/$${pair#*:}.txt; \
 	    { head -1 $$file; $${pair%:*}/bin/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $$file.new; \
 	    mv $$file.new $$file; \
@@ -123,4 +146,4 @@ kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary
 
 .PHONY: clean
 clean: ## Remove environments and caches; exported models stay
-	rm -rf .venv .venv-export .kenlm .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-export .venv-peers .kenlm .mypy_cache .ruff_cache .pytest_cache .hypothesis

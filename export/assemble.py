@@ -47,7 +47,8 @@ class Recipe:
     ``precision`` is one of ``export.verification.thresholds.THRESHOLDS``. ``accelerator`` is None
     or ``"tensorrt"``, which ONNX Runtime then runs the graphs with. ``max_duration_s`` None is the
     family's. ``calibration_manifest``: speech that int8 takes its ranges from. ``serving``: how
-    Triton batches and runs it.
+    Triton batches and runs it. ``least_agreement``: of int8's tokens with fp32's; random weights,
+    which only speed is asked of, reach none.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Recipe:
     max_duration_s: float | None = None
     calibration_manifest: Path | None = None
     serving: Serving = DEFAULT_SERVING
+    least_agreement: float = Int8Options.least_agreement
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,10 @@ def _reduced(
         examples = [case.audio for case in generated_cases(contract, EXAMPLE_S)]
         return convert_model(graphs, examples)
     if recipe.precision == "int8":
-        options = Int8Options(symmetric_activations=recipe.accelerator == TENSORRT)
+        options = Int8Options(
+            symmetric_activations=recipe.accelerator == TENSORRT,
+            least_agreement=recipe.least_agreement,
+        )
         quantised = quantise_encoder(graphs, graphs.encoder, calibration, options, progress)
         return {"encoder": quantised.kept_in_fp32}
     return {}

@@ -2,7 +2,8 @@
 
 Single requests of 1 s up to the model's longest, with least squares of a line and of a line with a
 quadratic part; throughput from 1 to 256 requests in flight; and with ``--vocabulary NAME…`` the CTC
-heads of several models, without a server.
+heads of several models, without a server. What is finished is in ``--output`` at once, and
+``--resume`` goes on with it; table and plot are written beside it.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from benchmarks.environment import describe
 from benchmarks.load.arguments import (
     above,
     add_audio,
@@ -22,12 +24,12 @@ from benchmarks.load.arguments import (
     utterances_of,
 )
 from benchmarks.load.arrivals import CLOSED, Level
+from benchmarks.load.loop import LoadOptions
 from benchmarks.load.packages import PACKAGES
 from benchmarks.load.scale_plot import plot
 from benchmarks.load.scaling import against_concurrency, against_length, against_vocabulary
-from benchmarks.load.sweep import Run, Turn, turns
+from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.table import markdown, rich_table
-from benchmarks.report import write_report
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64, 256)
@@ -41,27 +43,54 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.vocabulary and parsed.repository is None:
         parser.error("--vocabulary: needs --repository DIR, where the models are")
+    if parsed.resume and parsed.output is None:
+        parser.error("--resume: needs --output RUN.json, the run to go on with")
     options = load_options(parser, parsed)
-    found: dict[str, Any] = {}
+    chosen = {name: getattr(parsed, name) for name in ("most_seconds", "rounds", "threads")}
+    document = {
+        **describe(PACKAGES, ["scale", *arguments], "benchmarks"),
+        "settings": {**settings_of(parsed, options), **chosen},
+    }
+    points = Points(parsed.output, document)
+    if parsed.resume:
+        points.resume("length", "vocabulary")
+    try:
+        _measure(points, parsed, options)
+    finally:
+        _report(points, parsed)
+    return 0
+
+
+def _measure(points: Points, parsed: argparse.Namespace, options: LoadOptions) -> None:
+    """All that is asked for and not among the ``points``."""
+    found = points.document
     with open_target(parsed) as target:
-        if "length" in parsed.parts:
-            found["length"] = against_length(target, parsed.most_seconds, parsed.rounds)
+        if "length" in parsed.parts and "length" not in found:
+            points.keep("length", against_length(target, parsed.most_seconds, parsed.rounds))
         if "concurrency" in parsed.parts:
             run = Run(target, utterances_of(parsed, target), options)
             plan = list(turns([Level(CLOSED, n) for n in parsed.concurrency], parsed.repeats))
-            found["concurrency"] = against_concurrency(run, plan, _tell)
-    if parsed.vocabulary:  # when no server computes beside it
-        found["vocabulary"] = against_vocabulary(
-            parsed.repository, parsed.vocabulary, parsed.threads, parsed.rounds
+            sweep(run, plan, points, _tell)
+    compared = {each["name"] for each in found.get("vocabulary", ())}
+    if not compared >= set(parsed.vocabulary or ()):  # when no server computes beside it
+        points.keep(
+            "vocabulary",
+            against_vocabulary(parsed.repository, parsed.vocabulary, parsed.threads, parsed.rounds),
         )
-    _show(found, parsed.model)
+
+
+def _report(points: Points, parsed: argparse.Namespace) -> None:
+    """Print and write what there is, also when it was cut short."""
+    if points.document["points"]:
+        points.keep("concurrency", against_concurrency(points.document["points"]))
+    made = _tables(points.document)
+    if not made:
+        return
+    _show(points.document, parsed.model)
     if parsed.output is not None:
-        settings = {"settings": settings_of(parsed, options)}
-        write_report(parsed.output, PACKAGES, ["scale", *arguments], {**settings, **found})
-        text = "\n".join(f"{verdict}\n\n{markdown(cells)}" for _, cells, verdict in _tables(found))
+        text = "\n".join(f"{verdict}\n\n{markdown(cells)}" for _, cells, verdict in made)
         parsed.output.with_suffix(".md").write_text(text, encoding="utf-8")
-        plot(found, parsed.model, parsed.output.with_suffix(".png"))
-    return 0
+        plot(points.document, parsed.model, parsed.output.with_suffix(".png"))
 
 
 def _show(found: Mapping[str, Any], model: str) -> None:
@@ -142,4 +171,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=above(int), default=2, help="of the CTC heads (%(default)s)")
     add_load(parser)
     add_output(parser, "table (.md) and plot (.png)")
+    parser.add_argument("--resume", action="store_true", help="keep what is in --output")
     return parser

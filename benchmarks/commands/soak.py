@@ -2,7 +2,7 @@
 
 Memory of server and client is sampled each second. A line through what follows the first quarter
 says whether it grows. The exit status is 1 when it does, when requests failed, or the server died:
-what was measured until then is kept.
+what was measured until then is kept. ``--output`` is written each minute.
 """
 
 import argparse
@@ -10,6 +10,8 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -30,7 +32,7 @@ from benchmarks.load.arguments import (
 from benchmarks.load.arrivals import CLOSED, OPEN, Level
 from benchmarks.load.colors import LIGHT
 from benchmarks.load.packages import PACKAGES
-from benchmarks.load.soak import Growth, soak
+from benchmarks.load.soak import Growth, Listener, soak
 from benchmarks.load.sweep import Run
 from client.commands.streams import messages, open_output, tables
 
@@ -43,8 +45,14 @@ def main(arguments: Sequence[str]) -> int:
     level = Level(OPEN, parsed.rate) if parsed.rate else Level(CLOSED, parsed.concurrency)
     with open_target(parsed) as target:
         utterances = utterances_of(parsed, target)
-        run = Run(target, utterances, options)
-        found = soak(run, level, 60 * parsed.minutes, _tell)
+        circumstances = {
+            **describe(PACKAGES, ["soak", *arguments], "benchmarks"),
+            "settings": settings_of(parsed, options),
+            "load": level.label,
+            "audio": utterances.source,
+        }
+        listener = Listener(_tell, partial(_write, parsed.output, circumstances))
+        found = soak(Run(target, utterances, options), level, 60 * parsed.minutes, listener)
     growth: Mapping[str, Growth] = found["growth"]
     failed = sum(piece["figures"]["failed"] for piece in found["pieces"])
     tables(sys.stdout).print(_table(growth, f"{level.label} for {parsed.minutes:g} minutes"))
@@ -53,21 +61,20 @@ def main(arguments: Sequence[str]) -> int:
     if found["ended"]:
         messages.print(f"error: it ended early: {found['ended']}")
     if parsed.output is not None:
-        document = {
-            **describe(PACKAGES, ["soak", *arguments], "benchmarks"),
-            "settings": settings_of(parsed, options),
-            "load": level.label,
-            "audio": utterances.source,
-            **found,
-            "growth": {
-                side: {**asdict(each), "verdict": each.verdict} for side, each in growth.items()
-            },
+        verdicts = {
+            side: {**asdict(each), "verdict": each.verdict} for side, each in growth.items()
         }
-        with open_output(parsed.output) as stream:
-            stream.write(json.dumps(document, indent=1) + "\n")
+        _write(parsed.output, circumstances, {**found, "growth": verdicts})
         _plot(found, parsed)
     grows = any(each.verdict == "grows" for each in growth.values())
     return int(grows or failed > 0 or bool(found["ended"]))
+
+
+def _write(path: Path | None, circumstances: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Write the file anew, whole or not at all, if there is one."""
+    if path is not None:
+        with open_output(path) as stream:
+            stream.write(json.dumps({**circumstances, **found}, indent=1) + "\n")
 
 
 def _tell(piece: Mapping[str, Any]) -> None:

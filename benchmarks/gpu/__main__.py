@@ -19,6 +19,8 @@ from benchmarks.gpu.report import report
 
 MODELS = ("quartznet", "jasper", "fastconformer")
 PROVIDERS = ("cuda", "cpu")
+PARTS = ("parity", "speed", "triton", "compiled")
+LENGTHS = ("uniform:15:15", "uniform:1:10", "librispeech")
 MB = 10**6
 
 
@@ -69,15 +71,18 @@ def _run(chosen: argparse.Namespace, given: list[str]) -> None:
         bundle=chosen.bundle,
         name=chosen.model,
         provider=chosen.provider,
+        parts=tuple(chosen.parts),
         batches=tuple(chosen.batches),
         seconds=tuple(chosen.seconds),
         compiled_seconds=tuple(chosen.compiled_seconds),
         clients=tuple(chosen.clients),
-        served_seconds=chosen.served_seconds,
+        lengths=tuple(chosen.lengths),
+        load_seconds=chosen.load_seconds,
         repeats=chosen.repeats,
         limit_s=chosen.limit_s,
     )
-    output = chosen.results / f"{chosen.model}.json"
+    parts = [] if set(chosen.parts) == set(PARTS) else chosen.parts
+    output = chosen.results / f"{'-'.join([chosen.model, *parts])}.json"
     results = run(options, output, given, lambda step: _say(f"{chosen.model}: {step}"))
     for reason in results["left_out"]:
         _say(f"{chosen.model}: left out: {reason}")
@@ -127,15 +132,29 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("--model", required=True, metavar="NAME", help="one of the bundle's")
     add("--provider", choices=PROVIDERS, default="cuda", help="what computes (%(default)s)")
+    add(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        help="what to measure, into a file of its own if not all",
+    )
     add("--batches", type=int, nargs="+", default=[1, 16], metavar="N")
     add(
         "--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of an utterance"
     )
     add(
-        "--compiled-seconds", type=float, nargs="*", default=[15], metavar="S", help="torch.compile"
+        "--compiled-seconds", type=float, nargs="+", default=[15], metavar="S", help="torch.compile"
     )
-    add("--clients", type=int, nargs="*", default=[1, 32], metavar="N", help="requests in flight")
-    add("--served-seconds", type=float, default=15, metavar="S", help="of a request's audio")
+    add("--clients", type=int, nargs="+", default=[1, 64, 256], metavar="N", help="in flight")
+    add(
+        "--lengths",
+        nargs="+",
+        default=LENGTHS,
+        metavar="L",
+        help=f"of requests, as for 'benchmarks serve' ({' '.join(LENGTHS)})",
+    )
+    add("--load-seconds", type=float, default=5, metavar="S", help="of each load (%(default)s)")
     add("--repeats", type=int, default=20, metavar="N", help="timed rounds (%(default)s)")
     add("--limit-s", type=float, default=480, help="begin nothing after so long (%(default)s)")
 

@@ -9,6 +9,7 @@
         models/NAME/
             weights.json                  how the large weights are drawn again
             repository/                   NAME_fp32 and NAME_fp16, without those weights
+            repository_throughput/        the same served otherwise: configurations only
             programs/fp32.pt2, fp16.pt2   the torch baseline, with zeros in their place
 
 Runs where checkpoints are exported: it needs NeMo, and a package index for the wheels.
@@ -18,7 +19,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ from benchmarks.gpu.layout import (
     PROGRAMS,
     PROJECT,
     REPOSITORY,
+    THROUGHPUT,
+    VERSION,
     WEIGHTS,
     WHEELS,
     ModelFacts,
@@ -45,10 +48,13 @@ from benchmarks.gpu.weights import Derived, Weights
 from benchmarks.gpu.wheels import fetch_wheels
 from benchmarks.pipeline import Pipeline, RuntimeOptions, graph_path, host, noise
 from client.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS
-from export.assemble import Recipe, assemble
+from export.assemble import Assembly, Recipe, assemble
 from export.checkpoint import Checkpoint
-from export.declared import contract_of
+from export.config import model_name
+from export.configure import Layout, write_configs
+from export.declared import contract_of, pipeline_of
 from export.modules.decoder import Decoder
+from export.serving import throughput
 from export.verification.random_models import FULL_SIZE, SMALL, random_checkpoint, spread
 
 TOOLS: Final = ("torch", "nemo_toolkit", "onnx", "onnxruntime")
@@ -59,6 +65,10 @@ SIZES: Final = {"full": (FULL_SIZE, 1 << 14), "small": (SMALL, 1 << 9)}
 CHECK_SECONDS: Final = (4.0, 1.5)
 DTYPES: Final = {"fp32": "float32", "fp16": "float16"}
 CHECK_TOLERANCE: Final = 1e-3
+CORES: Final = 16
+QUEUE_DELAY_US: Final = 50_000
+"""Of the machine with the GPU, and what the throughput preset waits for there at most: batches of
+that size fill sooner on a GPU than on the CPU that the preset's own delay is for."""
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 Progress = Callable[[str], None]
@@ -136,7 +146,7 @@ def _add_model(folder: Path, name: str, size: str) -> Parity:
     spread(checkpoint, features)
     weights = Weights(draws=draws)
     for precision in PRECISIONS:
-        graph = _add_graphs(folder / REPOSITORY, f"{name}_{precision}", precision, checkpoint)
+        graph = _add_graphs(folder, f"{name}_{precision}", precision, checkpoint)
         tensors = strip_graph(graph, list(draws.values()))
         _check_precision(graph, precision, tensors)
         weights.data_files[f"{graph.relative_to(folder)}.data"] = tensors
@@ -156,10 +166,24 @@ def _add_model(folder: Path, name: str, size: str) -> Parity:
     return _checked(folder, name, checkpoint)
 
 
-def _add_graphs(repository: Path, model: str, precision: str, checkpoint: Checkpoint) -> Path:
+def _add_graphs(folder: Path, model: str, precision: str, checkpoint: Checkpoint) -> Path:
     """Export without the acceptance gate; the path of the encoder's graph."""
-    assemble(checkpoint, Recipe(model, precision), repository)
-    return graph_path(repository, model, "encoder")
+    assembly = assemble(checkpoint, Recipe(model, precision), folder / REPOSITORY)
+    _add_throughput(folder / THROUGHPUT, model, checkpoint, assembly)
+    return graph_path(folder / REPOSITORY, model, "encoder")
+
+
+def _add_throughput(
+    repository: Path, model: str, checkpoint: Checkpoint, assembly: Assembly
+) -> None:
+    """Configurations for throughput, without graphs: ``layout.link_graphs`` puts them there."""
+    serving = replace(throughput(CORES), queue_delay_us=QUEUE_DELAY_US)
+    obstacles = {record.role: record.tensorrt["obstacles"] for record in assembly.models.values()}
+    pipeline = pipeline_of(checkpoint)
+    for step in pipeline.models:
+        (repository / model_name(model, step) / VERSION).mkdir(parents=True)
+    layout = Layout(model, pipeline, assembly.contract, serving, None, obstacles)
+    write_configs(repository, layout.routed())
 
 
 def _check_precision(graph: Path, precision: str, tensors: Sequence[Derived]) -> None:

@@ -11,10 +11,15 @@ WHEELS: Final = "wheels"
 PROJECT: Final = "project"
 MODELS: Final = "models"
 REPOSITORY: Final = "repository"
+THROUGHPUT: Final = "repository_throughput"
+REPOSITORIES: Final = {"balanced": REPOSITORY, "throughput": THROUGHPUT}
+"""By the presets of ``python -m export`` that they are served with."""
 PROGRAMS: Final = "programs"
 WEIGHTS: Final = "weights.json"
 FACTS: Final = "model.json"
 ENVIRONMENT: Final = "environment"
+VERSION: Final = "1"
+"""Of every model in a repository."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,22 @@ def model_folder(bundle: Path, name: str) -> Path:
             " check the name, or the folder that the parts were joined into"
         )
     return folder
+
+
+def link_graphs(folder: Path) -> None:
+    """Put the graphs of the model's ``folder``, weights and all, into its other repository too.
+
+    That one travels without: it only says otherwise how they are served. Hard links, because ONNX
+    Runtime refuses weights that lie, a symbolic link followed, elsewhere than the graph.
+    """
+    plain = {path.name: path for path in (folder / REPOSITORY).iterdir()}
+    for model in (folder / THROUGHPUT).iterdir():
+        # The queue of a length range is named after what it is a queue of.
+        origin = max((name for name in plain if model.name.startswith(name)), key=len)
+        for file in (plain[origin] / VERSION).iterdir():
+            linked = model / VERSION / file.name
+            linked.unlink(missing_ok=True)
+            linked.hardlink_to(file)
 
 
 def read_facts(folder: Path) -> ModelFacts:

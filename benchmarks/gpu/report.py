@@ -40,7 +40,12 @@ def _section(result: Any) -> str:
         f"`{result['command']}`",
         "",
     ]
-    for rows, table in (("parity", _parity), ("speed", _speed), ("triton", _triton)):
+    for rows, table in (
+        ("parity", _parity),
+        ("speed", _speed),
+        ("triton", _triton),
+        ("triton", _stages),
+    ):
         if result[rows]:
             lines += [*table(result[rows]), ""]
     lines += [f"Left out: {reason}.\n" for reason in result["left_out"]]
@@ -87,20 +92,37 @@ def _speed(rows: Sequence[Any]) -> list[str]:
 
 
 def _triton(rows: Sequence[Any]) -> list[str]:
-    heading = ("embedded Triton", "in flight", "audio", "RTFx", "mean encoder batch")
+    heading = ("embedded Triton", "RTFx", "p50 ms", "p95 ms", "encoder batch", "padding", "failed")
     return _table(
         heading,
         [
             (
-                row["precision"],
-                str(row["load"]["in_flight"]),
-                f"{row['load']['requests']} x {row['load']['seconds']:g} s",
+                _load(row),
                 _speed_of(row["rtfx"]),
-                f"{row['encoder_batch']:.1f}",
+                f"{row['p50_ms']:.0f}",
+                f"{row['p95_ms']:.0f}",
+                _number(row["encoder_batch"], "{:.1f}".format),
+                f"{row['padding_share']:.0%}",
+                str(row["failed"]),
             )
             for row in rows
         ],
     )
+
+
+def _stages(rows: Sequence[Any]) -> list[str]:
+    """Where a request's time goes: a row for each load, a column for each stage."""
+    names = list(dict.fromkeys(name for row in rows for name in row["stages_ms"]))
+    body = [
+        (_load(row), *(_number(row["stages_ms"].get(name), "{:.1f}".format) for name in names))
+        for row in rows
+    ]
+    return _table(("ms of a request in the mean", *names), body)
+
+
+def _load(row: Any) -> str:
+    load = row["load"]
+    return f"{row['precision']}, {row['serving']}, {load['lengths']}, {load['in_flight']} in flight"
 
 
 def _speed_of(rtfx: float) -> str:

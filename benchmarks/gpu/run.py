@@ -7,9 +7,10 @@ as JSON, written anew after each step, so that a run that is cut short keeps wha
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,13 @@ import torch
 from benchmarks.environment import describe
 from benchmarks.errors import ProviderError
 from benchmarks.gpu import parity
-from benchmarks.gpu.layout import REPOSITORY, WEIGHTS, model_folder, read_facts
+from benchmarks.gpu.layout import (
+    REPOSITORIES,
+    WEIGHTS,
+    link_graphs,
+    model_folder,
+    read_facts,
+)
 from benchmarks.gpu.served import Load, serve
 from benchmarks.gpu.variants import Contestants, Variant, variants_for
 from benchmarks.gpu.weights import Weights
@@ -36,18 +43,22 @@ class RunOptions:
     """What is measured of the model ``name`` in ``bundle``.
 
     Every ``batches`` size is run with every length in ``seconds``; torch is compiled, which takes
-    minutes, for those with a length in ``compiled_seconds``. No step begins after ``limit_s``.
-    ``clients`` are the numbers of requests in flight through Triton; none leaves Triton out.
+    minutes, for those with a length in ``compiled_seconds``. ``clients`` are the numbers of
+    requests in flight through Triton, of ``lengths`` as for ``benchmarks serve``, for
+    ``load_seconds`` each. ``parts`` are of ``parity``, ``speed``, ``triton`` and ``compiled``.
+    No step begins after ``limit_s``.
     """
 
     bundle: Path
     name: str
     provider: str
+    parts: tuple[str, ...]
     batches: tuple[int, ...]
     seconds: tuple[float, ...]
     compiled_seconds: tuple[float, ...]
     clients: tuple[int, ...]
-    served_seconds: float
+    lengths: tuple[str, ...]
+    load_seconds: float
     repeats: int
     limit_s: float
 
@@ -66,6 +77,7 @@ def run(options: RunOptions, output: Path, arguments: Sequence[str], say: Say) -
     facts = read_facts(folder)
     say("drawing the weights")
     Weights.from_json((folder / WEIGHTS).read_text(encoding="utf-8")).write_data_files(folder)
+    link_graphs(folder)
     results: dict[str, Any] = {
         **describe(PACKAGES, arguments, "benchmarks.gpu"),
         "device": _device(options.provider),
@@ -82,12 +94,13 @@ def run(options: RunOptions, output: Path, arguments: Sequence[str], say: Say) -
             continue
         say(label)
         try:
-            results[kind] += step()
+            for row in step():
+                results[kind].append(row)
+                _write(output, results)
         # Of torch, ONNX Runtime and the server: what one cannot do must not cost the others.
         except Exception as error:  # noqa: BLE001
             results["failed"].append(f"{label}: {type(error).__name__}: {error}")
             say(results["failed"][-1])
-        _write(output, results)
     _write(output, results)
     return results
 
@@ -103,7 +116,7 @@ class Shape:
         return f"{self.batch} x {self.seconds:g} s"
 
 
-Step = tuple[str, str, Callable[[], list[dict[str, Any]]]]
+Step = tuple[str, str, Callable[[], Iterable[dict[str, Any]]]]
 
 
 def _steps(options: RunOptions, folder: Path, rate_hz: int) -> Iterator[Step]:
@@ -113,15 +126,19 @@ def _steps(options: RunOptions, folder: Path, rate_hz: int) -> Iterator[Step]:
     quick = [variant for variant in known if variant.engine != "compiled"]
     slow = [variant for variant in known if variant.engine == "compiled"]
     speed = partial(_speed, options.repeats, contestants, rate_hz)
-    yield "parity", "parity", partial(_parity, folder, contestants, quick, rate_hz)
-    for shape in _shapes(options.batches, options.seconds):
-        yield f"speed, {shape}", "speed", partial(speed, quick, shape)
-    for precision in PRECISIONS if options.clients else ():
-        served = partial(_served, options, folder, precision, rate_hz)
-        yield f"Triton, {precision}", "triton", served
-    for shape in _shapes(options.batches, options.compiled_seconds):
-        for variant in slow:
-            yield f"{variant.name}, {shape}", "speed", partial(speed, [variant], shape)
+    if "parity" in options.parts:
+        yield "parity", "parity", partial(_parity, folder, contestants, quick, rate_hz)
+    if "speed" in options.parts:
+        for shape in _shapes(options.batches, options.seconds):
+            yield f"speed, {shape}", "speed", partial(speed, quick, shape)
+    if "triton" in options.parts:
+        for precision, serving in product(PRECISIONS, REPOSITORIES):
+            served = partial(_served, options, folder, precision, serving)
+            yield f"Triton, {precision}, {serving}", "triton", served
+    if "compiled" in options.parts:
+        for shape in _shapes(options.batches, options.compiled_seconds):
+            for variant in slow:
+                yield f"{variant.name}, {shape}", "speed", partial(speed, [variant], shape)
 
 
 def _shapes(batches: Sequence[int], seconds: Sequence[float]) -> list[Shape]:
@@ -156,15 +173,17 @@ def _speed(
 
 
 def _served(
-    options: RunOptions, folder: Path, precision: str, rate_hz: int
-) -> list[dict[str, Any]]:
-    loads = [Load(options.served_seconds, clients, 4 * clients + 8) for clients in options.clients]
-    model = f"{folder.name}_{precision}"
-    on_gpu = options.provider == "cuda"
-    return [
-        {"precision": precision, **asdict(served)}
-        for served in serve(folder / REPOSITORY, model, rate_hz, loads, gpu=on_gpu)
+    options: RunOptions, folder: Path, precision: str, serving: str
+) -> Iterator[dict[str, Any]]:
+    loads = [
+        Load(lengths, clients, options.load_seconds)
+        for lengths, clients in product(options.lengths, options.clients)
+        # One at a time shares no batch, which other lengths could make a difference to.
+        if clients > 1 or lengths == options.lengths[0]
     ]
+    repository, model = folder / REPOSITORIES[serving], f"{folder.name}_{precision}"
+    for served in serve(repository, model, loads, gpu=options.provider == "cuda"):
+        yield {"precision": precision, "serving": serving, **asdict(served)}
 
 
 def _device(provider: str) -> dict[str, Any]:

@@ -1,95 +1,85 @@
-"""The embedded Triton under load: how much audio a second its clients get transcribed."""
+"""The embedded Triton under load, one server for loads of several lengths and sizes.
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+The load is :mod:`benchmarks.load`'s, a closed loop through the project's client: figures mean what
+they mean in ``python -m benchmarks serve``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from typing import Final
 
-import numpy as np
-from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
-from tritonclient.utils import InferenceServerException
+from benchmarks.load.arrivals import CLOSED, Level
+from benchmarks.load.figures import encoder_batch
+from benchmarks.load.lengths import Choice, Utterances, choose
+from benchmarks.load.loop import LoadOptions, Target, run_load
+from benchmarks.load.sweep import as_figures
+from benchmarks.load.target import embedded
+from benchmarks.models import read_contract
 
-from benchmarks.errors import ModelError
-from benchmarks.pipeline import Array, noise
-from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, TOKENS
-from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
-
-READY_TIMEOUT_S = 300.0
-WARMUP_ROUNDS = 2
-REQUEST_TIMEOUT_S = 300.0
+WARMUP_S: Final = 3.0
+REQUEST_TIMEOUT_S: Final = 300.0
+"""Hundreds in flight of a slow model are no failure."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """``in_flight`` clients send ``requests`` utterances of ``seconds`` between them."""
+    """``in_flight`` requests at once for ``seconds``, of ``lengths`` as for ``serve --lengths``."""
 
-    seconds: float
+    lengths: str
     in_flight: int
-    requests: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Served:
-    """What came of a load; ``encoder_batch`` is the mean number of utterances in its batches."""
+    """What came of a load: see :class:`~benchmarks.load.figures.Figures`.
+
+    ``encoder_batch`` is the mean number of utterances in the encoder's batches, ``gpu_share`` the
+    mean share of the time in which the GPU computed.
+    """
 
     model: str
     load: Load
-    wall_s: float
+    requests: int
+    failed: int
     rtfx: float
-    encoder_batch: float
+    encoder_batch: float | None
+    p50_ms: float
+    p95_ms: float
+    padding_share: float
+    stages_ms: Mapping[str, float]
+    gpu_share: float | None
 
 
-def serve(
-    repository: Path, model: str, sample_rate_hz: int, loads: list[Load], *, gpu: bool
-) -> list[Served]:
-    """Serve ``model`` and put each load on it.
+def serve(repository: Path, model: str, loads: Sequence[Load], *, gpu: bool) -> Iterator[Served]:
+    """Serve ``model`` with its queues, and put one load after another on it.
 
-    Raises :class:`ModelError` when it cannot be served or a request fails.
+    Raises :class:`ModelError` when there is no such model, :class:`LoadError` when it cannot be
+    served or answers nothing.
     """
-    options = ServerOptions(
-        repository, models=(model,), gpu=gpu, ready_timeout_s=READY_TIMEOUT_S, **free_ports()
-    )
-    try:
-        with (
-            EmbeddedServer(options) as server,
-            closing(InferenceServerClient(server.grpc_url)) as client,
-        ):
-            return [_measure(client, model, sample_rate_hz, load) for load in loads]
-    except (EmbeddedServerError, InferenceServerException) as error:
-        raise ModelError(f"{model} could not be served: {error}") from error
+    contract = read_contract(repository, model)
+    sent = [(load, choose(Choice(load.lengths), contract)) for load in loads]
+    models = (model, *(route.model for route in contract.routes))
+    with embedded(repository, model, gpu=gpu, models=models) as target:
+        for load, utterances in sent:
+            yield _measure(target, load, utterances)
 
 
-def _measure(client: InferenceServerClient, model: str, rate_hz: int, load: Load) -> Served:
-    audio = noise(round(load.seconds * rate_hz))[np.newaxis]
-    with ThreadPoolExecutor(load.in_flight) as pool:
-        warmup = [audio] * (WARMUP_ROUNDS * load.in_flight)
-        list(pool.map(lambda signal: _infer(client, model, signal), warmup))
-        before = _counts(client, f"{model}_encoder")
-        start_s = perf_counter()
-        list(pool.map(lambda signal: _infer(client, model, signal), [audio] * load.requests))
-        wall_s = perf_counter() - start_s
-    utterances, executions = (
-        after - earlier
-        for after, earlier in zip(_counts(client, f"{model}_encoder"), before, strict=True)
-    )
+def _measure(target: Target, load: Load, utterances: Utterances) -> Served:
+    level = Level(CLOSED, load.in_flight)
+    options = LoadOptions(load.seconds, warmup_s=WARMUP_S, timeout_s=REQUEST_TIMEOUT_S)
+    figures = as_figures(run_load(target, utterances, level, options), level)
     return Served(
-        model=model,
+        model=target.model,
         load=load,
-        wall_s=wall_s,
-        rtfx=load.seconds * load.requests / wall_s,
-        encoder_batch=utterances / executions,
+        requests=figures["requests"],
+        failed=figures["failed"],
+        rtfx=figures["rtfx"],
+        encoder_batch=encoder_batch(figures["mean_batch"]),
+        p50_ms=figures["latency_ms"]["p50"],
+        p95_ms=figures["latency_ms"]["p95"],
+        padding_share=figures["padding_share"],
+        stages_ms=figures["stages_ms"],
+        gpu_share=figures["gpu_share"],
     )
-
-
-def _infer(client: InferenceServerClient, model: str, audio: Array) -> None:
-    """One greedy request, ``audio`` int16 [1, N]."""
-    signal = InferInput(AUDIO_SIGNAL, list(audio.shape), "INT16")
-    signal.set_data_from_numpy(audio)
-    wanted = [InferRequestedOutput(name) for name in (TOKENS, LOG_PROBS_LENGTH)]
-    client.infer(model, [signal], outputs=wanted, client_timeout=REQUEST_TIMEOUT_S)
-
-
-def _counts(client: InferenceServerClient, model: str) -> tuple[int, int]:
-    entry = client.get_inference_statistics(model).model_stats[0]
-    return entry.inference_count, entry.execution_count

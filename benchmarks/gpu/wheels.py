@@ -17,9 +17,11 @@ ONNXRUNTIME_GPU: Final = "onnxruntime-gpu==1.31.1"
 PACKAGES: Final = (
     "nvidia-pytriton", "numpy", "tritonclient", "grpcio", "protobuf", "python-rapidjson",
     "urllib3", "flatbuffers", "packaging", "typing_extensions", "ml_dtypes",
+    "soundfile", "soxr", "cffi",
 )  # fmt: skip
 """In the versions of this project's server. NumPy too: with its version 2 the server's python stub
-returns empty tensors."""
+returns empty tensors. The last line is the client's, which the load goes through; it goes without
+KenLM where no language model is used."""
 PINS: Final = Path(__file__).resolve().parents[2] / "constraints" / "runtime.txt"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.load.arrivals import CLOSED
 from benchmarks.load.records import Record, Window
 from benchmarks.load.resources import Sample, Usage
-from benchmarks.load.statistics import ENSEMBLE, STEPS, Counts, Statistics, total
+from benchmarks.load.statistics import ENSEMBLE, STEPS, Counts, Statistics, role_of, total
 
 STAGES: Final = ("queue", *STEPS, "other", "wire", "decoding")
 """Where a request's time goes, in the order in which charts stack it."""
@@ -156,6 +156,12 @@ def mean_batches(statistics: Statistics) -> dict[str, float]:
         for name, counts in sorted(statistics.counts.items())
         if name not in statistics.ensembles and counts.executions
     }
+
+
+def encoder_batch(batches: Mapping[str, float]) -> float | None:
+    """The encoder's among :func:`mean_batches`; ``None`` unless there is one encoder."""
+    found = [batch for name, batch in batches.items() if role_of(name) == "encoder"]
+    return found[0] if len(found) == 1 else None
 
 
 def stages_ms(

@@ -4,15 +4,14 @@ Each is measured in turns, several rounds, and reported as medians with quartile
 """
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.load.fit import growth
-from benchmarks.load.loop import Target, run_load
-from benchmarks.load.sweep import Run, Turn, as_figures
+from benchmarks.load.loop import Target
 from benchmarks.measurement import quartiles, summarise, time_in_turns
 from benchmarks.models import read_contract
 from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise
@@ -76,16 +75,14 @@ def against_length(target: Target, most_s: float, rounds: int) -> dict[str, Any]
     }
 
 
-def against_concurrency(
-    run: Run, plan: Sequence[Turn], tell: Callable[[Turn, Mapping[str, Any]], None]
-) -> dict[str, Any]:
-    """Throughput at each number of requests in flight, and whether it falls beyond the peak."""
-    found: dict[float, list[dict[str, Any]]] = {}
-    for turn in plan:
-        outcome = run_load(run.target, run.utterances, turn.level, run.options)
-        figures = as_figures(outcome, turn.level)
-        found.setdefault(turn.level.value, []).append(figures)
-        tell(turn, figures)
+def against_concurrency(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Throughput at each number of requests in flight, and whether it falls beyond the peak.
+
+    ``points`` are a sweep's, at least one.
+    """
+    found: dict[float, list[Mapping[str, Any]]] = {}
+    for point in points:
+        found.setdefault(point["level"], []).append(point["figures"])
     levels = sorted(found)
     rtfx = [spread([figures["rtfx"] for figures in found[level]]) for level in levels]
     return {

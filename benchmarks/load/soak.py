@@ -27,9 +27,12 @@ SETTLING_SHARE: Final = 0.25
 LEAK_MB_PER_HOUR: Final = 30.0
 BLOCK_S: Final = 60.0
 """Memory moves in steps: samples within this time say the same thing once."""
+KEEP_S: Final = 60.0
+"""How often what there is is kept: hours of measuring are not lost when this process dies."""
 LEAST_S: Final = 300.0
 """Of settled memory, before anything is said of it."""
 _TOO_SHORT: Final = "cannot be told from this time: soak longer"
+_GOES_ON: Final = "not yet, or the benchmark itself was ended"
 _MEGA: Final = 1e6
 
 
@@ -81,22 +84,32 @@ class Sampler:
             self.samples.append(self._resources(perf_counter()))
 
 
-def soak(
-    run: Run, level: Level, seconds: float, tell: Callable[[Mapping[str, Any]], None]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Listener:
+    """Who is told of each piece, and who keeps what there is each minute."""
+
+    tell: Callable[[Mapping[str, Any]], None]
+    keep: Callable[[Mapping[str, Any]], None]
+
+
+def soak(run: Run, level: Level, seconds: float, listener: Listener) -> dict[str, Any]:
     """Press for ``seconds``; memory over time, what it grew, and the figures of each piece.
 
-    ``ended`` says why it ended early, if it did: hours of measuring are not lost when the server
-    dies. Raises :class:`LoadError` when too little was seen for anything to be said.
+    ``ended`` says why it ended early, if it did, and that it has not in what is kept
+    meanwhile, which lacks the growth. Raises :class:`LoadError` when too little was seen for
+    anything to be said.
     """
     pieces: list[Mapping[str, Any]] = []
     ended = ""
-    start_s = perf_counter()
+    start_s = kept_s = perf_counter()
     with Sampler(run.target.probe.resources) as sampler:
         try:
             for piece in _pieces(run, level, seconds):
                 pieces.append(piece)
-                tell(piece)
+                listener.tell(piece)
+                if perf_counter() - kept_s >= KEEP_S:
+                    kept_s = perf_counter()
+                    listener.keep(_found(_GOES_ON, list(sampler.samples), start_s, pieces))
         except LoadError as error:
             if not pieces:
                 raise
@@ -104,16 +117,16 @@ def soak(
     # The server's memory is of no interest once it is gone.
     end_s = perf_counter() if not ended else start_s + pieces[-1]["at_s"]
     samples = [each for each in sampler.samples if each.at_s <= end_s]
+    found = _found(ended, samples, start_s, pieces)
+    growth = {side: grown(found["at_s"], mb) for side, mb in found["memory_mb"].items()}
+    return {**found, "growth": growth}
+
+
+def _found(
+    ended: str, samples: Sequence[Sample], start_s: float, pieces: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     memory = memory_over_time(samples, start_s)
-    times_s = memory.pop("at_s")
-    growth = {side: grown(times_s, values) for side, values in memory.items()}
-    return {
-        "ended": ended,
-        "at_s": times_s,
-        "memory_mb": memory,
-        "growth": growth,
-        "pieces": pieces,
-    }
+    return {"ended": ended, "at_s": memory.pop("at_s"), "memory_mb": memory, "pieces": pieces}
 
 
 def _pieces(run: Run, level: Level, seconds: float) -> Iterator[Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """Loads at several levels, repeated in turns, each kept as soon as it is finished.
 
-The file is a JSON object: circumstances, ``settings``, ``lengths_s`` of the utterances, ``points``.
-It is replaced as a whole after every point, so that an interrupted run can be resumed.
+The file is a JSON object: circumstances, ``settings``, ``points``, and what a command keeps there
+beside them. It is replaced as a whole after every point, so that an interrupted run can be resumed.
 """
 
 import json
@@ -35,8 +35,8 @@ class Points:
         self._path = path
         self.document: Document = {**document, "points": []}
 
-    def resume(self) -> None:
-        """Take over the points of the file, if it is there.
+    def resume(self, *others: str) -> None:
+        """Take over the points of the file, if it is there, and what it has under ``others``.
 
         Raises :class:`LoadError` when it is none of this command's, or had other settings.
         """
@@ -56,6 +56,7 @@ class Points:
                 "or give what was given then"
             )
         self.document["points"] = points
+        self.document |= {key: earlier[key] for key in others if key in earlier}
 
     def done(self, turn: Turn) -> bool:
         """Whether this turn has been measured."""
@@ -65,6 +66,11 @@ class Points:
         """Keep a finished point."""
         point = {"kind": turn.level.kind, "level": turn.level.value, "repeat": turn.repeat}
         self.document["points"].append({**point, "figures": dict(figures)})
+        self.write()
+
+    def keep(self, name: str, found: Any) -> None:
+        """Keep something else that was measured, under its ``name`` in the document."""
+        self.document[name] = found
         self.write()
 
     def write(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.load.statistics import role_of
+from benchmarks.load.figures import encoder_batch
 from benchmarks.load.summary import Summary
 
 NONE = "-"
@@ -53,7 +53,7 @@ def _row(summary: Summary) -> dict[str, str]:
         "p95 ms": _number(latency.get("p95")),
         "p99 ms": _number(latency.get("p99")),
         "transcript p95 ms": _number(transcript.get("p95")),
-        "encoder batch": _encoder_batch(figures["mean_batch"]),
+        "encoder batch": _number(encoder_batch(figures["mean_batch"])),
         "padding": f"{figures['padding_share']:.1%}",
         "server CPU ms": _number(server.get("cpu_s_per_audio_s"), "", 1000),
         "client CPU ms": _number(figures["client"]["cpu_s_per_audio_s"], "", 1000),
@@ -61,11 +61,6 @@ def _row(summary: Summary) -> dict[str, str]:
         "GPU": _number(figures["gpu_share"], "%", 100),
         "failed": f"{figures['failed']:.0f}",
     }
-
-
-def _encoder_batch(batches: Mapping[str, float]) -> str:
-    found = [batch for name, batch in batches.items() if role_of(name) == "encoder"]
-    return f"{found[0]:.1f}" if len(found) == 1 else NONE
 
 
 def _number(value: Any, unit: str = "", factor: float = 1.0) -> str:

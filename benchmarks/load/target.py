@@ -29,14 +29,17 @@ def running(url: str, model: str, server_pid: int | None = None) -> Iterator[Tar
 
 
 @contextmanager
-def embedded(repository: Path, model: str, *, gpu: bool) -> Iterator[Target]:
-    """The embedded server with all models of the repository, for as long as the block lasts.
+def embedded(
+    repository: Path, model: str, *, gpu: bool, models: tuple[str, ...] = ()
+) -> Iterator[Target]:
+    """The embedded server for as long as the block lasts, with ``models`` of the repository or all.
 
     Raises :class:`LoadError` when it does not start.
     """
     before = children(os.getpid())
+    options = ServerOptions(repository, models=models, gpu=gpu, **free_ports())
     try:
-        with EmbeddedServer(ServerOptions(repository, gpu=gpu, **free_ports())) as server:
+        with EmbeddedServer(options) as server:
             started = children(os.getpid()) - before
             pid = next((each for each in started if _is_triton(each)), None)
             with _target(server.grpc_url, model, pid, partial(_check_alive, server)) as target:

@@ -46,9 +46,17 @@ RESULT = {
     "triton": [
         {
             "precision": "fp16",
-            "load": {"seconds": 15, "in_flight": 32, "requests": 136},
+            "serving": "throughput",
+            "load": {"lengths": "librispeech", "in_flight": 64, "seconds": 5.0},
+            "requests": 500,
+            "failed": 0,
             "rtfx": 1234.5,
             "encoder_batch": 7.25,
+            "p50_ms": 600.4,
+            "p95_ms": 900.6,
+            "padding_share": 0.125,
+            "stages_ms": {"queue": 400.0, "encoder": 150.5},
+            "gpu_share": 0.9,
         }
     ],
     "left_out": ["torch compiled fp16, 16 x 15 s: the time was up"],
@@ -68,7 +76,9 @@ def test_results_become_tables_with_their_circumstances(tmp_path, capsys):
         "| ONNX Runtime fp16 | **no** | - | 2 of 100 | - |",
         "| RTFx (quartiles) | 1 x 5 s | 16 x 5 s |",
         "| torch eager fp32, features to tokens | 100 (90-110) | 1600 (90-110) |",
-        "| fp16 | 32 | 136 x 15 s | 1234 | 7.2 |",
+        "| fp16, throughput, librispeech, 64 in flight | 1234 | 600 | 901 | 7.2 | 12% | 0 |",
+        "| ms of a request in the mean | queue | encoder |",
+        "| fp16, throughput, librispeech, 64 in flight | 400.0 | 150.5 |",
         "Left out: torch compiled fp16, 16 x 15 s: the time was up.",
         "**Failed:** Triton, fp32: ModelError: it could not be served",
     ):

@@ -11,7 +11,8 @@ import time
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.commands import crosscheck
+from benchmarks.commands import crosscheck, scale
+from benchmarks.commands import soak as soak_command
 from benchmarks.errors import LoadError, ProviderError
 from benchmarks.load import soak
 from benchmarks.load.arrivals import CLOSED, OPEN, Level
@@ -147,6 +148,30 @@ def test_scale_measures_lengths_and_concurrencies(server_url, tmp_path, capsys):
     assert report["concurrency"]["concurrency"] == [1, 4]
     assert "curve is off by" in output.with_suffix(".md").read_text(encoding="utf-8")
     assert output.with_suffix(".png").exists()
+    more = ["--concurrency", "1", "2", "4", "--repeats", "1", "--output", str(output), "--resume"]
+    assert main([*arguments, *more]) == 0
+    resumed = json.loads(output.read_text(encoding="utf-8"))
+    assert resumed["length"] == report["length"]
+    assert resumed["points"][:2] == report["points"]
+    assert resumed["concurrency"]["concurrency"] == [1, 2, 4]
+    assert main([*arguments, *more, "--most-seconds", "9"]) == 1
+    assert "measured with other most_seconds" in capsys.readouterr().err
+
+
+def test_a_scale_that_is_cut_short_leaves_what_was_measured(
+    server_url, tmp_path, monkeypatch, capsys
+):
+    def die(*_):
+        raise LoadError("the server died")
+
+    monkeypatch.setattr(scale, "sweep", die)
+    output = tmp_path / "scale.json"
+    arguments = ["scale", "--url", server_url, *QUICK, "--most-seconds", "8", "--rounds", "1"]
+    assert main([*arguments, "--output", str(output)]) == 1
+    assert "the server died" in capsys.readouterr().err
+    report = json.loads(output.read_text(encoding="utf-8"))
+    assert (report["length"]["lengths_s"], report["points"]) == ([1, 2, 5, 8], [])
+    assert output.with_suffix(".md").exists()
 
 
 def test_heads_of_models_are_compared_by_their_vocabularies(repository):
@@ -168,7 +193,28 @@ def test_a_soak_samples_memory_throughout(server_url, tmp_path, monkeypatch):
     assert len(report["at_s"]) == len(report["memory_mb"]["client"]) > 4
     assert "soak longer" in report["growth"]["client"]["verdict"]
     assert len(report["pieces"]) > 1
+    assert report["ended"] == ""
     assert output.with_suffix(".png").exists()
+
+
+def test_a_soak_keeps_what_it_has_meanwhile(server_url, tmp_path, monkeypatch):
+    def interrupt(piece):
+        if piece["at_s"] > 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(soak, "EVERY_S", 0.1)
+    monkeypatch.setattr(soak, "PIECE_S", 0.5)
+    monkeypatch.setattr(soak, "KEEP_S", 0.5)
+    monkeypatch.setattr(soak_command, "_tell", interrupt)
+    output = tmp_path / "soak.json"
+    soaked = [each for each in QUICK if each not in ("--seconds", "0.5")]
+    arguments = ["soak", "--url", server_url, *soaked, "--concurrency", "2"]
+    assert main([*arguments, "--minutes", "1", "--output", str(output)]) == 130
+    report = json.loads(output.read_text(encoding="utf-8"))
+    assert report["ended"].startswith("not yet")
+    assert len(report["pieces"]) == 1
+    assert len(report["at_s"]) == len(report["memory_mb"]["client"]) > 0
+    assert report["load"] == "2 in flight"
 
 
 @pytest.mark.parametrize(

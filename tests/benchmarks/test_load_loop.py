@@ -155,7 +155,8 @@ def test_a_soak_whose_server_dies_keeps_what_was_measured(monkeypatch):
     utterances = choose(Choice("uniform:0.1:0.3", count=5), CONTRACT)
     with scripted_server(mortal) as url:
         run = Run(target(url, check), utterances, QUICK)
-        found = soak.soak(run, Level(CLOSED, 2), 60.0, lambda _: dead.set())
+        listener = soak.Listener(tell=lambda _: dead.set(), keep=lambda _: None)
+        found = soak.soak(run, Level(CLOSED, 2), 60.0, listener)
     assert found["ended"] == "the server died"
     assert len(found["pieces"]) == 1
     assert max(found["at_s"]) <= found["pieces"][0]["at_s"]

@@ -56,7 +56,6 @@ def filled(bundle, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / NAME
     shutil.copytree(bundle / "models" / NAME, folder)
     Weights.from_json((folder / "weights.json").read_text()).write_data_files(folder)
-    link_graphs(folder)
     return folder
 
 
@@ -84,9 +83,10 @@ def test_large_weights_stay_behind_in_every_precision_and_come_back_the_same(bun
 
 @pytest.mark.parametrize("precision", DTYPES)
 def test_a_model_served_for_throughput_is_the_same_graphs_with_other_queues(filled, precision):
+    link_graphs(filled)
     model = f"{NAME}_{precision}"
-    plain, throughput = filled / "repository", filled / "repository_throughput"
-    contract = read_contract(throughput, model)
+    plain, batched = filled / "repository", filled / "repository_throughput"
+    contract = read_contract(batched, model)
     assert read_contract(plain, model).routes == ()
     assert len(contract.routes) > 3
     assert replace(contract, routes=()) == read_contract(plain, model)
@@ -94,12 +94,12 @@ def test_a_model_served_for_throughput_is_the_same_graphs_with_other_queues(fill
         files = {path.name for path in (plain / name / "1").iterdir()}
         assert "model.onnx" in files
         for file in files:
-            assert (throughput / name / "1" / file).samefile(plain / name / "1" / file)
+            assert (batched / name / "1" / file).samefile(plain / name / "1" / file)
     for route in contract.routes:
         queue = route.model.replace(model, f"{model}_preprocessor")
-        graph = throughput / queue / "1" / "model.onnx"
+        graph = batched / queue / "1" / "model.onnx"
         assert graph.samefile(plain / f"{model}_preprocessor" / "1" / "model.onnx")
-        assert list((throughput / route.model / "1").iterdir()) == []
+        assert list((batched / route.model / "1").iterdir()) == []
 
 
 def test_the_ways_of_serving_are_the_exporters_presets():

@@ -1,0 +1,151 @@
+"""``peers``: NeMo, onnx-asr, sherpa-onnx, bare ONNX Runtime and ours on the same weights and clips.
+
+All decode greedily, with the same number of threads on the same CPUs, and take turns in one run.
+Everybody's time begins with WAV files on the disk and ends with texts. The model is exported and
+prepared first: ``make peers`` does all of it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from benchmarks.peers.audio import ClipOptions, clips, utterances_of
+from benchmarks.peers.contest import Pace, compare
+from benchmarks.peers.entries import KINDS, OURS, Settings, entries, prepared_model
+from benchmarks.peers.layout import DEFAULT_FOLDER
+from benchmarks.peers.plot import plot
+from benchmarks.peers.tables import accuracy_table, pace_table
+from benchmarks.report import write_report
+from client.commands.streams import tables
+
+IDLE_LIMIT: Final = 0.05
+"""Cores that waiting peers may use together, unmentioned."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    parsed = _parser().parse_args(arguments)
+    settings = Settings(
+        folder=parsed.folder,
+        repository=parsed.repository or parsed.folder / "repository",
+        name=parsed.name,
+        batches=tuple(parsed.batches),
+        threads=parsed.threads,
+        in_flight=tuple(parsed.in_flight),
+        precisions=tuple(parsed.precisions),
+        kinds=tuple(parsed.only),
+    )
+    prepared = prepared_model(settings)
+    taking_part = entries(settings, prepared)
+    cache = parsed.folder / "audio"
+    options = ClipOptions(count=parsed.clips, seed=parsed.seed)
+    audio = clips(parsed.speech, options, cache)
+    test = None if parsed.manifest is None else utterances_of(parsed.manifest, cache)
+    contest = compare(taking_part, audio, test, parsed.rounds)
+    title = (
+        f"{parsed.name}: {parsed.clips} clips, {audio.audio_s:.0f} s,"
+        f" {parsed.threads} threads, {parsed.rounds} rounds"
+    )
+    console = tables(sys.stdout)
+    console.print(pace_table(contest.paces, title))
+    console.print(verdict(contest.paces))
+    if test is not None:
+        words = f"{parsed.name}: {parsed.manifest.name}, {len(test.files)} utterances"
+        console.print(accuracy_table(contest.accuracies, words))
+    left_out = prepared.refused | contest.left_out
+    for name, reason in left_out.items():
+        console.print(f"left out: {name}: {reason}")
+    if parsed.plot is not None:
+        plot(contest.paces, title, parsed.plot)
+    figures = {
+        "settings": {**asdict(settings), "folder": str(parsed.folder)}
+        | {"repository": str(settings.repository)},
+        "checkpoint": {"path": prepared.checkpoint, "sha256": prepared.checkpoint_sha256},
+        "clips": {**asdict(options), "speech": str(parsed.speech), "audio_s": audio.audio_s},
+        "manifest": None if test is None else str(parsed.manifest),
+        **asdict(contest),
+        "left_out": left_out,
+    }
+    write_report(parsed.output, (), ["peers", *arguments], figures)
+    return 0
+
+
+def verdict(paces: Sequence[Pace]) -> str:
+    """Our fastest to the fastest other, and whether somebody disturbed."""
+    ours = [pace for pace in paces if pace.task.startswith(OURS)]
+    others = [pace for pace in paces if not pace.task.startswith(OURS)]
+    sentences = []
+    if ours and others:
+        best, other = (max(some, key=lambda pace: pace.speed.rtfx) for some in (ours, others))
+        times = best.speed.rtfx / other.speed.rtfx
+        sentences.append(f"{best.task}: {times:.2f} times the fastest other, {other.task}")
+    idle = max((pace.idle for pace in paces), default=0.0)
+    if idle > IDLE_LIMIT:
+        sentences.append(f"peers that waited took up to {idle:.2f} cores: the figures are wrong")
+    strangers = max((pace.strangers for pace in paces), default=0.0)
+    sentences.append(f"what is no part of this took up to {strangers:.2f} cores")
+    return "; ".join(sentences)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks peers", description=__doc__)
+    add = parser.add_argument
+    add("name", metavar="NAME", help="prepared model")
+    add("--folder", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="(%(default)s)")
+    add("--repository", type=Path, metavar="DIR", help="of our models (repository/ in the folder)")
+    add(
+        "--speech",
+        type=Path,
+        required=True,
+        metavar="M.jsonl",
+        help="recordings that the clips are made of",
+    )
+    add("--manifest", type=Path, metavar="M.jsonl", help="count everybody's word errors on it too")
+    add("--clips", type=_above_0, default=64, help="of 1.5 to 15 s (%(default)s)")
+    add("--seed", type=int, default=0, help="of the clips (%(default)s)")
+    add("--rounds", type=_above_0, default=5, help="of turns (%(default)s)")
+    add("--threads", type=_above_0, default=2, help="and CPUs for each (%(default)s)")
+    add(
+        "--batches",
+        type=_above_0,
+        nargs="*",
+        default=(4, 8),
+        metavar="B",
+        help="sizes that all try beside one by one (4 8)",
+    )
+    add(
+        "--in-flight",
+        type=_above_0,
+        nargs="+",
+        default=(4, 16),
+        metavar="N",
+        help="requests at once that our client tries (4 16)",
+    )
+    add(
+        "--precisions",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="further models of ours in the repository, such as one in int8",
+    )
+    add(
+        "--only",
+        nargs="+",
+        choices=KINDS,
+        default=KINDS,
+        metavar="PEER",
+        help=f"who takes part: {', '.join(KINDS)} (all)",
+    )
+    add("--output", type=Path, metavar="JSON", help="figures and circumstances")
+    add("--plot", type=Path, metavar="PNG", help="bar chart")
+    return parser
+
+
+def _above_0(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
