@@ -63,7 +63,10 @@ def main(arguments: Sequence[str]) -> int:
     figures = {
         "settings": {**asdict(settings), "folder": str(parsed.folder)}
         | {"repository": str(settings.repository)},
-        "checkpoint": {"name": Path(prepared.checkpoint).name, "sha256": prepared.checkpoint_sha256},
+        "checkpoint": {
+            "name": Path(prepared.checkpoint).name,
+            "sha256": prepared.checkpoint_sha256,
+        },
         "clips": {**asdict(options), "speech": str(parsed.speech), "audio_s": audio.audio_s},
         "manifest": None if test is None else str(parsed.manifest),
         **asdict(contest),
