@@ -87,6 +87,15 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 $(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/*/*.py) | setup
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
 
+.PHONY: bench
+bench: setup .cache/bench/demo/config.pbtxt ## Put the demo model under load, and make a table, plots and a page of it
+	$(RUNTIME) -m benchmarks serve --repository .cache/bench --model demo --lengths uniform:1:10 \
+	    --concurrency 1 16 64 --rate 20 --seconds 8 --repeats 2 --output .cache/bench.json $(ARGS)
+	@echo "open .cache/bench.html" >&2
+
+.cache/bench/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/*/*.py) | setup
+	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository .cache/bench --serving cpu --without-triton
+
 .PHONY: setup-peers
 setup-peers: .venv-peers/.installed ## Install onnx-asr and sherpa-onnx, which we compare with
 
