@@ -11,7 +11,7 @@ from client.errors import ContractError
 from export import serving_options
 from export.engine import command as engine
 from export.engine.switch import TENSORRT
-from export.errors import ExportError, ParityError
+from export.errors import ExportError, GraphError, ParityError
 from export.process import Progress, interrupt_on_termination, quiet_nemo
 from export.serving import Serving
 from export.verification.thresholds import THRESHOLDS
@@ -98,12 +98,25 @@ def _build(options: argparse.Namespace) -> None:
 
     check_name(options.name)
     serving = serving_options.serving_of(options)
+    if serving.cpu and options.accelerator is not None:
+        raise ExportError(
+            "--serving cpu runs on the CPU alone, where --accelerator tensorrt does nothing: choose"
+            " --serving throughput, or leave the accelerator out"
+        )
     precisions = _precisions(options, serving)
     with _status() as progress:
         checkpoint = load_checkpoint(options.checkpoint)
     for precision in precisions:
-        with _status() as progress:
-            result = build(checkpoint, _build_options(options, serving, precision), progress)
+        last = precision == precisions[-1]
+        build_options = _build_options(options, serving, precision, force=options.force and last)
+        try:
+            with _status() as progress:
+                result = build(checkpoint, build_options, progress)
+        except GraphError as error:
+            if last:
+                raise
+            sys.stdout.write(f"{precision} cannot be had ({error}): {precisions[-1]} is built\n")
+            continue
         print_summary(result.verification)
         if precision == "int8" and options.manifest is None:
             sys.stdout.write(
@@ -111,8 +124,8 @@ def _build(options: argparse.Namespace) -> None:
             )
         if result.published:
             break
-        if precision != precisions[-1]:
-            sys.stdout.write(f"{precision} is not as good, see above: fp32 is built instead\n")
+        if not last:
+            sys.stdout.write(f"{precision} is not as good, see above: {precisions[-1]} is built\n")
     if result.published and not result.verification.passed:
         sys.stdout.write("published although verification failed (--force)\n")
     if not result.published:
@@ -135,9 +148,7 @@ def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, ...
     if options.precision is None and serving.cpu and calibrated:
         return ("int8", "fp32")
     if options.precision is None and serving.cpu:
-        sys.stderr.write(
-            "int8 runs two to four times as fast on a CPU: give --calibration-manifest\n"
-        )
+        sys.stderr.write("int8 is faster on a CPU: give --calibration-manifest to have it\n")
     if calibrated and options.precision != "int8":
         raise ExportError(
             "--calibration-manifest is for --precision int8, or --serving cpu without a precision:"
@@ -146,7 +157,9 @@ def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, ...
     return (options.precision or "fp32",)
 
 
-def _build_options(options: argparse.Namespace, serving: Serving, precision: str) -> "BuildOptions":
+def _build_options(
+    options: argparse.Namespace, serving: Serving, precision: str, *, force: bool
+) -> "BuildOptions":
     from export.assemble import Recipe
     from export.build import BuildOptions
 
@@ -163,7 +176,7 @@ def _build_options(options: argparse.Namespace, serving: Serving, precision: str
         recipe,
         manifest=options.manifest,
         through_triton=not options.without_triton,
-        force=options.force,
+        force=force,
     )
 
 

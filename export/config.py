@@ -43,12 +43,10 @@ def model_name(name: str, model: Model) -> str:
 def model_config(name: str, model: Model, serving: Serving) -> ModelConfig:
     """The configuration of one graph of the pipeline called ``name``, run by ONNX Runtime."""
     config = _model_config(name, model, ONNXRUNTIME, serving)
-    group = config.instance_group[0]
-    group.kind = _Group.KIND_CPU if serving.cpu else _Group.KIND_AUTO
-    is_encoder = model.role == ENCODER
-    group.count = serving.instances if is_encoder else 1
+    kind = _Group.KIND_CPU if serving.cpu else _Group.KIND_AUTO
+    config.instance_group[0].kind = kind
     # Idle threads spin: those of the small steps would take the encoder's cores.
-    threads = serving.threads if is_encoder else 1
+    threads = serving.threads if model.role == ENCODER else 1
     if threads:
         config.parameters["intra_op_thread_count"].string_value = str(threads)
     config.parameters["cudnn_conv_algo_search"].string_value = _CUDNN_HEURISTIC
@@ -99,16 +97,16 @@ def ensemble_config(name: str, pipeline: Pipeline, contract: Contract) -> ModelC
 
 
 def route_configs(
-    name: str, pipeline: Pipeline, serving: Serving, range_s: float
+    name: str, pipeline: Pipeline, serving: Serving, route: Route
 ) -> tuple[ModelConfig, ModelConfig]:
     """A length range's own preprocessor, with its queue, and its ensemble, without a contract.
 
     The ensemble's other steps are those of the pipeline called ``name``.
     """
     preprocessor = model_config(name, pipeline.preprocessor, serving)
-    preprocessor.name = route_name(preprocessor.name, range_s)
+    preprocessor.name += route.model.removeprefix(name)
     ensemble = _ensemble_config(name, pipeline)
-    ensemble.name = route_name(name, range_s)
+    ensemble.name = route.model
     ensemble.ensemble_scheduling.step[0].model_name = preprocessor.name
     return preprocessor, ensemble
 
@@ -164,14 +162,14 @@ def parse_config(text: str) -> ModelConfig:
 
 
 def _model_config(name: str, model: Model, backend: str, serving: Serving) -> ModelConfig:
-    """What every backend's configuration has: tensors, batching, one instance for each device."""
+    """What every backend's configuration has: tensors, batching, instances for each device."""
     config = ModelConfig(
         name=model_name(name, model),
         backend=backend,
         max_batch_size=MAX_BATCH_SIZE,
         input=[_input(tensor) for tensor in model.inputs if tensor.name != AUDIO_SIGNAL_LENGTH],
         output=[_output(tensor) for tensor in model.outputs],
-        instance_group=[_Group(count=1)],
+        instance_group=[_Group(count=serving.instances if model.role == ENCODER else 1)],
     )
     ragged = any(tensor.ragged for tensor in model.inputs)
     if serving.batched:

@@ -27,9 +27,17 @@ from export.config import (
 )
 from export.engine.profiles import profiles
 from export.engine.switch import TENSORRT, config_for, serving_backend, switch
+from export.errors import RepositoryError
 from export.layout import VERSION
 from export.record import read_record, write_json
-from export.repository import publish, read_config, read_contract, staging, write_config
+from export.repository import (
+    check_replaceable,
+    publish,
+    read_config,
+    read_contract,
+    staging,
+    write_config,
+)
 from export.serving import Serving
 from export.tensors import Model, Pipeline, pipeline
 
@@ -64,10 +72,8 @@ def write_configs(folder: Path, layout: Layout) -> None:
             plan_config.parent.mkdir()
             text = config_text(tensorrt_config(name, model, serving))
             plan_config.write_text(text, encoding="utf-8")
-    rate_hz = layout.contract.sample_rate_hz
     for route in layout.contract.routes:
-        range_s = route.max_samples / rate_hz
-        preprocessor, ensemble = route_configs(name, layout.pipeline, serving, range_s)
+        preprocessor, ensemble = route_configs(name, layout.pipeline, serving, route)
         graphs = folder / model_name(name, layout.pipeline.preprocessor) / VERSION
         _link_tree(graphs, folder / preprocessor.name / VERSION)
         write_config(folder, preprocessor)
@@ -90,6 +96,8 @@ def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
         record["accelerator"],
         {model["role"]: model["tensorrt"]["obstacles"] for model in record["models"].values()},
     ).routed()
+    _check_plans(repository, layout)
+    check_replaceable(repository, [name, *(route.model for route in layout.contract.routes)], name)
     with staging(repository) as staged:
         folders = [model_name(name, model) for model in layout.pipeline.models]
         for folder in folders:
@@ -100,6 +108,16 @@ def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
         write_json(staged, name, {**record, "serving": asdict(serving)})
         publish(staged, repository, name)
     return layout.contract
+
+
+def _check_plans(repository: Path, layout: Layout) -> None:
+    folders = [repository / model_name(layout.name, model) for model in layout.pipeline.models]
+    plans = [folder.name for folder in folders if serving_backend(folder) == TENSORRT]
+    if layout.serving.cpu and plans:
+        raise RepositoryError(
+            f"{', '.join(plans)} run as TensorRT plans, on GPUs alone: choose --serving throughput,"
+            " or switch them first with `python -m export engine --backend onnxruntime`"
+        )
 
 
 def _serving_config(layout: Layout, model: Model) -> ModelConfig:

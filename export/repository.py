@@ -79,12 +79,17 @@ def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> 
     Ours is an ensemble that carries a contract, and what it is made of.
     """
     there = [name for name in names if (repository / name).exists()]
-    config = repository / ensemble / CONFIG_FILE
-    if there and not (config.is_file() and f'key: "{CONTRACT_PARAMETER}"' in config.read_text()):
+    others = [name for name in there if name != ensemble and _has_contract(repository, name)]
+    if others or (there and not _has_contract(repository, ensemble)):
         raise RepositoryError(
-            f"{repository} holds {', '.join(there)}, but no {ensemble} exported by this project:"
+            f"{repository} holds {', '.join(others or there)}, which no export of {ensemble} wrote:"
             " choose another name, or remove them"
         )
+
+
+def _has_contract(repository: Path, name: str) -> bool:
+    config = repository / name / CONFIG_FILE
+    return config.is_file() and f'key: "{CONTRACT_PARAMETER}"' in config.read_text()
 
 
 def publish(staged: Path, repository: Path, ensemble: str) -> None:
@@ -147,14 +152,18 @@ def _ensembles_last(staged: Path, ensemble: str) -> list[str]:
 
 
 def _parts(repository: Path, ensemble: str) -> list[str]:
-    """The models of a published ensemble: those of its length ranges, then the steps of all."""
+    """The models of a published ensemble: those of its length ranges, then the steps of all.
+
+    Steps of other names were put there by hand, and may be others' too: they stay.
+    """
     try:
         routed = [route.model for route in read_contract(repository, ensemble).routes]
         configs = [read_config(repository, name) for name in (ensemble, *routed)]
     except RepositoryError:
         return []  # there is none, or one that cannot be read, which is replaced by name
     steps = (step.model_name for config in configs for step in config.ensemble_scheduling.step)
-    return [*routed, *dict.fromkeys(steps)]
+    own = (name for name in steps if name.startswith(f"{ensemble}_"))
+    return [*routed, *dict.fromkeys(own)]
 
 
 def _restore(staged: Path, retired: Path, repository: Path, new: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ What pays depends on the hardware and on what is wanted, so there are presets;
 ``docs/performance.md`` has the figures behind them. Nothing here changes what a model computes.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -40,7 +41,8 @@ class Serving:
         """Raise ``ValueError`` for what cannot be served."""
         if self.instances < 1 or min(self.threads, self.queue_delay_us, self.step_delay_us) < 0:
             raise ValueError(f"{self} has no instance, or a negative number")
-        if list(self.ranges_s) != sorted(set(self.ranges_s)) or any(s <= 0 for s in self.ranges_s):
+        finite = all(0 < range_s < math.inf for range_s in self.ranges_s)
+        if not finite or list(self.ranges_s) != sorted(set(self.ranges_s)):
             raise ValueError(f"length ranges are {self.ranges_s}, expected each above the last")
 
 

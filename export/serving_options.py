@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def serving_of(options: argparse.Namespace) -> Serving:
     """What was asked for; raises :class:`ExportError` for options that do not go together."""
-    cores = options.cores or os.cpu_count() or 1
+    cores = options.cores or len(os.sched_getaffinity(0))
     serving = PRESETS[options.serving](cores)
     changes: dict[str, Any] = {}
     if options.instances is not None:

@@ -74,8 +74,7 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
         ensemble_config(name, pipeline, contract),
     ]
     for route in contract.routes:
-        range_s = route.max_samples / contract.sample_rate_hz
-        configs += route_configs(name, pipeline, DEFAULT_SERVING, range_s)
+        configs += route_configs(name, pipeline, DEFAULT_SERVING, route)
     for config in configs:  # of which only the tensors are compared
         found = read_config(repository, config.name)
         if (list(found.input), list(found.output)) != (list(config.input), list(config.output)):

@@ -8,11 +8,12 @@ from onnx import TensorProto, numpy_helper
 
 import export.assemble
 from demo.paths import DEMO
+from export.__main__ import main
 from export.assemble import Recipe
 from export.build import BuildOptions, build
 from export.checkpoint import load_checkpoint
 from export.config import parse_config
-from export.errors import ExportError
+from export.errors import ExportError, GraphError
 from export.repository import graph_path, read_contract
 from tests.export.support import NAME
 
@@ -94,3 +95,35 @@ def test_int8_without_speech_to_calibrate_on_is_refused(checkpoint, tmp_path):
     with pytest.raises(ExportError, match="give --calibration-manifest"):
         build(checkpoint, BuildOptions(tmp_path / "repository", recipe, through_triton=False))
     assert list(tmp_path.iterdir()) == []
+
+
+def for_a_cpu(checkpoint, repository, *more):
+    return main(
+        [
+            *("build", "--checkpoint", str(checkpoint), "--name", NAME),
+            *("--repository", str(repository), "--without-triton", "--serving", "cpu"),
+            *("--calibration-manifest", str(CLIPS), *more),
+        ]
+    )
+
+
+def test_for_a_cpu_int8_is_built_where_it_is_as_good(tmp_path):
+    assert for_a_cpu(DEMO / "demo.nemo", tmp_path / "repository") == 0
+    assert read_contract(tmp_path / "repository", NAME).precision == "int8"
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["gate", "force"])
+def test_for_a_cpu_fp32_is_built_where_int8_is_not_as_good(force, nemo_file, tmp_path, capsys):
+    status = for_a_cpu(nemo_file, tmp_path / "repository", *force)
+    assert "fp32 is built" in capsys.readouterr().out
+    assert status == 0
+    assert read_contract(tmp_path / "repository", NAME).precision == "fp32"
+
+
+def test_for_a_cpu_fp32_is_built_where_int8_cannot_be_had(tmp_path, monkeypatch):
+    def unreachable(*_):
+        raise GraphError("no layer agrees")
+
+    monkeypatch.setattr(export.assemble, "quantise_encoder", unreachable)
+    assert for_a_cpu(DEMO / "demo.nemo", tmp_path / "repository") == 0
+    assert read_contract(tmp_path / "repository", NAME).precision == "fp32"

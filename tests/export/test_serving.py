@@ -1,19 +1,23 @@
 """How a model is served changes its queues, instances and threads, and nothing that it computes."""
 
 import argparse
+import shutil
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from export.assemble import Recipe
 from export.build import build
-from export.config import model_config, parse_config
+from export.config import model_config, parse_config, tensorrt_config
 from export.configure import reconfigure
 from export.declared import pipeline_of
 from export.engine.switch import serving_backend, switch
 from export.errors import ExportError, RepositoryError
 from export.record import read_record
-from export.repository import read_contract
+from export.repository import publish, read_contract, write_config
 from export.serving import DEFAULT_SERVING, PRESETS, Serving, cpu, throughput
 from export.serving_options import add_arguments, serving_of
 from export.verification.outputs import max_abs
@@ -116,6 +120,44 @@ def test_a_plan_that_serves_goes_on_serving(repository):
     assert config.dynamic_batching.max_queue_delay_microseconds == DEFAULT_SERVING.step_delay_us
 
 
+def test_plans_get_the_instances_too_and_are_not_served_on_a_cpu(repository, quartznet):
+    encoder, decoder = pipeline_of(quartznet).models[1:]
+    assert tensorrt_config(NAME, encoder, throughput(2)).instance_group[0].count == 2
+    assert tensorrt_config(NAME, decoder, throughput(2)).instance_group[0].count == 1
+    switch(repository / f"{NAME}_encoder", "tensorrt")
+    before = contents(repository)
+    with pytest.raises(RepositoryError, match="on GPUs alone"):
+        reconfigure(repository, NAME, cpu(2))
+    assert contents(repository) == before
+
+
+def test_a_step_that_was_put_in_by_hand_stays(repository):
+    (repository / f"{NAME}_preprocessor").rename(repository / "shared_preprocessor")
+    for ensemble in (NAME, f"{NAME}_upto_1s"):
+        path = repository / ensemble / "config.pbtxt"
+        path.write_text(path.read_text().replace(f"{NAME}_preprocessor", "shared_preprocessor"))
+    (repository / "shared_preprocessor" / "1" / "note").write_text("somebody's")
+    with tempfile.TemporaryDirectory(dir=repository.parent) as folder:
+        staged = Path(folder)
+        write_config(staged, ModelConfig(name=NAME))
+        publish(staged, repository, NAME)
+    assert (repository / "shared_preprocessor" / "1" / "note").read_text() == "somebody's"
+
+
+def test_another_model_in_a_queues_place_is_left_alone(repository):
+    other = shutil.copytree(repository / NAME, repository / f"{NAME}_upto_6s")
+    before = contents(other)
+    with pytest.raises(RepositoryError, match=f"{NAME}_upto_6s"):
+        reconfigure(repository, NAME, throughput(2))
+    assert contents(other) == before
+
+
+def test_a_range_need_be_no_whole_number_of_samples(repository):
+    contract = reconfigure(repository, NAME, replace(SHORT_RANGES, ranges_s=(1.33333,)))
+    (route,) = contract.routes
+    assert (repository / route.model / "config.pbtxt").is_file()
+
+
 def test_what_is_not_there_cannot_be_served_otherwise(repository):
     before = contents(repository)
     with pytest.raises(RepositoryError, match="no model 'other'"):
@@ -141,7 +183,14 @@ def test_utterances_of_a_range_are_batched_apart_and_come_out_the_same(repositor
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"instances": 0}, {"threads": -1}, {"ranges_s": (2.0, 1.0)}, {"ranges_s": (0.0,)}]
+    "wrong",
+    [
+        {"instances": 0},
+        {"threads": -1},
+        {"ranges_s": (2.0, 1.0)},
+        {"ranges_s": (0.0,)},
+        {"ranges_s": (float("nan"),)},
+    ],
 )
 def test_what_cannot_be_served_is_refused(wrong):
     with pytest.raises(ValueError, match=r"instance|ranges"):
