@@ -109,7 +109,7 @@ setup-peers: .venv-peers/.installed ## Install onnx-asr and sherpa-onnx, which w
 .PHONY: peers
 peers: setup setup-peers $(filter $(PEERS_FOLDER)/checkpoints/%.nemo,$(CHECKPOINT)) ## Compare CHECKPOINT=file.nemo with NeMo, onnx-asr and sherpa-onnx, as NAME=model
 	$(EXPORT) -m export build --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(PEERS_FOLDER)/repository \
-	    --without-triton --serving cpu --precision fp32
+	    --without-triton --serving cpu --cores 2 --precision fp32
 	$(EXPORT) -m benchmarks.peers.prepare --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --folder $(PEERS_FOLDER)
 	$(RUNTIME) -m benchmarks peers "$(NAME)" --folder $(PEERS_FOLDER) \
 	    --speech $(SPEECH_DATA)/an4/train_manifest.json $(ARGS)

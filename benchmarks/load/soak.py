@@ -25,6 +25,7 @@ AGAIN_S: Final = 0.5
 SETTLING_SHARE: Final = 0.25
 """The first part of a soak: memory fills until the largest batches have been seen."""
 LEAK_MB_PER_HOUR: Final = 30.0
+NOTICED_MB_PER_HOUR: Final = 1.0
 BLOCK_S: Final = 60.0
 """Memory moves in steps: samples within this time say the same thing once."""
 KEEP_S: Final = 60.0
@@ -59,6 +60,8 @@ class Growth:
             return "grows"
         if self.mb_per_hour + self.error_mb_per_hour > LEAK_MB_PER_HOUR:
             return _TOO_SHORT
+        if self.mb_per_hour - self.error_mb_per_hour > NOTICED_MB_PER_HOUR:
+            return f"grows by less than {LEAK_MB_PER_HOUR:g} MB an hour"
         return "does not grow"
 
 

@@ -198,8 +198,11 @@ def test_a_soak_samples_memory_throughout(server_url, tmp_path, monkeypatch):
 
 
 def test_a_soak_keeps_what_it_has_meanwhile(server_url, tmp_path, monkeypatch):
+    told = []
+
     def interrupt(piece):
-        if piece["at_s"] > 1:
+        told.append(piece)
+        if len(told) > 1:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(soak, "EVERY_S", 0.1)
@@ -212,7 +215,7 @@ def test_a_soak_keeps_what_it_has_meanwhile(server_url, tmp_path, monkeypatch):
     assert main([*arguments, "--minutes", "1", "--output", str(output)]) == 130
     report = json.loads(output.read_text(encoding="utf-8"))
     assert report["ended"].startswith("not yet")
-    assert len(report["pieces"]) == 1
+    assert 1 <= len(report["pieces"]) <= len(told)
     assert len(report["at_s"]) == len(report["memory_mb"]["client"]) > 0
     assert report["load"] == "2 in flight"
 

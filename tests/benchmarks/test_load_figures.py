@@ -211,7 +211,9 @@ def test_memory_that_settles_does_not_grow_and_a_leak_does():
     times_s = [float(second) for second in range(3600)]
     settled = grown(times_s, [min(500.0, 100.0 + second) for second in times_s])
     leak = grown(times_s, [100.0 + 200 * second / 3600 for second in times_s])
+    creeping = grown(times_s, [100.0 + 20 * second / 3600 for second in times_s])
     assert settled.verdict == "does not grow"
+    assert creeping.verdict == "grows by less than 30 MB an hour"
     assert leak.verdict == "grows"
     assert leak.mb_per_hour == pytest.approx(200)
 

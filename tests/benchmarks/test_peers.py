@@ -155,7 +155,9 @@ def test_the_verdict_names_the_fastest_other_and_who_disturbed():
         return Pace(task, Speed(task, 1, 1.0, rtfx, rtfx, rtfx, 1.0), 1.0, 1.0, 0.5, idle, None)
 
     paces = [pace("NeMo", 10), pace("sherpa-onnx", 20), pace("ours", 15), pace("ours, …", 30)]
-    assert verdict(paces).startswith("ours, …: 1.50 times the fastest other, sherpa-onnx;")
+    assert verdict(paces).startswith(
+        "ours: 0.75 times the fastest other, sherpa-onnx; ours, …: 1.50 times"
+    )
     assert "figures are wrong" not in verdict(paces)
     assert "figures are wrong" in verdict([pace("NeMo", 10, idle=0.5)])
 
