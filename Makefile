@@ -93,6 +93,26 @@ bench: setup .cache/bench/demo/config.pbtxt ## Put the demo model under load, an
 	    --concurrency 1 16 64 --rate 20 --seconds 8 --repeats 2 --output .cache/bench.json $(ARGS)
 	@echo "open .cache/bench.html" >&2
 
+.PHONY: bench-gpu
+bench-gpu: $(if $(PARTS),.cache/bench-gpu/.installed,.venv/.installed) ## On a CUDA machine: measure the bundle in PARTS=folder, or NAME=model of model_repository/
+ifdef PARTS
+	status=0; for model in $$(ls $(<D)/models); do for parts in "parity speed" triton compiled; do \
+	    $(<D)/environment/bin/python -m benchmarks.gpu run --bundle $(<D) --model $$model --parts $$parts \
+	    --results $(<D)-results $(ARGS) || status=1; done; done; \
+	$(<D)/environment/bin/python -m benchmarks.gpu report --results $(<D)-results; exit $$status
+else
+	@mkdir -p .cache
+	$(RUNTIME) -m benchmarks serve --repository $(REPOSITORY) --gpu --model $(or $(NAME),demo) \
+	    --concurrency 1 64 256 --repeats 2 --output .cache/bench-gpu.json $(ARGS)
+endif
+
+# From the bundle's wheels: nothing is fetched.
+.cache/bench-gpu/.installed: $(PARTS)/parts.json
+	rm -rf $(@D)
+	$(PYTHON) benchmarks/gpu/parts.py join "$(PARTS)" $(@D)
+	$(PYTHON) -m benchmarks.gpu install --bundle $(@D)
+	@touch $@
+
 .cache/bench/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/*/*.py) | setup
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository .cache/bench --serving cpu --without-triton
 
