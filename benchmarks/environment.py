@@ -23,7 +23,7 @@ def describe(packages: Iterable[str], arguments: Iterable[str], program: str) ->
         "revision": _revision(),
         "command": shlex.join(["python", "-m", program, *arguments]),
         "python": platform.python_version(),
-        "packages": _versions(packages),
+        "packages": versions(packages),
         "cpu": _cpu_name(),
         "cpus": os.cpu_count(),
     }
@@ -39,7 +39,8 @@ def _revision() -> str:
     return described.stdout.strip()
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of those packages that are installed."""
     found = {}
     for package in packages:
         try:

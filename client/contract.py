@@ -114,6 +114,10 @@ class Contract:
         fitting = (route.model for route in self.routes if n_samples <= route.max_samples)
         return next(fitting, model)
 
+    def models(self, model: str) -> list[str]:
+        """What a server must load to take utterances by all ways: ``model`` and its routes."""
+        return [model, *(route.model for route in self.routes)]
+
     def to_json(self) -> str:
         """The contract as one line of JSON, as it stands in ``config.pbtxt``."""
         return json.dumps(asdict(self), ensure_ascii=True)

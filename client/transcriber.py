@@ -73,7 +73,7 @@ class Transcriber:
         try:
             if isinstance(decoder, BeamOptions) and processes:
                 make = partial(BeamDecoder, contract, decoder)
-                self._decoding = InPool(make, processes, _window(options.max_in_flight))
+                self._decoding = InPool(make, processes, window(options.max_in_flight))
             else:
                 self._decoding = InThread(make_decoder(contract, decoder or GreedyOptions()))
         except BaseException:
@@ -133,11 +133,11 @@ def transcribe(
     started = (
         _start(index, item, transport, decoding, permits) for index, item in enumerate(items)
     )
-    for pending in in_order(started, lambda each: each.begun.done(), _window(max_in_flight)):
+    for pending in in_order(started, lambda each: each.begun.done(), window(max_in_flight)):
         yield _finish(pending, decoding)
 
 
-def _window(max_in_flight: int) -> int:
+def window(max_in_flight: int) -> int:
     """Items under way at once: in flight, being decoded, or waiting for an earlier one."""
     return _WINDOW * max_in_flight
 

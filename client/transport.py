@@ -147,8 +147,7 @@ class TritonTransport:
         replied_s = perf_counter()
         try:
             with _server_errors(self._url, self._model, self._options.timeout_s):
-                frames = _frames(result, error, request.output)
-            own = int(result.as_numpy(LOG_PROBS_LENGTH)[0, 0])
+                frames, own = _frames(result, error, request.output)
             if self._options.observer is not None:
                 self._options.observer(
                     Exchange(
@@ -289,8 +288,10 @@ def _check_length(samples: Pcm, contract: Contract) -> None:
         )
 
 
-def _frames(result: Any, error: InferenceServerException | None, output: str) -> NDArray[Any]:
-    """The one utterance of the reply, with the padding of the batch it was computed in."""
+def _frames(
+    result: Any, error: InferenceServerException | None, output: str
+) -> tuple[NDArray[Any], int]:
+    """The one utterance of the reply, padded to its batch's S, and how many frames are its own."""
     if error is not None:
         raise error
     try:
@@ -313,8 +314,7 @@ def _frames(result: Any, error: InferenceServerException | None, output: str) ->
             f"the reply has {frames.shape[1]} frames and says that {length[0, 0]} are the "
             "utterance's: export the model again"
         )
-    padded: NDArray[Any] = frames[0]  # [S of the batch, ...]
-    return padded
+    return frames[0], int(length[0, 0])  # [S of the batch, ...]
 
 
 @contextmanager

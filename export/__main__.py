@@ -201,7 +201,7 @@ def _verify(options: argparse.Namespace) -> None:
     from export.verification.cases import generated_cases, manifest_cases
     from export.verification.declarations import check_origin, verifiable_contract
     from export.verification.report import print_table
-    from export.verification.triton import embedded_server, served_names
+    from export.verification.triton import embedded_server
     from export.verification.verify import Verification, verify
 
     contract = verifiable_contract(options.repository, options.name)
@@ -213,7 +213,7 @@ def _verify(options: argparse.Namespace) -> None:
     server: AbstractContextManager[str] = (
         nullcontext(options.url)
         if options.url
-        else embedded_server(options.repository, served_names(options.name, contract))
+        else embedded_server(options.repository, contract.models(options.name))
     )
     progress = Console(stderr=True)
     with server as url:

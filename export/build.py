@@ -19,7 +19,7 @@ from export.record import BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
 from export.verification.cases import generated_cases, manifest_cases
 from export.verification.thresholds import THRESHOLDS
-from export.verification.triton import embedded_server, served_names
+from export.verification.triton import embedded_server
 from export.verification.verify import Row, Verification, verify
 
 MAX_CALIBRATION_CASES: Final = 64
@@ -119,9 +119,7 @@ def _verified(
         cases += recorded[:: math.ceil(len(recorded) / MAX_CALIBRATION_CASES)]
     name = options.recipe.name
     server: AbstractContextManager[str | None] = (
-        embedded_server(staged, served_names(name, contract))
-        if options.through_triton
-        else nullcontext()
+        embedded_server(staged, contract.models(name)) if options.through_triton else nullcontext()
     )
     progress("verifying in batches")
     with server as url:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from client.contract import Contract
+from client.contract import LOG_PROBS, Contract
 from export.config import (
     MAX_BATCH_SIZE,
     accelerated_config,
@@ -39,7 +39,7 @@ from export.repository import (
     write_config,
 )
 from export.serving import Serving
-from export.tensors import Model, Pipeline, pipeline
+from export.tensors import DECODER, ENCODER, Model, Pipeline, pipeline
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
         {model["role"]: model["tensorrt"]["obstacles"] for model in record["models"].values()},
     ).routed()
     _check_plans(repository, layout)
-    check_replaceable(repository, [name, *(route.model for route in layout.contract.routes)], name)
+    check_replaceable(repository, layout.contract.models(name), name)
     with staging(repository) as staged:
         folders = [model_name(name, model) for model in layout.pipeline.models]
         for folder in folders:
@@ -129,9 +129,9 @@ def _serving_config(layout: Layout, model: Model) -> ModelConfig:
 
 
 def _published_pipeline(repository: Path, name: str) -> Pipeline:
-    encoder = read_config(repository, f"{name}_encoder")
-    decoder = read_config(repository, f"{name}_decoder")
-    log_probs = next(output for output in decoder.output if len(output.dims) == 2)
+    encoder = read_config(repository, f"{name}_{ENCODER}")
+    decoder = read_config(repository, f"{name}_{DECODER}")
+    log_probs = next(output for output in decoder.output if output.name == LOG_PROBS)
     return pipeline(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
 
 

@@ -152,18 +152,18 @@ def _ensembles_last(staged: Path, ensemble: str) -> list[str]:
 
 
 def _parts(repository: Path, ensemble: str) -> list[str]:
-    """The models of a published ensemble: those of its length ranges, then the steps of all.
+    """The models of a published ensemble: it and those of its length ranges, then all steps.
 
     Steps of other names were put there by hand, and may be others' too: they stay.
     """
     try:
-        routed = [route.model for route in read_contract(repository, ensemble).routes]
-        configs = [read_config(repository, name) for name in (ensemble, *routed)]
+        ensembles = read_contract(repository, ensemble).models(ensemble)
+        configs = [read_config(repository, name) for name in ensembles]
     except RepositoryError:
         return []  # there is none, or one that cannot be read, which is replaced by name
     steps = (step.model_name for config in configs for step in config.ensemble_scheduling.step)
     own = (name for name in steps if name.startswith(f"{ensemble}_"))
-    return [*routed, *dict.fromkeys(own)]
+    return [*ensembles, *dict.fromkeys(own)]
 
 
 def _restore(staged: Path, retired: Path, repository: Path, new: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.load.arguments import above, add_output, add_target, contract_of, open_target
+from benchmarks.load.arguments import add_output, add_target, contract_of, open_target
 from benchmarks.load.arrivals import CLOSED, Level
 from benchmarks.load.lengths import Choice, Utterances, choose
 from benchmarks.load.loop import LoadOptions, Target, run_load
@@ -21,6 +21,7 @@ from benchmarks.load.packages import PACKAGES
 from benchmarks.load.perf_analyzer import Job, Opinion, Tool, fetch, measure, write_input
 from benchmarks.load.sweep import as_figures
 from benchmarks.load.table import rich_table
+from benchmarks.numbers import above
 from benchmarks.report import write_report
 from client.commands.streams import messages, tables
 from client.decoding import GreedyOptions

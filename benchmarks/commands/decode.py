@@ -33,6 +33,7 @@ from benchmarks.decoders.tables import (
 )
 from benchmarks.environment import describe
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
+from benchmarks.numbers import above
 from benchmarks.speech import Speech, load_speech
 from client.commands.streams import open_output, tables
 from client.decoding import BeamOptions
@@ -158,17 +159,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", metavar="NAME", help="model on the server")
     add("--manifest", type=Path, metavar="M.jsonl", help="JSON Lines with text")
     add("--lm", type=Path, metavar="FILE", help="language model, ARPA or KenLM binary")
-    add("--utterances", type=_above_0, default=200, help="to generate (%(default)s)")
+    add("--utterances", type=above(int), default=200, help="to generate (%(default)s)")
     add("--seed", type=int, default=0, help="to generate from (%(default)s)")
     default = BeamOptions()
     add = parser.add_argument_group("how").add_argument
     add("--alpha", type=float, default=default.alpha, help="of the language model (%(default)s)")
     add("--beta", type=float, default=default.beta, help="bonus for each word (%(default)s)")
-    add("--beam-width", type=_above_0, default=default.beam_width, help="%(default)s")
+    add("--beam-width", type=above(int), default=default.beam_width, help="%(default)s")
     widths = " ".join(map(str, BEAM_WIDTHS))
     add(
         "--scan",
-        type=_above_0,
+        type=above(int),
         nargs="*",
         default=BEAM_WIDTHS,
         metavar="W",
@@ -180,23 +181,16 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="ours without one of its speed-ups each (yes)",
     )
-    add("--rounds", type=_above_0, default=7, help="of turns (%(default)s)")
+    add("--rounds", type=above(int), default=7, help="of turns (%(default)s)")
     add(
         "--processes",
-        type=_above_0,
+        type=above(int),
         nargs="+",
         default=[],
         metavar="N",
         help="measure pools of N processes too",
     )
-    add("--memory", type=_above_0, metavar="N", help="measure memory over N utterances too")
+    add("--memory", type=above(int), metavar="N", help="measure memory over N utterances too")
     parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser
-
-
-def _above_0(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.measurement import Job, Speed, summarise, time_in_turns
 from benchmarks.models import read_contract
+from benchmarks.numbers import above
 from benchmarks.pipeline import PROVIDERS, Pipeline, RuntimeOptions, host, noise
 from benchmarks.report import write_report
 from client.commands.streams import tables
@@ -99,23 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--repository", type=Path, required=True, metavar="DIR", help="where they are")
     add("--stage", choices=STAGES, default="encoder", help="what to time (%(default)s)")
     add("--provider", choices=PROVIDERS, default="cpu", help="what computes (%(default)s)")
-    add("--seconds", type=_above(float), default=10.0, help="audio in an utterance (%(default)s)")
-    add("--batch", type=_above(int), default=1, help="utterances in a run (%(default)s)")
+    add("--seconds", type=above(float), default=10.0, help="audio in an utterance (%(default)s)")
+    add("--batch", type=above(int), default=1, help="utterances in a run (%(default)s)")
     add("--threads", type=_threads, default=2, help="threads on a CPU, 0: all (%(default)s)")
-    add("--repeats", type=_above(int), default=20, help="timed rounds (%(default)s)")
+    add("--repeats", type=above(int), default=20, help="timed rounds (%(default)s)")
     add("--output", type=Path, metavar="JSON", help="file for the figures and their circumstances")
     return parser
-
-
-def _above(kind: type[Any]) -> Any:
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-        return value
-
-    number.__name__ = kind.__name__
-    return number
 
 
 def _threads(text: str) -> int:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from benchmarks.numbers import above
 from benchmarks.peers.audio import ClipOptions, clips, utterances_of
 from benchmarks.peers.contest import Pace, compare
 from benchmarks.peers.entries import KINDS, OURS, Settings, entries, prepared_model
@@ -109,13 +110,13 @@ def _parser() -> argparse.ArgumentParser:
         help="recordings that the clips are made of",
     )
     add("--manifest", type=Path, metavar="M.jsonl", help="count everybody's word errors on it too")
-    add("--clips", type=_above_0, default=64, help="of 1.5 to 15 s (%(default)s)")
+    add("--clips", type=above(int), default=64, help="of 1.5 to 15 s (%(default)s)")
     add("--seed", type=int, default=0, help="of the clips (%(default)s)")
-    add("--rounds", type=_above_0, default=5, help="of turns (%(default)s)")
-    add("--threads", type=_above_0, default=2, help="and CPUs for each (%(default)s)")
+    add("--rounds", type=above(int), default=5, help="of turns (%(default)s)")
+    add("--threads", type=above(int), default=2, help="and CPUs for each (%(default)s)")
     add(
         "--batches",
-        type=_above_0,
+        type=above(int),
         nargs="*",
         default=(4, 8),
         metavar="B",
@@ -123,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--in-flight",
-        type=_above_0,
+        type=above(int),
         nargs="+",
         default=(4, 16),
         metavar="N",
@@ -147,10 +148,3 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="JSON", help="figures and circumstances")
     add("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser
-
-
-def _above_0(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value

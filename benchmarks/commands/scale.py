@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from benchmarks.environment import describe
 from benchmarks.load.arguments import (
-    above,
     add_audio,
     add_load,
     add_output,
@@ -30,6 +29,7 @@ from benchmarks.load.scale_plot import plot
 from benchmarks.load.scaling import against_concurrency, against_length, against_vocabulary
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.table import markdown, rich_table
+from benchmarks.numbers import above
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64, 256)

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from benchmarks.environment import describe
 from benchmarks.load.arguments import (
-    above,
     add_audio,
     add_load,
     add_output,
@@ -28,6 +27,7 @@ from benchmarks.load.reports import write_reports
 from benchmarks.load.summary import summarise
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.table import columns, rich_table
+from benchmarks.numbers import above
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64)

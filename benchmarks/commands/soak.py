@@ -19,7 +19,6 @@ from rich.table import Table
 from benchmarks.decoders.packages import optional
 from benchmarks.environment import describe
 from benchmarks.load.arguments import (
-    above,
     add_audio,
     add_load,
     add_output,
@@ -34,6 +33,7 @@ from benchmarks.load.colors import LIGHT
 from benchmarks.load.packages import PACKAGES
 from benchmarks.load.soak import Growth, Listener, soak
 from benchmarks.load.sweep import Run
+from benchmarks.numbers import above
 from client.commands.streams import messages, open_output, tables
 
 

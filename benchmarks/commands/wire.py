@@ -13,12 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from benchmarks.load.arguments import above, contract_of
+from benchmarks.load.arguments import contract_of
 from benchmarks.load.lengths import Choice, choose
 from benchmarks.load.loop import Target
 from benchmarks.load.packages import PACKAGES
 from benchmarks.load.table import markdown, rich_table
 from benchmarks.load.target import embedded
+from benchmarks.numbers import above
 from benchmarks.report import write_report
 from benchmarks.wire.accuracy import accuracies, read_recordings
 from benchmarks.wire.costs import Pace, costs

@@ -60,7 +60,7 @@ def serve(repository: Path, model: str, loads: Sequence[Load], *, gpu: bool) -> 
     """
     contract = read_contract(repository, model)
     sent = [(load, choose(Choice(load.lengths), contract)) for load in loads]
-    models = (model, *(route.model for route in contract.routes))
+    models = tuple(contract.models(model))
     with embedded(repository, model, gpu=gpu, models=models) as target:
         for load, utterances in sent:
             yield _measure(target, load, utterances)

@@ -1,8 +1,6 @@
 """Arguments that the commands with a load share, and what is made of them."""
 
-import argparse
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 from benchmarks.load.lengths import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
 from benchmarks.load.loop import LoadOptions, Target
 from benchmarks.load.target import embedded, running
+from benchmarks.numbers import above
 from client.commands.arguments import add_beam_options, output_path, read_decoding
 from client.commands.streams import messages
 from client.contract import Contract
@@ -146,19 +145,6 @@ def settings_of(parsed: Namespace, options: LoadOptions) -> dict[str, Any]:
         "decoder_options": {name: _plain(value) for name, value in decoder.items()},
         "processes": options.processes,
     }
-
-
-def above(kind: type[Any], most: float = float("inf")) -> Callable[[str], Any]:
-    """A number above 0, for argparse."""
-
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value <= most or value == float("inf"):
-            raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-        return value
-
-    number.__name__ = kind.__name__
-    return number
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,9 @@ import numpy as np
 
 from benchmarks.load.arrivals import CLOSED
 from benchmarks.load.records import Record, Window
-from benchmarks.load.resources import Sample, Usage
+from benchmarks.load.resources import Sample
 from benchmarks.load.statistics import ENSEMBLE, STEPS, Counts, Statistics, role_of, total
+from benchmarks.processes import Usage
 
 STAGES: Final = ("queue", *STEPS, "other", "wire", "decoding")
 """Where a request's time goes, in the order in which charts stack it."""

@@ -24,7 +24,7 @@ from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError
-from client.transcriber import transcribe
+from client.transcriber import transcribe, window
 
 FAILURES_TO_CHECK: Final = 20
 """Failures in a row after which the server is looked at."""
@@ -248,8 +248,7 @@ def _decoding(
 ) -> tuple[Stage, TimedDecoder | None]:
     if isinstance(options.decoder, BeamOptions) and options.processes:
         make = partial(BeamDecoder, contract, options.decoder)
-        # As many as the closed loop of the client has under way at once, four for each request.
-        return InPool(make, options.processes, 4 * most), None
+        return InPool(make, options.processes, window(most)), None
     decoder = TimedDecoder(make_decoder(contract, options.decoder))
     return InThread(decoder), decoder
 

@@ -14,25 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.load.statistics import role_of
+from benchmarks.processes import Usage, family, parents, usage
 from server.installation import STUB_NAME
 from server.processes import command_line
 
 TRITON: Final = "triton"
-_TICKS_HZ: Final = os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _GPU_QUERY: Final = ("--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 _GPU_TIMEOUT_S: Final = 5.0
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Of some processes together: CPU seconds since they started, and resident memory.
-
-    Memory that processes share is counted in each of them.
-    """
-
-    cpu_s: float
-    rss_bytes: int
 
 
 @dataclass(frozen=True)
@@ -62,16 +50,16 @@ class Resources:
 
     def sample(self, at_s: float) -> Sample:
         """Where both stand now."""
-        parents = _parents()
-        server = [] if self._server_pid is None else _tree(self._server_pid, parents)
-        own = _tree(os.getpid(), parents)
+        parent_of = parents()
+        server = [] if self._server_pid is None else family(self._server_pid, parent_of)
+        own = family(os.getpid(), parent_of)
         decoding = [pid for pid in own[1:] if pid not in server]
-        usages = {pid: usage for pid in server if (usage := _usage(pid)) is not None}
+        usages = {pid: used for pid in server if (used := usage(pid)) is not None}
         gpu_share, gpu_memory_mb = self._gpu()
         return Sample(
             at_s=at_s,
-            client=_together(filter(None, map(_usage, [own[0], *decoding]))),
-            client_children_s=_together(filter(None, map(_usage, decoding))).cpu_s,
+            client=_together(filter(None, map(usage, [own[0], *decoding]))),
+            client_children_s=_together(filter(None, map(usage, decoding))).cpu_s,
             server=_together(usages.values()) if usages else None,
             server_cpu_s=_by_role(usages),
             gpu_share=gpu_share,
@@ -92,16 +80,11 @@ class Resources:
         return None, None
 
 
-def children(pid: int) -> set[int]:
-    """The processes that ``pid`` started and that live."""
-    return {child for child, parent in _parents().items() if parent == pid}
-
-
 def _by_role(usages: Mapping[int, Usage]) -> dict[str, float]:
     seconds: dict[str, float] = {}
-    for pid, usage in usages.items():
+    for pid, used in usages.items():
         role = _role(pid)
-        seconds[role] = seconds.get(role, 0.0) + usage.cpu_s
+        seconds[role] = seconds.get(role, 0.0) + used.cpu_s
     return seconds
 
 
@@ -116,38 +99,3 @@ def _role(pid: int) -> str:
 def _together(usages: Iterable[Usage]) -> Usage:
     several = list(usages)
     return Usage(sum(each.cpu_s for each in several), sum(each.rss_bytes for each in several))
-
-
-def _tree(root: int, parents: Mapping[int, int]) -> list[int]:
-    """``root`` and all that descend from it."""
-    below: dict[int, list[int]] = {}
-    for pid, parent in parents.items():
-        below.setdefault(parent, []).append(pid)
-    found = [root]
-    for pid in found:
-        found += below.get(pid, [])
-    return found
-
-
-def _parents() -> dict[int, int]:
-    """The parent of each process that lives."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and (fields := _stat(int(entry.name))):
-            found[int(entry.name)] = int(fields[1])
-    return found
-
-
-def _usage(pid: int) -> Usage | None:
-    if not (fields := _stat(pid)):
-        return None
-    ticks = int(fields[11]) + int(fields[12])  # in user and in kernel mode, of all threads
-    return Usage(ticks / _TICKS_HZ, int(fields[21]) * _PAGE_BYTES)
-
-
-def _stat(pid: int) -> list[str]:
-    """``/proc/PID/stat`` from its third field on; empty when the process has ended."""
-    with suppress(OSError):
-        # "pid (name) state ppid …", where the name may hold anything.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return []

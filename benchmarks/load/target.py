@@ -12,9 +12,10 @@ from tritonclient.utils import InferenceServerException
 
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
-from benchmarks.load.resources import Resources, children
+from benchmarks.load.resources import Resources
 from benchmarks.load.statistics import StatisticsReader
 from benchmarks.load.watch import Probe
+from benchmarks.processes import children
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
 from server.processes import command_line
 

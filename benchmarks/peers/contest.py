@@ -15,9 +15,9 @@ from typing import Final, TypeAlias
 from benchmarks.errors import PeerError
 from benchmarks.measurement import Speed, summarise, time_in_turns
 from benchmarks.peers.audio import Audio
-from benchmarks.peers.cpu import machine_s
 from benchmarks.peers.entries import NEMO, Entry, Task, one_by_one
 from benchmarks.peers.processes import Worker
+from benchmarks.processes import machine_s
 from client.metrics import character_errors, word_errors
 
 _IDLE_POLL_S: Final = 0.2

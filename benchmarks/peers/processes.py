@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from benchmarks.errors import PeerError
-from benchmarks.peers.cpu import family, used_s
 from benchmarks.peers.layout import PROJECT
+from benchmarks.processes import family, used_s
 
 _END_TIMEOUT_S: Final = 60.0
 _LINES_OF_ERROR: Final = 5

@@ -19,8 +19,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol, TextIO
+
+from benchmarks.environment import versions
 
 
 class Engine(Protocol):
@@ -80,17 +81,6 @@ def keep_to_cpus(threads: int) -> None:
     """
     cpus = sorted(os.sched_getaffinity(0))[:threads]
     os.sched_setaffinity(0, cpus)
-
-
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """The versions of those packages that are installed."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _say(answers: TextIO, message: Mapping[str, Any]) -> None:

@@ -14,9 +14,8 @@ from typing import Any, Final
 import onnx
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
-from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from benchmarks.models import read_contract
+from benchmarks.models import read_config, read_contract
 from benchmarks.pipeline import ROLES, graph_path
 from benchmarks.wire import graphs
 from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, LOG_PROBS, Contract
@@ -71,15 +70,15 @@ def write_variants(repository: Path, model: str, folder: Path) -> None:
     Raises :class:`ModelError` when there is no such model.
     """
     contract = read_contract(repository, model)
-    _write_config(_read_config(repository, model), folder)
+    _write_config(read_config(repository, model), folder)
     for role in ROLES:
-        config = _read_config(repository, f"{model}_{role}")
+        config = read_config(repository, f"{model}_{role}")
         _write_config(config, folder)
         path = graph_path(folder, model, role)
         path.symlink_to(graph_path(repository, model, role).resolve())
     for name, variant in VARIANTS.items():
         _write_step(repository, model, name, folder)
-        config = _read_config(repository, model)
+        config = read_config(repository, model)
         config.name = variant_name(model, name)
         for step in config.ensemble_scheduling.step:
             if step.model_name == f"{model}_{variant.role}":
@@ -96,15 +95,10 @@ def _write_step(repository: Path, model: str, name: str, folder: Path) -> None:
     graph = onnx.load(graph_path(repository, model, variant.role))
     for change in variant.changes:
         graph = change(graph)
-    config = _read_config(repository, f"{model}_{variant.role}")
+    config = read_config(repository, f"{model}_{variant.role}")
     config.name = f"{variant_name(model, name)}_{variant.role}"
     _write_changed(config, variant, folder)
     onnx.save(graph, folder / config.name / "1" / "model.onnx")
-
-
-def _read_config(repository: Path, name: str) -> Any:
-    text = (repository / name / "config.pbtxt").read_text(encoding="utf-8")
-    return text_format.Parse(text, ModelConfig())
 
 
 def _write_changed(config: Any, variant: Variant, folder: Path) -> None:

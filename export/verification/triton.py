@@ -130,11 +130,6 @@ def _server_errors(url: str) -> Iterator[None]:
         raise ExportError(f"Triton at {url} failed: {error}") from error
 
 
-def served_names(name: str, contract: Contract) -> list[str]:
-    """What a server must load to serve the model ``name`` by all its ways in."""
-    return [name, *(route.model for route in contract.routes)]
-
-
 @contextlib.contextmanager
 def embedded_server(repository: Path, names: Sequence[str]) -> Iterator[str]:
     """Serve the models ``names`` of ``repository`` with the embedded Triton; yields its gRPC URL.

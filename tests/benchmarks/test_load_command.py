@@ -18,10 +18,10 @@ from benchmarks.load import soak
 from benchmarks.load.arrivals import CLOSED, OPEN, Level
 from benchmarks.load.page import page
 from benchmarks.load.perf_analyzer import Job, Tool, measure, parse
-from benchmarks.load.resources import children
 from benchmarks.load.scaling import against_vocabulary
 from benchmarks.load.sweep import Points, Turn, turns
 from benchmarks.load.table import markdown
+from benchmarks.processes import children
 from server.processes import command_line
 
 FAKE_ANALYZER = f"""#!{sys.executable}

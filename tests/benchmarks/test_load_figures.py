@@ -7,10 +7,11 @@ from benchmarks.load.arrivals import CLOSED, OPEN
 from benchmarks.load.figures import figures_of, padding_share, percentiles
 from benchmarks.load.fit import growth
 from benchmarks.load.records import Record, Window
-from benchmarks.load.resources import Sample, Usage
+from benchmarks.load.resources import Sample
 from benchmarks.load.scaling import Spread, concurrency_verdict, ladder
 from benchmarks.load.soak import grown
 from benchmarks.load.statistics import Counts, Statistics, role_of
+from benchmarks.processes import Usage
 from tests.client.support import CONTRACT
 
 MS = 1_000_000  # nanoseconds

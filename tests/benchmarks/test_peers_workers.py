@@ -10,9 +10,9 @@ from benchmarks.errors import PeerError
 from benchmarks.peers import contest
 from benchmarks.peers.audio import Audio
 from benchmarks.peers.contest import compare, until_idle
-from benchmarks.peers.cpu import family, machine_s, used_s
 from benchmarks.peers.entries import NEMO, Entry, Task, one_by_one
 from benchmarks.peers.processes import Start, Worker
+from benchmarks.processes import family, machine_s, used_s
 
 ENGINE = "tests.benchmarks.peer_engine"
 FILES = ["a.wav", "b.wav"]

@@ -21,7 +21,7 @@ from export.repository import publish, read_contract, write_config
 from export.serving import DEFAULT_SERVING, PRESETS, Serving, cpu, throughput
 from export.serving_options import add_arguments, serving_of
 from export.verification.outputs import max_abs
-from export.verification.triton import batch_statistics, embedded_server, run_triton, served_names
+from export.verification.triton import batch_statistics, embedded_server, run_triton
 from tests.export.support import NAME, contents, noise, quick_build
 
 SHORT_RANGES = replace(throughput(2), ranges_s=(1.0, 2.0), queue_delay_us=200_000)
@@ -169,7 +169,7 @@ def test_utterances_of_a_range_are_batched_apart_and_come_out_the_same(repositor
     contract = read_contract(repository, NAME)
     utterances = [noise(samples) for samples in (8000, 24000, 40000, 9000, 25000, 41000)]
     encoder = f"{NAME}_encoder"
-    with embedded_server(repository, served_names(NAME, contract)) as url:
+    with embedded_server(repository, contract.models(NAME)) as url:
         one_by_one = list(run_triton(url, NAME, contract, utterances, at_once=1))
         main = replace(contract, routes=())
         by_the_main_queue = list(run_triton(url, NAME, main, utterances, at_once=6))
