@@ -29,6 +29,7 @@ from client.audio import Clip
 from client.commands.streams import tables
 from client.decoding import BeamOptions
 from client.decoding.preset import read_preset
+from client.errors import ManifestError
 from client.manifest import read_manifest
 
 BUSY: Final = 0.9
@@ -88,7 +89,7 @@ def _pinned(parsed: argparse.Namespace) -> Iterator[Target]:
 
 
 def _measure(target: Target, beam: BeamOptions, parsed: argparse.Namespace) -> list[Side]:
-    clips = [entry.item for entry in read_manifest(parsed.manifest) if isinstance(entry.item, Clip)]
+    clips = list(_clips(parsed.manifest))
     transport = TransportOptions(max_in_flight=parsed.in_flight)
     greedy = Transcriber(target.url, target.model, options=transport)
     search = Transcriber(
@@ -108,6 +109,13 @@ def _measure(target: Target, beam: BeamOptions, parsed: argparse.Namespace) -> l
         for speed in speeds
         for shares in [zip(*busy[speed.name], strict=True)]
     ]
+
+
+def _clips(manifest: Path) -> Iterator[Clip]:
+    for entry in read_manifest(manifest):
+        if isinstance(entry.item, ManifestError):
+            raise entry.item
+        yield entry.item
 
 
 def _job(

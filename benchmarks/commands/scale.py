@@ -9,6 +9,7 @@ heads of several models, without a server. What is finished is in ``--output`` a
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
 from benchmarks.environment import describe
@@ -23,10 +24,11 @@ from benchmarks.load.arguments import (
     utterances_of,
 )
 from benchmarks.load.arrivals import CLOSED, Level
-from benchmarks.load.loop import LoadOptions
+from benchmarks.load.loop import LoadOptions, Target
 from benchmarks.load.packages import PACKAGES
 from benchmarks.load.scale_plot import plot
 from benchmarks.load.scaling import against_concurrency, against_length, against_vocabulary
+from benchmarks.load.served import served_as
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.table import markdown, rich_table
 from benchmarks.numbers import above
@@ -46,33 +48,39 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.resume and parsed.output is None:
         parser.error("--resume: needs --output RUN.json, the run to go on with")
     options = load_options(parser, parsed)
-    chosen = {name: getattr(parsed, name) for name in ("most_seconds", "rounds", "threads")}
-    document = {
-        **describe(PACKAGES, ["scale", *arguments], "benchmarks"),
-        "settings": {**settings_of(parsed, options), **chosen},
-    }
-    points = Points(parsed.output, document)
-    if parsed.resume:
-        points.resume("length", "vocabulary")
-    try:
-        _measure(points, parsed, options)
-    finally:
-        _report(points, parsed)
+    circumstances = describe(PACKAGES, ["scale", *arguments], "benchmarks")
+    with ExitStack() as afterwards:
+        with open_target(parsed) as target:
+            points = Points(parsed.output, {**circumstances, **_settings(parsed, options, target)})
+            if parsed.resume:
+                points.resume("length", "vocabulary")
+            afterwards.callback(_report, points, parsed)
+            _measure(points, parsed, options, target)
+        _measure_heads(points, parsed)  # when no server computes beside it
     return 0
 
 
-def _measure(points: Points, parsed: argparse.Namespace, options: LoadOptions) -> None:
-    """All that is asked for and not among the ``points``."""
-    found = points.document
-    with open_target(parsed) as target:
-        if "length" in parsed.parts and "length" not in found:
-            points.keep("length", against_length(target, parsed.most_seconds, parsed.rounds))
-        if "concurrency" in parsed.parts:
-            run = Run(target, utterances_of(parsed, target), options)
-            plan = list(turns([Level(CLOSED, n) for n in parsed.concurrency], parsed.repeats))
-            sweep(run, plan, points, _tell)
-    compared = {each["name"] for each in found.get("vocabulary", ())}
-    if not compared >= set(parsed.vocabulary or ()):  # when no server computes beside it
+def _settings(parsed: argparse.Namespace, options: LoadOptions, target: Target) -> dict[str, Any]:
+    chosen = {name: getattr(parsed, name) for name in ("most_seconds", "rounds", "threads")}
+    served = served_as(target)
+    return {"settings": {**settings_of(parsed, options), **chosen, "served": served}}
+
+
+def _measure(
+    points: Points, parsed: argparse.Namespace, options: LoadOptions, target: Target
+) -> None:
+    """What is asked for of the server and not among the ``points``."""
+    if "length" in parsed.parts and "length" not in points.document:
+        points.keep("length", against_length(target, parsed.most_seconds, parsed.rounds))
+    if "concurrency" in parsed.parts:
+        run = Run(target, utterances_of(parsed, target), options)
+        plan = list(turns([Level(CLOSED, n) for n in parsed.concurrency], parsed.repeats))
+        sweep(run, plan, points, _tell)
+
+
+def _measure_heads(points: Points, parsed: argparse.Namespace) -> None:
+    compared = {each["name"] for each in points.document.get("vocabulary", ())}
+    if not compared >= set(parsed.vocabulary or ()):
         points.keep(
             "vocabulary",
             against_vocabulary(parsed.repository, parsed.vocabulary, parsed.threads, parsed.rounds),

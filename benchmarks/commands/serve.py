@@ -24,6 +24,7 @@ from benchmarks.load.arguments import (
 from benchmarks.load.arrivals import CLOSED, OPEN, Level
 from benchmarks.load.packages import PACKAGES
 from benchmarks.load.reports import write_reports
+from benchmarks.load.served import served_as
 from benchmarks.load.summary import summarise
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.table import columns, rich_table
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         utterances = utterances_of(parsed, target)
         document = {
             **describe(PACKAGES, ["serve", *arguments], "benchmarks"),
-            "settings": settings_of(parsed, options),
+            "settings": {**settings_of(parsed, options), "served": served_as(target)},
             "audio": utterances.source,
             "lengths_s": [round(each, 3) for each in utterances.durations_s],
         }

@@ -8,10 +8,11 @@ whatever the server does, and decodes answers as they come.
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter, sleep
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from benchmarks.errors import LoadError
 from benchmarks.load.arrivals import CLOSED, Level, poisson_times
@@ -31,6 +32,9 @@ FAILURES_TO_CHECK: Final = 20
 FAILING_S: Final = 10.0
 """How long every request may fail before the load is given up: overload lets some through."""
 _OPEN_MOST: Final = 4096  # utterances that may wait for the decoding processes
+
+Answered: TypeAlias = "queue.SimpleQueue[tuple[Sent, Future[Any]] | None]"
+"""Requests whose answer is there to be decoded; ``None`` ends it."""
 
 
 @dataclass(frozen=True)
@@ -144,27 +148,28 @@ def _closed(session: _Session, in_flight: int, seconds: float, requests: int | N
 
 def _open(session: _Session, times: list[float]) -> None:
     """Send at ``times``, in seconds from now; another thread decodes what is answered."""
-    answered: queue.SimpleQueue[tuple[Sent, Any] | None] = queue.SimpleQueue()
+    answered: Answered = queue.SimpleQueue()
+    handled = threading.Semaphore(0)
     health = _Health(session.target.check)
-    worker = threading.Thread(target=_decode_all, args=(session, answered, health), daemon=True)
+    worker = threading.Thread(
+        target=_decode_all, args=(session, answered, health, handled), daemon=True
+    )
     worker.start()
     try:
-        begun = _send_at(session, times, answered, health)
-        for reply in begun:
-            reply.exception()
+        for _ in range(_send_at(session, times, answered, health)):
+            handled.acquire()
     finally:
         answered.put(None)
         worker.join()
     health.raise_failure()
 
 
-def _send_at(
-    session: _Session, times: list[float], answered: "queue.SimpleQueue[Any]", health: "_Health"
-) -> list[Any]:
+def _send_at(session: _Session, times: list[float], answered: Answered, health: "_Health") -> int:
+    """Send at ``times``; returns how many were sent."""
     recorder = session.recorder
+    first = len(recorder.sent)
     endless = session.utterances.endless(session.options.seed)
     start_s = perf_counter()
-    begun = []
     for offset_s, samples in zip(times, endless, strict=False):
         planned_s = start_s + offset_s
         sleep(max(0.0, planned_s - perf_counter()))
@@ -175,16 +180,15 @@ def _send_at(
         sent.planned_s = planned_s
         each = session.decoding.begin(reply, sent.duration_s)
         each.add_done_callback(partial(_hand_over, answered, sent))
-        begun.append(each)
-    return begun
+    return len(recorder.sent) - first
 
 
-def _hand_over(answered: "queue.SimpleQueue[Any]", sent: Sent, begun: Any) -> None:
+def _hand_over(answered: Answered, sent: Sent, begun: Future[Any]) -> None:
     answered.put((sent, begun))
 
 
 def _decode_all(
-    session: _Session, answered: "queue.SimpleQueue[tuple[Sent, Any] | None]", health: "_Health"
+    session: _Session, answered: Answered, health: "_Health", handled: threading.Semaphore
 ) -> None:
     while (each := answered.get()) is not None:
         sent, begun = each
@@ -193,8 +197,11 @@ def _decode_all(
             session.decoding.finish(begun, sent.duration_s)
         except AsrError as failure:
             error = failure
+        except Exception as failure:  # noqa: BLE001 -- of this thread, and raised in the caller's
+            health.failed = health.failed or failure
         _note_done(sent, session.decoder, error)
         health.note_for_later(error)
+        handled.release()
 
 
 def _note_done(sent: Sent, decoder: TimedDecoder | None, error: AsrError | None) -> None:

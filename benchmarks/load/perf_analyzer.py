@@ -8,6 +8,7 @@ name. It asks for all outputs of a model.
 import csv
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import zipfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 from benchmarks.errors import ProviderError
@@ -31,13 +33,17 @@ _WINDOWS: Final = 3
 
 @dataclass(frozen=True)
 class Opinion:
-    """What it measured: requests a second, latencies in ms."""
+    """What it measured: requests a second, latencies in ms.
+
+    ``generator_ms`` is the CPU time that the load generator itself took for a request.
+    """
 
     requests_per_s: float
     mean_ms: float
     p50_ms: float
     p95_ms: float
     p99_ms: float
+    generator_ms: float
 
 
 @dataclass(frozen=True)
@@ -100,15 +106,20 @@ def measure(tool: Tool, job: Job) -> Opinion:
         "-s": "999",  # per cent of difference between windows: the rounds show the spread
         "-f": str(table),
     }
+    start_s, used_s = perf_counter(), _children_s()
     ran = _run(tool, [*(part for pair in arguments.items() for part in pair), "--verbose-csv"])
     if ran.returncode != 0 or not table.exists():
         said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
         raise ProviderError(f"perf_analyzer failed: {' / '.join(said[-3:])}")
-    return parse(table.read_text(encoding="utf-8"))
+    share = (_children_s() - used_s) / (perf_counter() - start_s)
+    return parse(table.read_text(encoding="utf-8"), share)
 
 
-def parse(text: str) -> Opinion:
-    """What its CSV says; raises :class:`ProviderError` when that is something else."""
+def parse(text: str, share: float) -> Opinion:
+    """What its CSV says, of a program that computed for this ``share`` of the time.
+
+    Raises :class:`ProviderError` when it says something else.
+    """
     rows = list(csv.DictReader(text.splitlines()))
     try:
         row = rows[0]
@@ -118,9 +129,16 @@ def parse(text: str) -> Opinion:
             p50_ms=float(row["p50 latency"]) / 1000,
             p95_ms=float(row["p95 latency"]) / 1000,
             p99_ms=float(row["p99 latency"]) / 1000,
+            generator_ms=1000 * share / float(row["Inferences/Second"]),
         )
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ProviderError(f"perf_analyzer wrote no figures, but {text[:200]!r}") from error
+
+
+def _children_s() -> float:
+    """CPU seconds of the programs that were run and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _wheel(cache: Path) -> Path:

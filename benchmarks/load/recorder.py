@@ -67,12 +67,12 @@ class Recorder:
         self._transport.close()
 
     def records(self) -> list[Record]:
-        """One for each request that was answered or failed, in the order of sending."""
+        """One for each request that is done, in the order of sending."""
         exchanges = match(self.sent, self._exchanges)
         return [
             _record(sent, exchange)
             for sent, exchange in zip(self.sent, exchanges, strict=True)
-            if sent.replied_s is not None
+            if sent.done_s is not None
         ]
 
 
@@ -115,7 +115,9 @@ def _note_reply(sent: Sent, reply: Reply) -> None:
 
 
 def _record(sent: Sent, exchange: Exchange | None) -> Record:
-    replied_s = sent.replied_s if sent.replied_s is not None else sent.called_s
+    done_s = sent.called_s if sent.done_s is None else sent.done_s
+    # The future tells its callbacks after those who wait for it: who waited may be here first.
+    replied_s = done_s if sent.replied_s is None else sent.replied_s
     sent_s = sent.called_s
     if exchange is not None:
         sent_s, replied_s = exchange.sent_s, exchange.replied_s
@@ -124,7 +126,7 @@ def _record(sent: Sent, exchange: Exchange | None) -> Record:
         planned_s=sent_s if sent.planned_s is None else sent.planned_s,
         sent_s=sent_s,
         replied_s=replied_s,
-        done_s=replied_s if sent.done_s is None else sent.done_s,
+        done_s=done_s,
         decode_s=sent.decode_s,
         request_bytes=exchange.request_bytes if exchange else 0,
         reply_bytes=exchange.reply_bytes if exchange else 0,

@@ -103,6 +103,17 @@ def test_other_settings_are_another_run(measured, capsys):
     assert "was measured with other seed" in capsys.readouterr().err
 
 
+def test_a_model_served_otherwise_is_another_run(measured, tmp_path, capsys):
+    arguments, _, text = measured
+    document = json.loads(text)
+    (group,) = document["settings"]["served"]["steps"]["encoder"]["instance_group"]
+    group["count"] += 1
+    output = tmp_path / "run.json"
+    output.write_text(json.dumps(document), encoding="utf-8")
+    assert main([*arguments, "--output", str(output), "--resume"]) == 1
+    assert "was measured with other served" in capsys.readouterr().err
+
+
 def test_a_server_that_is_killed_ends_the_run_and_leaves_what_was_measured(
     demo_repository, tmp_path, capsys
 ):
@@ -302,9 +313,10 @@ def test_perf_analyzer_that_fails_is_an_error_that_says_what_it_said(tmp_path):
 
 def test_perf_analyzers_table_is_read():
     header = "Concurrency,Inferences/Second,p50 latency,p95 latency,p99 latency,Avg latency"
-    opinion = parse(f"{header}\n4,47.1,76390,155525,192576,83876\n")
+    opinion = parse(f"{header}\n4,47.1,76390,155525,192576,83876\n", share=0.471)
     assert opinion.requests_per_s == 47.1
     assert (opinion.p50_ms, opinion.mean_ms) == (76.39, 83.876)
+    assert opinion.generator_ms == pytest.approx(10.0)
     for broken in ("", header, f"{header}\n4,47.1\n"):
         with pytest.raises(ProviderError, match="no figures"):
-            parse(broken)
+            parse(broken, share=0.5)

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.models import read_contract
 from benchmarks.peers.worker import Engine
 from client import AsrError, Transcriber
 from client.transport import TransportOptions
@@ -37,7 +38,8 @@ def load(settings: Mapping[str, Any], threads: int) -> Iterator[Engine]:  # noqa
     """
     repository, name = Path(settings["repository"]), settings["name"]
     with ExitStack() as stack:
-        options = ServerOptions(repository, models=(name,), **free_ports())
+        models = tuple(read_contract(repository, name).models(name))
+        options = ServerOptions(repository, models=models, **free_ports())
         url = stack.enter_context(EmbeddedServer(options)).grpc_url
         yield Triton(
             {
