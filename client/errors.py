@@ -9,9 +9,11 @@
     ├── ManifestError        a manifest, or one line of it, is malformed
     └── ServerError          the server did not answer as it should
         ├── ServerUnavailable    not reachable, or overloaded
+        ├── ServerFailed         something broke in the server, or on the way
         ├── ModelNotReady        unknown model, or known and not loaded
         ├── DeadlineExceeded     no answer in the time allowed
-        └── InvalidRequest       the server refuses the request as malformed
+        ├── InvalidRequest       the server refuses the request as malformed
+        └── SecurityError        TLS, a certificate, a token or a key does not fit
 
 Every message says what was expected, what came, and how to fix it.
 """
@@ -45,6 +47,10 @@ class ServerUnavailable(ServerError):
     """The server cannot be reached or takes no more requests."""
 
 
+class ServerFailed(ServerError):
+    """The server broke while it worked on the request, or the connection did."""
+
+
 class ModelNotReady(ServerError):
     """The model is unknown to the server or not loaded."""
 
@@ -55,3 +61,7 @@ class DeadlineExceeded(ServerError):
 
 class InvalidRequest(ServerError):
     """The server refuses the request: wrong name, type or shape."""
+
+
+class SecurityError(ServerError):
+    """Server and client do not trust each other: TLS, a certificate, a token or a key."""

@@ -1,41 +1,30 @@
 """The wire: one utterance's samples to a Triton server over gRPC, one tensor of the model back.
 
-Flow: samples ``int16 [N]`` → checked against the contract → ``async_infer`` with a deadline →
-callback → ``Future`` of ``tokens [S]`` or ``log_probs [S, V]``, trimmed by the length that the
-model itself returns. gRPC statuses become typed errors by their code, in :func:`_typed_error`.
+Flow: samples ``int16 [N]`` → checked against the contract → a server is chosen → sent with a
+deadline → ``Future`` of ``tokens [S]`` or ``log_probs [S, V]``, trimmed by the length that the
+model itself returns. A request that fails is sent again as :mod:`client.failure_policy` says, and
+:mod:`client.servers` chooses where; its deadline covers all of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from tritonclient.grpc import (
-    InferenceServerClient,
-    InferInput,
-    InferRequestedOutput,
-)
-from tritonclient.utils import InferenceServerException
+from tritonclient.grpc import InferInput, InferRequestedOutput
 
 from client.audio import Pcm
-from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, LOG_PROBS_LENGTH, Contract
-from client.errors import (
-    AsrError,
-    AudioError,
-    ContractError,
-    DeadlineExceeded,
-    InvalidRequest,
-    ModelNotReady,
-    ServerError,
-    ServerUnavailable,
-)
-
-_READY: Final = "READY"
+from client.connection import Connection, ConnectionOptions, Request
+from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, Contract
+from client.errors import AsrError, AudioError, DeadlineExceeded, ServerError
+from client.failure_policy import FailurePolicy
+from client.models import read_contract
+from client.servers import Server, Servers
+from client.timer import Timer
 
 
 @dataclass(frozen=True)
@@ -60,14 +49,16 @@ Observer: TypeAlias = Callable[[Exchange], None]
 
 @dataclass(frozen=True)
 class TransportOptions:
-    """How long to wait for the server, and how much to ask at once."""
+    """How long to wait for the server, how much to ask at once, and what to do when it fails."""
 
     timeout_s: float = 60.0
-    """Deadline of one request, from submission to reply: queueing and computing included."""
+    """Deadline of one request, from submission to reply: queueing and further tries included."""
     connect_timeout_s: float = 10.0
     """Deadline of each call made while connecting."""
     max_in_flight: int = 16
     """Requests under way at once."""
+    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
+    failures: FailurePolicy = field(default_factory=FailurePolicy)
     observer: Observer | None = None
     """Is told of every answered request."""
 
@@ -92,28 +83,33 @@ class Transport(Protocol):
 
 
 class TritonTransport:
-    """A connection to one model of a Triton server.
+    """A connection to one model on a Triton server, or on several that serve the same.
 
-    Connecting reads the model's contract. Raises :class:`ServerUnavailable`,
-    :class:`DeadlineExceeded`, :class:`ModelNotReady` or :class:`ContractError`.
+    ``url`` is ``host:port``, of one server or of each. Connecting reads the model's contract.
+    Raises :class:`ServerUnavailable`, :class:`DeadlineExceeded`, :class:`ModelNotReady`,
+    :class:`SecurityError` or :class:`ContractError`; of several servers one has to be there, and
+    those that are must agree.
     """
 
-    def __init__(self, url: str, model: str, options: TransportOptions | None = None) -> None:
-        self._url = url
+    def __init__(
+        self, url: str | Sequence[str], model: str, options: TransportOptions | None = None
+    ) -> None:
         self._model = model
         self._options = options or TransportOptions()
-        # Message sizes are limited by tritonclient's default alone: 2 GiB, both ways.
-        self._client = InferenceServerClient(url)
-        try:
-            self._contract = self._read_contract()
-        except AsrError:
-            self.close()
-            raise
+        self._timer = Timer()
+        self._closed = False
+        urls = [url] if isinstance(url, str) else list(dict.fromkeys(url))
+        self._servers = Servers(
+            [Connection(each, self._options.connection) for each in urls],
+            partial(read_contract, model=model, timeout_s=self._options.connect_timeout_s),
+            self._options.failures,
+            self._timer,
+        )
 
     @property
     def contract(self) -> Contract:
         """What the model says of itself."""
-        return self._contract
+        return self._servers.contract
 
     def submit(self, samples: Pcm, output: str) -> Future[NDArray[Any]]:
         """Send one utterance, ``int16 [N]``, and ask for tensor ``output``.
@@ -122,155 +118,104 @@ class TritonTransport:
         after the deadline. Raises :class:`AudioError` when the utterance is shorter or longer
         than the model takes.
         """
-        _check_length(samples, self._contract)
-        audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self._contract.audio_type)
+        _check_length(samples, self.contract)
+        audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self.contract.audio_type)
         audio.set_data_from_numpy(samples[np.newaxis])  # [1, N]
-        request = _Request(output, samples.nbytes, perf_counter())
-        with _server_errors(self._url, self._model, self._options.timeout_s):
-            self._client.async_infer(
-                self._contract.model_for(self._model, len(samples)),
-                [audio],
-                partial(self._resolve, request),
-                outputs=[InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)],
-                client_timeout=self._options.timeout_s,
-            )
-        return request.future
+        outputs = [InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)]
+        model = self.contract.model_for(self._model, len(samples))
+        sending = _Sending(
+            Request(model, audio, outputs),
+            output,
+            samples.nbytes,
+            perf_counter() + self._options.timeout_s,
+        )
+        # From here on the future is ours alone: who waits for it cannot cancel it.
+        sending.future.set_running_or_notify_cancel()
+        self._try(sending)
+        return sending.future
 
     def close(self) -> None:
         """Hang up; what is still under way fails."""
-        self._client.close()
+        self._closed = True
+        self._timer.close()
+        self._servers.close()
 
-    def _resolve(
-        self, request: "_Request", result: Any, error: InferenceServerException | None
+    def _try(self, sending: "_Sending") -> None:
+        """Send it once more; whatever goes wrong is in its future in the end."""
+        try:
+            if self._closed:
+                raise ServerError("the connection was closed before the answer came")
+            server = self._servers.take()
+        except AsrError as error:
+            sending.future.set_exception(error)
+            return
+        sending.tries += 1
+        sent_s = perf_counter()
+        left_s = max(0.001, sending.deadline_s - sent_s)
+        done = partial(self._answered, sending, server, sent_s)
+        try:
+            server.connection.infer(sending.request, left_s, done)
+        except ServerError as error:
+            done(None, error)
+
+    def _answered(
+        self,
+        sending: "_Sending",
+        server: Server,
+        sent_s: float,
+        result: Any,
+        error: ServerError | None,
     ) -> None:
-        """Called once on a gRPC thread, with either a result or an error."""
+        """Called once for each try, with either a result or an error."""
         replied_s = perf_counter()
+        self._servers.give_back(server, error)
         try:
-            with _server_errors(self._url, self._model, self._options.timeout_s):
-                frames, own = _frames(result, error, request.output)
+            if error is not None:
+                self._again(sending, error)
+                return
+            frames, own = _frames(result, sending.output)
             if self._options.observer is not None:
-                self._options.observer(
-                    Exchange(
-                        sent_s=request.sent_s,
-                        replied_s=replied_s,
-                        request_bytes=request.audio_bytes,
-                        reply_bytes=result.get_response().ByteSize(),
-                        frames=own,
-                        batch_frames=len(frames),
-                    )
-                )
-            request.future.set_result(frames[:own])
+                reply_bytes = result.get_response().ByteSize()
+                sizes = (sending.audio_bytes, reply_bytes, own, len(frames))
+                self._options.observer(Exchange(sent_s, replied_s, *sizes))
+            sending.future.set_result(frames[:own])
         except Exception as failure:  # noqa: BLE001 -- lost here, its caller would wait for ever
-            request.future.set_exception(failure)
+            sending.future.set_exception(failure)
 
-    def _read_contract(self) -> Contract:
-        timeout_s = self._options.connect_timeout_s
-        try:
-            with _server_errors(self._url, self._model, timeout_s):
-                config = self._client.get_model_config(self._model, client_timeout=timeout_s)
-        except (ModelNotReady, ServerUnavailable) as error:
-            # Triton also answers UNAVAILABLE for a model that it knows and has not loaded: a
-            # server that can list its models is there.
-            with _server_errors(self._url, self._model, timeout_s):
-                problems = _model_problems(self._client, timeout_s)
-            raise _not_ready(self._url, self._model, problems) from error
-        contract = _contract_of(config.config, self._url)
-        with _server_errors(self._url, self._model, timeout_s):
-            # A server can be told which models to load: what has no route left takes the main one.
-            ready = tuple(
-                route
-                for route in contract.routes
-                if self._client.is_model_ready(route.model, client_timeout=timeout_s)
+    def _again(self, sending: "_Sending", error: ServerError) -> None:
+        """Try again later, or give up. Raises the error that it is given up with."""
+        left_s = sending.deadline_s - perf_counter()
+        wait_s = self._options.failures.wait_s(error, sending.tries, left_s)
+        if self._closed or wait_s is None:
+            raise self._last_word(sending, error)
+        self._timer.after(wait_s, partial(self._try, sending))
+
+    def _last_word(self, sending: "_Sending", error: ServerError) -> ServerError:
+        """The error with what was tried."""
+        if isinstance(error, DeadlineExceeded):
+            said = f"no answer within {self._options.timeout_s:g} s"
+            tried = f" in {sending.tries} tries" if sending.tries > 1 else ""
+            final: ServerError = DeadlineExceeded(
+                f"{said}{tried}: allow more time, or send fewer requests at once"
             )
-        return replace(contract, routes=ready)
+        elif sending.tries > 1:
+            final = type(error)(f"{error} (tried {sending.tries} times)")
+        else:
+            return error
+        final.__cause__ = error.__cause__
+        return final
 
 
-@dataclass(frozen=True)
-class _Request:
+@dataclass(eq=False)
+class _Sending:
     """A request under way, and where its answer goes."""
 
+    request: Request
     output: str
     audio_bytes: int
-    sent_s: float
+    deadline_s: float
+    tries: int = 0
     future: Future[NDArray[Any]] = field(default_factory=Future)
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """A model as the server lists it; ``problem`` says why there is no ``contract``."""
-
-    name: str
-    ready: bool
-    contract: Contract | None = None
-    problem: str = ""
-
-
-def list_models(url: str, options: TransportOptions | None = None) -> list[ServedModel]:
-    """The server's models that carry a contract, and those not loaded, which cannot tell.
-
-    Raises :class:`ServerUnavailable` or :class:`DeadlineExceeded`.
-    """
-    timeout_s = (options or TransportOptions()).connect_timeout_s
-    client = InferenceServerClient(url)
-    try:
-        with _server_errors(url, "", timeout_s):
-            problems = _model_problems(client, timeout_s)
-            configs = [
-                client.get_model_config(name, client_timeout=timeout_s).config
-                for name, problem in problems.items()
-                if not problem
-            ]
-    finally:
-        client.close()
-    models = [
-        ServedModel(name, ready=False, problem=problem)
-        for name, problem in problems.items()
-        if problem
-    ]
-    models += [
-        _served_model(config, url) for config in configs if CONTRACT_PARAMETER in config.parameters
-    ]
-    return sorted(models, key=lambda model: model.name)
-
-
-def _served_model(config: Any, url: str) -> ServedModel:
-    try:
-        return ServedModel(config.name, ready=True, contract=_contract_of(config, url))
-    except ContractError as error:
-        return ServedModel(config.name, ready=True, problem=str(error))
-
-
-def _model_problems(client: InferenceServerClient, timeout_s: float) -> dict[str, str]:
-    """Why each model that the server knows is not ready; an empty text if one version is."""
-    index = client.get_model_repository_index(client_timeout=timeout_s)
-    ready = {entry.name for entry in index.models if entry.state == _READY}
-    return {
-        entry.name: "" if entry.name in ready else entry.reason or "not loaded"
-        for entry in index.models
-    }
-
-
-def _not_ready(url: str, model: str, problems: Mapping[str, str]) -> ModelNotReady:
-    if model in problems:
-        reason = problems[model] or "it has become so just now"
-        return ModelNotReady(
-            f"the server at {url} knows model {model!r}, but it is not ready ({reason}): see the "
-            "server's log, or start the server again if the model was exported since"
-        )
-    return ModelNotReady(
-        f"the server at {url} has no model {model!r}; it has "
-        f"{', '.join(sorted(problems)) or 'none'}: check the name, or export the model into the "
-        "server's repository"
-    )
-
-
-def _contract_of(config: Any, url: str) -> Contract:
-    if CONTRACT_PARAMETER not in config.parameters:
-        raise ContractError(
-            f"model {config.name!r} carries no contract: it is a step of another model, or was not"
-            f" exported by this project. `python -m client models --url {url}` lists those that do"
-        )
-    return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
 
 
 def _check_length(samples: Pcm, contract: Contract) -> None:
@@ -288,12 +233,8 @@ def _check_length(samples: Pcm, contract: Contract) -> None:
         )
 
 
-def _frames(
-    result: Any, error: InferenceServerException | None, output: str
-) -> tuple[NDArray[Any], int]:
+def _frames(result: Any, output: str) -> tuple[NDArray[Any], int]:
     """The one utterance of the reply, padded to its batch's S, and how many frames are its own."""
-    if error is not None:
-        raise error
     try:
         frames = result.as_numpy(output)  # [1, S of the batch, ...]
         length = result.as_numpy(LOG_PROBS_LENGTH)  # [1, 1]
@@ -315,37 +256,3 @@ def _frames(
             "utterance's: export the model again"
         )
     return frames[0], int(length[0, 0])  # [S of the batch, ...]
-
-
-@contextmanager
-def _server_errors(url: str, model: str, timeout_s: float) -> Iterator[None]:
-    """Make tritonclient's one exception ours, by gRPC status code."""
-    try:
-        yield
-    except InferenceServerException as error:
-        raise _typed_error(error, url, model, timeout_s) from error
-
-
-def _typed_error(
-    error: InferenceServerException, url: str, model: str, timeout_s: float
-) -> ServerError:
-    code = str(error.status()).removeprefix("StatusCode.")
-    said = error.message()
-    if code == "UNAVAILABLE":
-        return ServerUnavailable(
-            f"the server at {url} is not reachable or overloaded ({said}): check host and gRPC "
-            "port (8001, not HTTP's 8000), or start one with `make serve`"
-        )
-    if code == "DEADLINE_EXCEEDED":
-        return DeadlineExceeded(
-            f"the server at {url} did not answer within {timeout_s:g} s: allow more time, or send "
-            "fewer requests at once"
-        )
-    if code == "NOT_FOUND":
-        return ModelNotReady(f"the server at {url} has no model {model!r} ({said})")
-    if code == "INVALID_ARGUMENT":
-        return InvalidRequest(
-            f"the server at {url} refuses the request to {model!r} ({said}): its graph and its "
-            "contract differ, export the model again"
-        )
-    return ServerError(f"the server at {url} failed with {code} ({said}): look at the server's log")

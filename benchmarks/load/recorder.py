@@ -17,6 +17,7 @@ from benchmarks.load.records import Record
 from client.audio import Pcm
 from client.contract import Contract
 from client.decoding import Decoder
+from client.failure_policy import FailurePolicy
 from client.transcript import Transcript
 from client.transport import Exchange, TransportOptions, TritonTransport
 
@@ -44,7 +45,10 @@ class Recorder:
         self.sent: list[Sent] = []
         self._exchanges: list[Exchange] = []
         options = TransportOptions(
-            timeout_s, max_in_flight=max_in_flight, observer=self._exchanges.append
+            timeout_s,
+            max_in_flight=max_in_flight,
+            failures=FailurePolicy(retries=False),  # they are what is measured
+            observer=self._exchanges.append,
         )
         self._transport = TritonTransport(url, model, options)
 

@@ -7,29 +7,19 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from client.commands.server import add_requests, add_server, transport_options, urls_of
 from client.commands.streams import messages
 from client.decoding import BeamOptions, GreedyOptions, Hotword
 from client.decoding.preset import Preset, read_preset
 from client.language_models.cases import WORD_CASES
 from client.transcriber import Transcriber
 
-DEFAULT_URL = "localhost:8001"
-
-
-def add_url(parser: ArgumentParser) -> None:
-    """``--url``."""
-    parser.add_argument(
-        "--url",
-        default=DEFAULT_URL,
-        metavar="HOST:PORT",
-        help="the server's gRPC address (default %(default)s)",
-    )
-
 
 def add_model(parser: ArgumentParser) -> None:
-    """``--url`` and ``--model``."""
-    add_url(parser)
+    """``--model``, the server, and the requests to it."""
     parser.add_argument("--model", required=True, metavar="NAME", help="the model to use")
+    add_server(parser)
+    add_requests(parser)
 
 
 def add_transcriber(parser: ArgumentParser) -> None:
@@ -154,7 +144,13 @@ def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = Fals
     Warns when the preset was chosen for another checkpoint than the model's.
     """
     decoder = preset.beam or GreedyOptions(confidence)
-    transcriber = Transcriber(args.url, args.model, decoder=decoder, processes=args.processes)
+    transcriber = Transcriber(
+        urls_of(args),
+        args.model,
+        decoder=decoder,
+        processes=args.processes,
+        options=transport_options(args),
+    )
     if preset.checkpoint_sha256 not in ("", transcriber.contract.checkpoint_sha256):
         messages.print(
             f"warning: {args.decoder_config} was tuned for another checkpoint than the one that "

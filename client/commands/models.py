@@ -1,28 +1,35 @@
-"""``models``: the models of a server that carry a contract, and what it says."""
+"""``models``: the models of each server that carry a contract, and what it says."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from client.commands.arguments import add_url
+from client.commands.server import add_server, connection_options, urls_of
 from client.commands.streams import tables
-from client.transport import ServedModel, list_models
+from client.models import ServedModel, list_models
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when a model is not ready or its contract not readable."""
     parser = argparse.ArgumentParser(prog="python -m client models", description=__doc__)
-    add_url(parser)
-    models = list_models(parser.parse_args(arguments).url)
-    table = Table(
-        "model", "ready", "rate", "vocabulary", "stride", "longest", "precision", "checkpoint"
-    )
+    add_server(parser)
+    args = parser.parse_args(arguments)
+    options = connection_options(args)
+    found = {url: list_models(url, options) for url in urls_of(args)}
+    console = tables(sys.stdout)
+    for url, models in found.items():
+        console.print(_table(models, url if len(found) > 1 else None))
+    return 1 if any(model.problem for models in found.values() for model in models) else 0
+
+
+def _table(models: Iterable[ServedModel], title: str | None) -> Table:
+    headings = ("model", "ready", "rate", "vocabulary", "stride", "longest", "precision")
+    table = Table(*headings, "checkpoint", title=title)
     for model in models:
         table.add_row(model.name, "yes" if model.ready else "no", *_facts(model))
-    tables(sys.stdout).print(table)
-    return 1 if any(model.problem for model in models) else 0
+    return table
 
 
 def _facts(model: ServedModel) -> tuple[str, ...]:

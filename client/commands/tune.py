@@ -24,13 +24,14 @@ from typing import Any, Final
 from rich.progress import Progress, track
 
 from client.commands.arguments import add_beam_options, add_model, beam_arguments, output_path
+from client.commands.server import transport_options, urls_of
 from client.commands.streams import messages, report_failure, tables
 from client.decoding import BeamOptions
 from client.decoding.preset import write_preset
 from client.errors import DecoderError, ManifestError
 from client.files import written_whole
 from client.manifest import count_entries, read_manifest
-from client.transport import Transport, TransportOptions, TritonTransport
+from client.transport import Transport, TritonTransport
 from client.tuning import report
 from client.tuning.acoustics import AcousticCache, Utterance, compute, default_folder
 from client.tuning.comparison import GREEDY, compare
@@ -64,7 +65,8 @@ def _tune(
 ) -> tuple[Tuning, int]:
     """The tuning, and how many recordings failed."""
     manifests = (args.manifest, args.held_out or args.manifest)
-    with closing(TritonTransport(args.url, args.model)) as transport:
+    options = transport_options(args)
+    with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
         contract = transport.contract
         with DecodingProcesses(contract, args.processes) as processes:
             processes.check(space.options)  # a bad language model, before hours of acoustics
@@ -176,10 +178,10 @@ def _needed(module: str) -> Any:
 def _parts(args: Namespace, transport: Transport) -> tuple[Parts, int]:
     """The utterances to tune on and to check with, and how many recordings failed."""
     cache = AcousticCache(args.cache, transport.contract)
-    utterances, failed = _utterances(args.manifest, transport, cache)
+    utterances, failed = _utterances(args.manifest, transport, cache, args.in_flight)
     if args.held_out is None:
         return hold_out(utterances), failed
-    held_out, failed_there = _utterances(args.held_out, transport, cache)
+    held_out, failed_there = _utterances(args.held_out, transport, cache, args.in_flight)
     parts = Parts(utterances, held_out)
     if parts.common:
         messages.print(
@@ -190,13 +192,12 @@ def _parts(args: Namespace, transport: Transport) -> tuple[Parts, int]:
 
 
 def _utterances(
-    manifest: Path, transport: Transport, cache: AcousticCache
+    manifest: Path, transport: Transport, cache: AcousticCache, in_flight: int
 ) -> tuple[list[Utterance], int]:
     """The manifest's utterances, and how many failed and were reported."""
     utterances: list[Utterance] = []
     failed = 0
     total = count_entries(manifest)
-    in_flight = TransportOptions().max_in_flight
     results = compute(read_manifest(manifest), transport, cache, in_flight)
     hidden = not messages.is_terminal
     for result in track(results, "Acoustic model", total, console=messages, disable=hidden):

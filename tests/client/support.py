@@ -125,6 +125,8 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
         return reply
 
     def ModelInfer(self, request, context):  # noqa: N802
+        if not request.inputs:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "expected 1 inputs but got 0")
         return self._infer(request, context)
 
 

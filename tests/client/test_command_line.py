@@ -82,7 +82,7 @@ def test_an_output_that_could_not_be_finished_leaves_the_old_one(folder, capsys)
     assert run("transcribe", "good.wav", "--output", "out.txt", url="localhost:1") == 1
     assert (folder / "out.txt").read_text() == "old"
     assert not list(folder.glob(".*part"))
-    assert capsys.readouterr().err.startswith("error: the server at localhost:1 is not reachable")
+    assert capsys.readouterr().err.startswith("error: the server at localhost:1 cannot be reached")
 
 
 def test_evaluate_emits_rates_as_fractions_with_their_counts(server, capsys):
@@ -196,8 +196,8 @@ def http_url():
 @pytest.mark.parametrize("case", ["server down", "wrong port", "unknown model"])
 def test_a_failed_connection_is_one_line_and_status_1(case, server, http_url):
     url, says = {
-        "server down": ("127.0.0.1:1", "not reachable"),
-        "wrong port": (http_url, "8001, not HTTP's 8000"),
+        "server down": ("127.0.0.1:1", "nothing listens there"),
+        "wrong port": (http_url, "gRPC is on 8001 and HTTP on 8000"),
         "unknown model": (server, "it has broken, demo"),
     }[case]
     done = process("client", "transcribe", "a.wav", "--model", "dmo", "--url", url)

@@ -19,10 +19,14 @@ from client.errors import (
     DeadlineExceeded,
     InvalidRequest,
     ModelNotReady,
+    SecurityError,
     ServerError,
+    ServerFailed,
     ServerUnavailable,
 )
-from client.transport import TransportOptions, TritonTransport, list_models
+from client.failure_policy import FailurePolicy
+from client.models import list_models
+from client.transport import TransportOptions, TritonTransport
 from tests.client.support import CONTRACT, infer_reply, scripted_server, tokens_of
 
 SAMPLES = np.zeros(1000, np.int16)
@@ -59,7 +63,10 @@ def test_only_what_the_decoder_needs_is_asked_for():
         (grpc.StatusCode.UNAVAILABLE, ServerUnavailable),
         (grpc.StatusCode.NOT_FOUND, ModelNotReady),
         (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
-        (grpc.StatusCode.INTERNAL, ServerError),
+        (grpc.StatusCode.INTERNAL, ServerFailed),
+        (grpc.StatusCode.UNKNOWN, ServerFailed),
+        (grpc.StatusCode.PERMISSION_DENIED, SecurityError),
+        (grpc.StatusCode.UNIMPLEMENTED, ServerError),
     ],
 )
 def test_a_status_becomes_a_typed_error_by_its_code(code, error):
@@ -67,7 +74,7 @@ def test_a_status_becomes_a_typed_error_by_its_code(code, error):
         context.abort(code, "NOT_FOUND UNAVAILABLE INVALID_ARGUMENT")  # the text says nothing
 
     with scripted_server(infer) as url, pytest.raises(ServerError) as raised:
-        submit(url)
+        submit(url, failures=FailurePolicy(retries=False))
     assert type(raised.value) is error
     assert raised.value.__cause__ is not None
 
@@ -184,9 +191,7 @@ def test_a_port_that_never_speaks_meets_the_deadline():
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with pytest.raises(DeadlineExceeded):
-            list_models(
-                f"127.0.0.1:{silent.getsockname()[1]}", TransportOptions(connect_timeout_s=0.3)
-            )
+            list_models(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)
 
 
 def test_models_are_listed_with_their_contract_or_their_problem():

@@ -14,7 +14,8 @@ from client.__main__ import main
 from client.contract import LOG_PROBS, TOKENS
 from client.errors import AudioError, ContractError, DeadlineExceeded, ModelNotReady
 from client.manifest import read_manifest
-from client.transport import TritonTransport, list_models
+from client.models import list_models
+from client.transport import TritonTransport
 
 MANIFEST = Path(demo.__file__).parent / "clips" / "manifest.jsonl"
 

@@ -10,7 +10,7 @@ from tritonclient.grpc import InferenceServerClient
 import demo
 from client import Transcriber
 from client.manifest import read_manifest
-from client.transport import list_models
+from client.models import list_models
 from export.configure import reconfigure
 from export.serving import cpu, throughput
 from server import EmbeddedServer, ServerOptions, free_ports

@@ -9,16 +9,16 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from client.commands.arguments import add_url
+from client.commands.server import add_server, connection_options, urls_of
 from client.commands.streams import tables
 from client.language_models.convert import BINARY_TYPES, BinaryOptions
 from client.language_models.spelling import Spelling
-from client.transport import TritonTransport
+from client.transport import TransportOptions, TritonTransport
 
 
 def add_spelling(parser: ArgumentParser, *, required: bool) -> None:
     """``--model`` on ``--url``, or ``--characters``; :func:`read_spelling` reads them."""
-    add_url(parser)
+    add_server(parser)
     group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument("--model", metavar="NAME", help="the served acoustic model to suit")
     group.add_argument("--characters", metavar="TEXT", help="or all characters that it writes")
@@ -28,7 +28,8 @@ def read_spelling(args: Namespace, case: str | None = None) -> Spelling:
     """How the acoustic model of the arguments writes; asks its server, where it is a served one."""
     if args.model is None:
         return Spelling.of(args.characters, case)
-    with closing(TritonTransport(args.url, args.model)) as transport:
+    options = TransportOptions(connection=connection_options(args))
+    with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
         return Spelling.of_contract(transport.contract, case)
 
 

@@ -1,0 +1,166 @@
+"""Arguments for the server, and how to be let in: addresses, patience, TLS, headers with secrets.
+
+Secrets come from a file or from the environment, never from the command line, which other users of
+a machine can read.
+"""
+
+import argparse
+import os
+import re
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from client.connection import RESTRICTED_HEADER, ConnectionOptions
+from client.errors import SecurityError
+from client.transport import TransportOptions
+
+DEFAULT_URL: Final = "localhost:8001"
+_NAME: Final = re.compile(r"[0-9a-z_.-]+")  # gRPC's rule for metadata keys
+_SOURCES: Final = "env:VARIABLE or file:PATH"
+
+
+@dataclass(frozen=True)
+class SecretSource:
+    """Where a header's value is to be found, and the header's name."""
+
+    name: str
+    kind: str
+    place: str
+
+    def read(self) -> str:
+        """The value, without white space around it.
+
+        Raises :class:`SecurityError`, which never shows it, when there is none or gRPC could not
+        send it.
+        """
+        if self.kind == "env":
+            value = os.environ.get(self.place, "").strip()
+            where = f"the environment variable {self.place}"
+        else:
+            where = self.place
+            try:
+                value = Path(self.place).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeError) as error:
+                raise SecurityError(
+                    f"{where}: cannot be read, expected the value of header {self.name} "
+                    f"({getattr(error, 'strerror', None) or 'no text'})"
+                ) from error
+        if not value or not (value.isascii() and value.isprintable()):
+            raise SecurityError(
+                f"{where} holds {'other than ASCII text' if value else 'nothing'}, expected the "
+                f"value of header {self.name}"
+            )
+        return value
+
+
+def add_server(parser: ArgumentParser) -> None:
+    """Where the server is and what it wants of us; :func:`connection_options` reads it."""
+    group = parser.add_argument_group("server")
+    group.add_argument(
+        "--url",
+        dest="urls",
+        action="append",
+        metavar="HOST:PORT",
+        help=f"a server's gRPC address (default {DEFAULT_URL}); may be repeated for several that "
+        "serve the same. All addresses of a name are used",
+    )
+    group.add_argument("--tls", action="store_true", help="speak TLS; the options below imply it")
+    for name, text in (
+        ("ca", "the authorities to trust, PEM (default: those that gRPC brings along)"),
+        ("certificate", "our own certificate, PEM, for servers that want one"),
+        ("key", "its key, PEM"),
+    ):
+        group.add_argument(f"--tls-{name}", type=Path, metavar="FILE", help=text)
+    group.add_argument(
+        "--header",
+        dest="headers",
+        action="append",
+        default=[],
+        type=_secret_source,
+        metavar="NAME=SOURCE",
+        help=f"sent with every call; its value comes from {_SOURCES}; may be repeated",
+    )
+    group.add_argument(
+        "--restricted-key",
+        dest="headers",
+        action="append",
+        type=_restricted_source,
+        metavar="KEY=SOURCE",
+        help="the value for Triton's restricted protocols, likewise",
+    )
+
+
+def add_requests(parser: ArgumentParser) -> None:
+    """How many requests, and for how long; :func:`transport_options` reads them."""
+    group = parser.add_argument_group("requests")
+    group.add_argument(
+        "--timeout",
+        type=_positive_seconds,
+        default=TransportOptions.timeout_s,
+        metavar="S",
+        help="seconds for a request, waiting and trying again included (default %(default)g)",
+    )
+    group.add_argument(
+        "--in-flight",
+        type=_positive_number,
+        default=TransportOptions.max_in_flight,
+        metavar="N",
+        help="requests under way at once (default %(default)s)",
+    )
+
+
+def urls_of(args: Namespace) -> list[str]:
+    """The addresses of the arguments."""
+    return args.urls or [DEFAULT_URL]
+
+
+def connection_options(args: Namespace) -> ConnectionOptions:
+    """TLS and headers of the arguments; raises :class:`SecurityError` for unusable secrets."""
+    files = {"ca": args.tls_ca, "certificate": args.tls_certificate, "key": args.tls_key}
+    headers = {source.name: source.read() for source in args.headers}
+    try:
+        return ConnectionOptions(args.tls or any(files.values()), **files, headers=headers)
+    except ValueError as error:
+        raise SecurityError(f"--tls-certificate, --tls-key: {error}") from error
+
+
+def transport_options(args: Namespace) -> TransportOptions:
+    """How to talk to the servers of the arguments; raises as :func:`connection_options` does."""
+    return TransportOptions(
+        timeout_s=args.timeout,
+        max_in_flight=args.in_flight,
+        connection=connection_options(args),
+    )
+
+
+def _secret_source(text: str) -> SecretSource:
+    name, _, source = text.partition("=")
+    kind, _, place = source.partition(":")
+    if not _NAME.fullmatch(name) or kind not in ("env", "file") or not place:
+        # Not what was given: it may be the secret itself.
+        raise argparse.ArgumentTypeError(
+            f"expected NAME={_SOURCES}, with a name in lower case: values are not given here"
+        )
+    return SecretSource(name, kind, place)
+
+
+def _restricted_source(text: str) -> SecretSource:
+    return _secret_source(f"{RESTRICTED_HEADER}{text}")
+
+
+def _positive_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time, expected seconds above 0")
+    return seconds
+
+
+def _positive_number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests, expected 1 or more")
+    return int(text)

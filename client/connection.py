@@ -1,0 +1,218 @@
+"""One gRPC connection to a Triton server: how it is secured, and its errors as ours.
+
+gRPC statuses become typed errors by their code, in :func:`_typed_error` and nowhere else. A name
+that resolves to several addresses is balanced by gRPC itself, one request after the other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException
+
+from client.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelNotReady,
+    SecurityError,
+    ServerError,
+    ServerFailed,
+    ServerUnavailable,
+)
+
+RESTRICTED_HEADER: Final = "triton-grpc-protocol-"
+"""Triton's: what follows is the name of the key that a restricted protocol wants."""
+
+_READY: Final = "READY"
+_FAILED: Final = ("INTERNAL", "UNKNOWN", "ABORTED", "DATA_LOSS", "CANCELLED")
+_REFUSED: Final = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+_CHANNEL: Final = (
+    # Triton's own limit, both ways: 2 GiB.
+    ("grpc.max_send_message_length", 2**31 - 1),
+    ("grpc.max_receive_message_length", 2**31 - 1),
+    ("grpc.lb_policy_name", "round_robin"),
+    # A server that has come back is found within seconds; gRPC's default grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # how long connecting may take, despite its name
+    # A connection that carries nothing any more is noticed although no answer is due for long.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+
+Done: TypeAlias = Callable[[Any, ServerError | None], None]
+"""Called once, on a thread of gRPC's, with tritonclient's result or an error."""
+
+
+class Call(Protocol):
+    """A request under way."""
+
+    def cancel(self) -> None:
+        """End it; it fails."""
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """What a server may want before it talks to us.
+
+    ``tls`` without ``ca`` trusts the authorities that gRPC brings along. ``certificate`` and
+    ``key`` are the client's own, for servers that ask for one. All three are PEM files.
+    ``headers`` go with every call; their values are secrets and are never shown.
+    """
+
+    tls: bool = False
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for what does not go together."""
+        if not self.tls and (self.ca or self.certificate or self.key):
+            raise ValueError("certificates are for TLS, which is off: turn it on, or leave them")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("a client's certificate and its key go together: give both or none")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one call of a model asks: its input, and the outputs that are wanted."""
+
+    model: str
+    audio: InferInput
+    outputs: Sequence[InferRequestedOutput]
+
+
+class Connection:
+    """One channel. Raises :class:`SecurityError` when a certificate's file cannot be read."""
+
+    def __init__(self, url: str, options: ConnectionOptions) -> None:
+        self.url = url
+        self.options = options
+        self._headers = dict(options.headers)
+        try:
+            self._client = InferenceServerClient(
+                url,
+                ssl=options.tls,
+                root_certificates=options.ca,
+                certificate_chain=options.certificate,
+                private_key=options.key,
+                channel_args=_CHANNEL,
+            )
+        except OSError as error:
+            raise SecurityError(
+                f"{error.filename}: cannot be read ({error.strerror}), expected a PEM file: correct"
+                " the path, or let this user read it"
+            ) from error
+
+    def infer(self, request: Request, timeout_s: float, done: Done) -> Call:
+        """Send a request; ``done`` is called with what becomes of it."""
+
+        def answered(result: Any, error: InferenceServerException | None) -> None:
+            if error is None:
+                done(result, None)
+            else:
+                typed = _typed_error(error, self.url, request.model, timeout_s)
+                typed.__cause__ = error
+                done(None, typed)
+
+        with self._errors(request.model, timeout_s):
+            call: Call = self._client.async_infer(
+                request.model,
+                [request.audio],
+                answered,
+                outputs=list(request.outputs),
+                client_timeout=timeout_s,
+                headers=self._headers,
+            )
+        return call
+
+    def is_live(self, timeout_s: float) -> bool:
+        """Whether the server says so; raises a :class:`ServerError` when it does not answer."""
+        with self._errors("", timeout_s):
+            return bool(self._client.is_server_live(self._headers, timeout_s))
+
+    def is_ready(self, model: str, timeout_s: float) -> bool:
+        """Whether the model takes requests; raises a :class:`ServerError` without an answer."""
+        with self._errors(model, timeout_s):
+            return bool(self._client.is_model_ready(model, "", self._headers, timeout_s))
+
+    def config(self, model: str, timeout_s: float) -> Any:
+        """The model's ``ModelConfig``; raises a :class:`ServerError`."""
+        with self._errors(model, timeout_s):
+            reply = self._client.get_model_config(
+                model, headers=self._headers, client_timeout=timeout_s
+            )
+        return reply.config
+
+    def problems(self, timeout_s: float) -> dict[str, str]:
+        """Why each model that the server knows is not ready; an empty text if one version is.
+
+        Raises a :class:`ServerError`.
+        """
+        with self._errors("", timeout_s):
+            index = self._client.get_model_repository_index(
+                headers=self._headers, client_timeout=timeout_s
+            )
+        ready = {entry.name for entry in index.models if entry.state == _READY}
+        return {
+            entry.name: "" if entry.name in ready else entry.reason or "not loaded"
+            for entry in index.models
+        }
+
+    def ask_for_nothing(self, model: str, timeout_s: float) -> None:
+        """Ask for an inference without input, which costs the server nothing and it does not count.
+
+        Raises :class:`InvalidRequest` where inference is open, and another :class:`ServerError`
+        otherwise.
+        """
+        with self._errors(model, timeout_s):
+            self._client.infer(model, [], headers=self._headers, client_timeout=timeout_s)
+
+    def close(self) -> None:
+        """Hang up; what is still under way fails."""
+        self._client.close()
+
+    @contextmanager
+    def _errors(self, model: str, timeout_s: float) -> Iterator[None]:
+        try:
+            yield
+        except InferenceServerException as error:
+            raise _typed_error(error, self.url, model, timeout_s) from error
+        except ValueError as error:  # gRPC's, for a channel that is closed
+            raise ServerError(f"the connection to {self.url} is closed ({error})") from error
+
+
+def _typed_error(
+    error: InferenceServerException, url: str, model: str, timeout_s: float
+) -> ServerError:
+    """Tritonclient's one exception as ours, by gRPC status code."""
+    code = str(error.status()).removeprefix("StatusCode.")
+    said = error.message()
+    if code == "UNAVAILABLE":
+        return ServerUnavailable(
+            f"the server at {url} is not reachable or overloaded ({said}): check host and gRPC "
+            "port (8001, not HTTP's 8000), or start one with `make serve`"
+        )
+    if code == "DEADLINE_EXCEEDED":
+        return DeadlineExceeded(
+            f"the server at {url} did not answer within {timeout_s:.3g} s: allow more time, or "
+            "send fewer requests at once"
+        )
+    if code == "NOT_FOUND":
+        return ModelNotReady(f"the server at {url} has no model {model!r} ({said})")
+    if code == "INVALID_ARGUMENT":
+        return InvalidRequest(
+            f"the server at {url} refuses the request to {model!r} ({said}): its graph and its "
+            "contract differ, export the model again"
+        )
+    if code in _REFUSED:
+        return SecurityError(
+            f"the server at {url} lets us do nothing ({said}): give it a token or key that it "
+            "knows, as a header"
+        )
+    kind = ServerFailed if code in _FAILED else ServerError
+    return kind(f"the server at {url} failed with {code} ({said}): look at the server's log")

@@ -1,0 +1,149 @@
+"""Why a server cannot be talked to: gRPC says UNAVAILABLE for all of it.
+
+Name → address → TCP → TLS, as far as it is asked for → HTTP/2. The first that fails is the reason,
+and has a fix of its own.
+"""
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Final
+from urllib.parse import urlsplit
+
+from client.connection import ConnectionOptions
+from client.errors import SecurityError, ServerError, ServerUnavailable
+
+_DEFAULT_PORT: Final = 443  # gRPC's
+_HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_EMPTY_SETTINGS: Final = b"\0\0\0\4\0\0\0\0\0"  # RFC 9113, 4.1: length, type 4, flags, stream
+_SETTINGS_TYPE: Final = 4
+_FRAME_HEADER_BYTES: Final = 9
+_CERTIFICATE_WANTED: Final = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "CERTIFICATE_UNKNOWN")
+
+
+def connection_problem(
+    url: str, options: ConnectionOptions, timeout_s: float
+) -> ServerError | None:
+    """What keeps a gRPC connection from coming about; ``None`` where nothing does.
+
+    Only ``host:port`` and ``dns:///host:port`` are looked at. Every step may take ``timeout_s``.
+    """
+    address = _address(url)
+    if address is None:
+        return None
+    try:
+        connected = socket.create_connection(address, timeout_s)
+    except OSError as error:
+        return _unreachable(url, error)
+    with connected:
+        if options.tls:
+            return _problem_with_tls(url, connected, address[0], options)
+        if _speaks_http2(connected):
+            return None
+    return _problem_without_tls(url, address, timeout_s)
+
+
+def _address(url: str) -> tuple[str, int] | None:
+    scheme, separator, rest = url.rpartition(":///")
+    if (separator and scheme != "dns") or url.startswith(("unix:", "ipv4:", "ipv6:")):
+        return None
+    with suppress(ValueError):
+        parts = urlsplit(f"//{rest}")
+        if parts.hostname:
+            return parts.hostname, parts.port or _DEFAULT_PORT
+    return None
+
+
+def _unreachable(url: str, error: OSError) -> ServerUnavailable:
+    if isinstance(error, socket.gaierror):
+        reason, fix = "its name is not known", "check the host's name"
+    elif isinstance(error, ConnectionRefusedError):
+        reason = "nothing listens there"
+        fix = "check host and gRPC port (8001), or start a server with `make serve`"
+    elif isinstance(error, TimeoutError):
+        reason, fix = "no answer to connecting", "check host, port and firewalls in between"
+    else:
+        reason = str(error.strerror or error)
+        fix = "check host and gRPC port (8001), or start a server with `make serve`"
+    return ServerUnavailable(f"the server at {url} cannot be reached, {reason}: {fix}")
+
+
+def _problem_without_tls(url: str, address: tuple[str, int], timeout_s: float) -> ServerError:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with suppress(OSError), socket.create_connection(address, timeout_s) as connected:
+        try:
+            context.wrap_socket(connected, server_hostname=address[0]).close()
+        except ssl.SSLError as error:
+            encrypted = any(wanted in str(error) for wanted in _CERTIFICATE_WANTED)
+        else:
+            encrypted = True
+        if encrypted:
+            return SecurityError(
+                f"the server at {url} speaks TLS, and was spoken to without: turn TLS on (--tls, "
+                "with --tls-ca for an authority of your own)"
+            )
+    return ServerUnavailable(
+        f"what listens at {url} speaks no gRPC: check the port, Triton's gRPC is on 8001 and HTTP "
+        "on 8000"
+    )
+
+
+def _problem_with_tls(
+    url: str, connected: socket.socket, host: str, options: ConnectionOptions
+) -> ServerError | None:
+    """What is wrong on top of a TCP connection."""
+    try:
+        encrypted = _context(options).wrap_socket(connected, server_hostname=host)
+        if _speaks_http2(encrypted):
+            return None
+    except ssl.SSLCertVerificationError as error:
+        return SecurityError(
+            f"the certificate of the server at {url} is not trusted ({error.verify_message}): give "
+            "the authority that signed it (--tls-ca), and the host as the certificate names it"
+        )
+    except (ssl.SSLError, OSError) as error:
+        said = getattr(error, "reason", None) or error.strerror or type(error).__name__
+        if any(wanted in str(said) for wanted in _CERTIFICATE_WANTED):
+            return _certificate_wanted(url, options)
+        return SecurityError(
+            f"no TLS comes about with the server at {url} ({said}): it may speak without TLS; leave"
+            " out --tls, or check the port"
+        )
+    # A server that wants a certificate says so only after a handshake that has gone well.
+    if options.certificate is None:
+        return _certificate_wanted(url, options)
+    return ServerUnavailable(f"what listens at {url} speaks TLS and no gRPC: check the port")
+
+
+def _context(options: ConnectionOptions) -> ssl.SSLContext:
+    """As gRPC would do it; raises ``OSError`` for files that are no certificates."""
+    context = ssl.create_default_context(cafile=options.ca)
+    context.set_alpn_protocols(["h2"])
+    if options.certificate is not None:
+        context.load_cert_chain(options.certificate, options.key)
+    return context
+
+
+def _certificate_wanted(url: str, options: ConnectionOptions) -> SecurityError:
+    if options.certificate is None:
+        return SecurityError(
+            f"the server at {url} wants a certificate from its clients, and got none: give one with"
+            " its key (--tls-certificate, --tls-key)"
+        )
+    return SecurityError(
+        f"the server at {url} does not accept the certificate {options.certificate}: give one that "
+        "is signed by an authority that the server trusts"
+    )
+
+
+def _speaks_http2(connected: socket.socket) -> bool:
+    """Whether the other side greets as HTTP/2 does. Raises ``ssl.SSLError`` when TLS fails."""
+    try:
+        connected.sendall(_HTTP2_PREFACE + _EMPTY_SETTINGS)
+        greeting = connected.recv(_FRAME_HEADER_BYTES)
+    except ssl.SSLError:
+        raise
+    except OSError:
+        return False
+    return len(greeting) == _FRAME_HEADER_BYTES and greeting[3] == _SETTINGS_TYPE

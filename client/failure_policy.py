@@ -1,0 +1,72 @@
+"""What becomes of a request that failed: sent again, to whom and when, or given up.
+
+A recognition changes nothing on the server, so sending it twice does no harm; it is sent again only
+where that may help. Everything happens within the one budget of time that the request has:
+
+====================  =============================================================
+error                 again
+====================  =============================================================
+ServerUnavailable     until the budget is used up: queue full, connection lost, restart
+ServerFailed          a few times: a process of the server may have died, or the input kills it
+all others            no: they would fail again, or the budget is used up
+====================  =============================================================
+
+Between two tries lies a random time that grows ("full jitter",
+https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so that clients do not
+come back all at once, and a full queue is left alone.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from client.errors import ServerError, ServerFailed, ServerUnavailable
+
+_DOUBLINGS: Final = 30
+
+
+@dataclass(frozen=True)
+class FailurePolicy:
+    """How often and how soon to try again, and when to leave a server alone.
+
+    The wait before retry ``n`` (from 0) is drawn from 0 to ``first_wait_s * 2**n``, at most
+    ``longest_wait_s``. ``failures`` bounds the tries that end with :class:`ServerFailed`. A server
+    that failed ``ejected_after`` times in a row gets no requests while others can take them, until
+    it has told its contract again, which it is asked after ``return_s``, and twice as long each
+    time, at most ``longest_return_s``.
+    """
+
+    retries: bool = True
+    first_wait_s: float = 0.1
+    longest_wait_s: float = 5.0
+    failures: int = 5
+    ejected_after: int = 3
+    return_s: float = 0.5
+    longest_return_s: float = 30.0
+
+    def wait_s(self, error: ServerError, tries: int, left_s: float) -> float | None:
+        """How long to wait after the ``tries``-th try failed (from 1); ``None`` to give up.
+
+        ``left_s`` is what is left of the request's time.
+        """
+        again = isinstance(error, ServerUnavailable) or (
+            isinstance(error, ServerFailed) and tries < self.failures
+        )
+        if not (self.retries and again):
+            return None
+        longest_s = _grown(self.first_wait_s, tries - 1, self.longest_wait_s)
+        wait_s = random.uniform(0, longest_s)  # noqa: S311 -- nobody gains by guessing it
+        return wait_s if wait_s < left_s else None
+
+    def absence_s(self, returns: int) -> float:
+        """How long to leave a server alone that has failed to return ``returns`` times."""
+        return _grown(self.return_s, returns, self.longest_return_s)
+
+
+def blames_server(error: ServerError) -> bool:
+    """Whether an error speaks against the server, and not against the request."""
+    return isinstance(error, (ServerUnavailable, ServerFailed))
+
+
+def _grown(first_s: float, doublings: int, most_s: float) -> float:
+    return float(min(most_s, first_s * 2 ** min(doublings, _DOUBLINGS)))

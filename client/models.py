@@ -1,0 +1,152 @@
+"""What a server serves: the contract of one model, or all its models with theirs.
+
+Everything that can be wrong with a server is found here, before the first utterance is sent: gRPC
+calls it all UNAVAILABLE, so that what keeps us out is looked for step by step.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from client.connection import RESTRICTED_HEADER, Connection, ConnectionOptions
+from client.contract import CONTRACT_PARAMETER, Contract
+from client.diagnosis import connection_problem
+from client.errors import (
+    ContractError,
+    DeadlineExceeded,
+    ModelNotReady,
+    SecurityError,
+    ServerError,
+    ServerUnavailable,
+)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model as the server lists it; ``problem`` says why there is no ``contract``."""
+
+    name: str
+    ready: bool
+    contract: Contract | None = None
+    problem: str = ""
+
+
+def list_models(
+    url: str, options: ConnectionOptions | None = None, timeout_s: float = 10.0
+) -> list[ServedModel]:
+    """The server's models that carry a contract, and those not loaded, which cannot tell.
+
+    Every call may take ``timeout_s``. Raises :class:`ServerUnavailable`,
+    :class:`DeadlineExceeded` or :class:`SecurityError`.
+    """
+    with closing(Connection(url, options or ConnectionOptions())) as connection:
+        try:
+            problems = connection.problems(timeout_s)
+            configs = [
+                connection.config(name, timeout_s)
+                for name, problem in problems.items()
+                if not problem
+            ]
+        except ServerUnavailable as error:
+            raise _reason(connection, error, timeout_s) from error
+    models = [
+        ServedModel(name, ready=False, problem=problem)
+        for name, problem in problems.items()
+        if problem
+    ]
+    models += [
+        _served_model(config, url) for config in configs if CONTRACT_PARAMETER in config.parameters
+    ]
+    return sorted(models, key=lambda model: model.name)
+
+
+def read_contract(connection: Connection, model: str, timeout_s: float) -> Contract:
+    """The model's contract, once it is sure that the server takes its requests.
+
+    Every call may take ``timeout_s``. Raises :class:`ServerUnavailable`,
+    :class:`DeadlineExceeded`, :class:`ModelNotReady`, :class:`SecurityError` or
+    :class:`ContractError`.
+    """
+    try:
+        config = connection.config(model, timeout_s)
+    except ModelNotReady as error:
+        raise _not_ready(connection, model, timeout_s) from error
+    except ServerUnavailable as error:
+        # Triton also answers UNAVAILABLE for a model that it knows and has not loaded.
+        reason = _reason(connection, error, timeout_s, model)
+        raise reason from error
+    contract = _contract_of(config, connection.url)
+    _check_open(connection, model, timeout_s)
+    # A server can be told which models to load: what has no route left takes the main one.
+    ready = tuple(route for route in contract.routes if connection.is_ready(route.model, timeout_s))
+    return replace(contract, routes=ready)
+
+
+def _check_open(connection: Connection, model: str, timeout_s: float) -> None:
+    """Raise :class:`SecurityError` when the server keeps inference to those who have its key."""
+    try:
+        connection.ask_for_nothing(model, timeout_s)
+    except ServerUnavailable as error:
+        raise _reason(connection, error, timeout_s) from error
+    except (SecurityError, DeadlineExceeded):
+        raise
+    except ServerError:
+        return  # it was looked at, and refused for what it is
+
+
+def _reason(
+    connection: Connection, error: ServerUnavailable, timeout_s: float, model: str = ""
+) -> ServerError:
+    """Why a server said UNAVAILABLE, or nothing, while it was connected with."""
+    problem = connection_problem(connection.url, connection.options, timeout_s)
+    if problem is not None:
+        return problem
+    with suppress(ServerUnavailable):  # the list of models may be kept from us too
+        if model and connection.problems(timeout_s).get(model) != "":
+            return _not_ready(connection, model, timeout_s)
+    try:
+        if not connection.is_live(timeout_s):
+            return error
+    except ServerUnavailable:
+        return error
+    given = [name for name in connection.options.headers if name.startswith(RESTRICTED_HEADER)]
+    key = f"another value of {', '.join(given)}" if given else "its key (--restricted-key)"
+    return SecurityError(
+        f"the server at {connection.url} is up and keeps this to those who have a key: give {key}; "
+        f"it said: {error.__cause__ or error}"
+    )
+
+
+def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNotReady:
+    url, problems = connection.url, connection.problems(timeout_s)
+    if model in problems:
+        reason = problems[model] or "it has become so just now"
+        return ModelNotReady(
+            f"the server at {url} knows model {model!r}, but it is not ready ({reason}): see the "
+            "server's log, or start the server again if the model was exported since"
+        )
+    return ModelNotReady(
+        f"the server at {url} has no model {model!r}; it has {_names(problems)}: check the name, "
+        "or export the model into the server's repository"
+    )
+
+
+def _names(problems: Mapping[str, str]) -> str:
+    return ", ".join(sorted(problems)) or "none"
+
+
+def _served_model(config: Any, url: str) -> ServedModel:
+    try:
+        return ServedModel(config.name, ready=True, contract=_contract_of(config, url))
+    except ContractError as error:
+        return ServedModel(config.name, ready=True, problem=str(error))
+
+
+def _contract_of(config: Any, url: str) -> Contract:
+    if CONTRACT_PARAMETER not in config.parameters:
+        raise ContractError(
+            f"model {config.name!r} carries no contract: it is a step of another model, or was not"
+            f" exported by this project. `python -m client models --url {url}` lists those that do"
+        )
+    return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
