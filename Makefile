@@ -8,6 +8,9 @@ REPOSITORY ?= model_repository
 ARGS ?=
 SPEECH_DATA ?= ../shared/data
 PEERS_FOLDER := .peers
+TRITON_IMAGE ?= nvcr.io/nvidia/tritonserver:24.10-py3
+GPUS ?= all
+PORTS ?= 8000-8002
 
 RUNTIME := .venv/bin/python
 EXPORT := .venv-export/bin/python
@@ -49,6 +52,14 @@ verification: setup ## Verify every family at full size and write docs/verificat
 serve: .venv/.installed ## Serve model_repository/ on this machine's CPU
 	$(RUNTIME) -m server --repository $(REPOSITORY) $(ARGS)
 
+.PHONY: serve-gpu
+serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's container
+	docker run --rm --gpus "$(GPUS)" --user 1000:1000 --read-only --tmpfs /tmp --shm-size 1g \
+	    --cap-drop ALL --security-opt no-new-privileges --stop-timeout 45 \
+	    --publish 127.0.0.1:$(PORTS):8000-8002 --volume "$(abspath $(REPOSITORY)):/models:ro" \
+	    $(TRITON_IMAGE) tritonserver --model-repository=/models --disable-auto-complete-config \
+	    --exit-timeout-secs=30 --metrics-config=summary_latencies=true $(ARGS)
+
 .PHONY: test
 test: setup kenlm-tools $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	$(RUNTIME) -m pytest $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS)
@@ -73,7 +84,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 	@echo "installing .venv: client, server, tests" >&2
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,benchmark,test,lint]'
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,benchmark,test,test-serving,lint]'
 	@touch $@
 
 .venv-export/.installed: pyproject.toml constraints/export.txt

@@ -59,14 +59,33 @@ def with_text(entries: Iterable[Entry]) -> Iterator[Entry]:
             yield replace(entry, item=ManifestError(problem))
 
 
-def count_entries(path: Path) -> int | None:
-    """How many entries :func:`read_manifest` will give; raises as it does.
+@dataclass(frozen=True)
+class Size:
+    """How much there is to do: entries, and seconds of audio where every entry tells."""
+
+    entries: int
+    audio_s: float | None = None
+
+
+def survey(path: Path) -> Size | None:
+    """How much :func:`read_manifest` will give; raises as it does.
 
     ``None`` for a pipe or terminal, which can be read only once.
     """
     if path.is_fifo() or path.is_char_device():
         return None
-    return sum(1 for _ in read_manifest(path))
+    entries, audio_s = 0, 0.0
+    for entry in read_manifest(path):
+        entries += 1
+        audio_s += duration_of(entry)
+    return Size(entries, audio_s if math.isfinite(audio_s) else None)
+
+
+def duration_of(entry: Entry) -> float:
+    """Seconds of audio that the manifest says; NaN where it does not."""
+    duration = entry.fields.get("duration")
+    known = isinstance(duration, (int, float)) and not isinstance(duration, bool)
+    return float(duration) if known else math.nan  # type: ignore[arg-type]
 
 
 def _entry(path: Path, number: int, line: bytes) -> Entry:

@@ -93,13 +93,16 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     )
 
 
-def add_output(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
-    """``--output`` and ``--format``; the first format is the default."""
+def add_output(parser: ArgumentParser, formats: tuple[str, ...], *, folder: bool = False) -> None:
+    """``--output`` and ``--format``; the first format is the default.
+
+    With ``folder`` the output may be one that exists.
+    """
     parser.add_argument(
         "--output",
-        type=output_path,
+        type=_file_or_folder if folder else output_path,
         metavar="OUT",
-        help="file for the results, complete or not there (default standard output)",
+        help="file for the results (default standard output)",
     )
     parser.add_argument("--format", choices=formats, default=formats[0], help="default %(default)s")
 
@@ -174,6 +177,10 @@ def output_path(text: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no file in a folder that exists")
     return path
+
+
+def _file_or_folder(text: str) -> Path:
+    return Path(text) if Path(text).is_dir() else output_path(text)
 
 
 def _hotword(text: str) -> Hotword:

@@ -22,9 +22,10 @@ from client.commands.arguments import (
     open_transcriber,
     read_decoding,
 )
+from client.commands.progress import shown
 from client.commands.streams import open_output, tables, transcribe_entries
 from client.errors import ManifestError
-from client.manifest import Entry, count_entries, read_manifest, with_text
+from client.manifest import Entry, read_manifest, survey, with_text
 from client.metrics import ErrorCounts, character_errors, side_by_side, word_errors
 from client.transcriber import Result
 
@@ -61,12 +62,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     preset = read_decoding(parser, args)
-    total = count_entries(args.manifest)
+    size = survey(args.manifest)
     with open_output(args.output) as output:
         with open_transcriber(args, preset) as transcriber:
             start_s = time.perf_counter()
             entries = with_text(read_manifest(args.manifest))
-            report = _report(transcribe_entries(transcriber, entries, total), start_s)
+            report = _report(shown(transcribe_entries(transcriber, entries), size), start_s)
         if not report.scored and not report.failures:
             raise ManifestError(
                 f"{args.manifest}: holds no utterances to evaluate, expected JSON Lines with text"

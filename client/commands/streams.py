@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import track
 
 from client.errors import AsrError
 from client.files import written_whole
@@ -36,14 +35,12 @@ def tables(stream: TextIO) -> Console:
 
 
 def transcribe_entries(
-    transcriber: Transcriber, entries: Iterable[Entry], total: int | None
+    transcriber: Transcriber, entries: Iterable[Entry]
 ) -> Iterator[tuple[Entry, Result]]:
-    """Each entry with its result, in order; shows progress (of ``total``) and reports failures."""
+    """Each entry with its result, in order; reports failures."""
     ours, theirs = tee(entries)  # they are ahead by the requests in flight, no more
     results = transcriber.transcribe(entry.item for entry in theirs)
-    pairs = zip(ours, results, strict=True)
-    hidden = not messages.is_terminal
-    for entry, result in track(pairs, "Transcribing", total, console=messages, disable=hidden):
+    for entry, result in zip(ours, results, strict=True):
         if result.error is not None:
             report_failure(entry.name, result.error)
         yield entry, result

@@ -2,52 +2,152 @@
 
 Text is a line for each recording, ``path<TAB>text``, whatever their number; a failed one keeps
 its line with no text. JSON Lines keep the manifest's fields and add ``pred_text``, ``words`` with
-their times in seconds and confidence, of a beam search ``nbest`` with scores, or ``error``.
+their times in seconds and confidence, of a beam search ``nbest`` with scores, or ``error``. CTM has
+a line for each word. Subtitles (SRT, WebVTT) are a file for each recording: of several,
+``--output`` is their folder.
+
+A manifest's results in JSON Lines are in ``--output`` as soon as they are there, each with its
+``line`` in the manifest. After any interruption, or to try again what failed, ``--resume`` goes on:
+no line is lost and none is there twice. What failed is listed in ``OUT.errors.jsonl`` as well.
 """
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from client.audio import Clip
+from client.bulk import Results
 from client.commands.arguments import (
     add_output,
     add_transcriber,
     open_transcriber,
     read_decoding,
 )
-from client.commands.streams import open_output, transcribe_entries
-from client.manifest import Entry, count_entries, read_manifest
-from client.transcriber import Result
-from client.transcript import Hypothesis, Word
+from client.commands.progress import shown
+from client.commands.streams import messages, open_output, report_failure, transcribe_entries
+from client.decoding.preset import Preset
+from client.errors import ManifestError
+from client.files import written_whole
+from client.formats import FORMATS
+from client.formats.lines import json_fields
+from client.manifest import Entry, Size, read_manifest, survey
+from client.transcriber import Result, Transcriber
 
-_OURS = ("pred_text", "words", "nbest", "error")
+JSON_LINES: Final = "jsonl"
+Pairs = Iterator[tuple[Entry, Result]]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when any recording failed."""
     parser = _parser()
     args = parser.parse_args(arguments)
-    if bool(args.audio) == (args.manifest is not None):
-        parser.error("give either AUDIO files or --manifest")
+    _check(parser, args)
     preset = read_decoding(parser, args)
-    total = count_entries(args.manifest) if args.manifest else len(args.audio)
-    failed = 0
-    with (
-        open_output(args.output) as output,
-        # Only JSON Lines show confidences, and they take a reply of log_probs instead of tokens.
-        open_transcriber(args, preset, confidence=args.format == "jsonl") as transcriber,
-    ):
-        for entry, result in transcribe_entries(transcriber, _entries(args), total):
-            output.write(_FORMATS[args.format](entry, result) + "\n")
-            output.flush()
-            failed += result.error is not None
+    size = survey(args.manifest) if args.manifest else Size(len(args.audio))
+    with ExitStack() as stack:
+        # What can go wrong with the files goes wrong before the server is asked.
+        write = None if _bulk(args) else _writer(args, stack)
+        confidence = FORMATS[args.format].confidence
+        transcriber = stack.enter_context(open_transcriber(args, preset, confidence=confidence))
+        if write is None:
+            return _in_bulk(transcriber, args, preset, size)
+        failed = 0
+        for entry, result in shown(transcribe_entries(transcriber, _entries(args)), size):
+            failed += result.error is not None or not write(entry, result)
     return 1 if failed else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _in_bulk(transcriber: Transcriber, args: Namespace, preset: Preset, size: Size | None) -> int:
+    settings = _settings(transcriber, preset, args.model)
+    with Results(args.output, settings, resume=args.resume) as results:
+        todo = results.missing(read_manifest(args.manifest))
+        pairs = transcribe_entries(transcriber, todo)
+        done = results.done_before
+        try:
+            for entry, result in shown(pairs, size, done=done):
+                results.add(entry, json_fields(entry, result))
+                done += result.error is None
+        except KeyboardInterrupt:
+            messages.print(f"{done:,} recordings are done: go on with --resume")
+            raise
+        results.finish()
+        if results.failed:
+            messages.print(
+                f"{results.failed:,} of {done + results.failed:,} recordings failed, see "
+                f"{results.failures_path}: --resume tries them again"
+            )
+        return 1 if results.failed else 0
+
+
+def _settings(transcriber: Transcriber, preset: Preset, model: str) -> dict[str, Any]:
+    """What the texts depend on, ready for JSON."""
+    contract = transcriber.contract
+    settings = {
+        "model": model,
+        "checkpoint_sha256": contract.checkpoint_sha256,
+        "precision": contract.precision,
+        "decoder": "beam" if preset.beam else "greedy",
+        "decoder_options": asdict(preset.beam) if preset.beam else {},
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(settings, default=str))
+    return plain
+
+
+def _writer(args: Namespace, stack: ExitStack) -> Any:
+    """What writes an entry's result, and tells whether it could."""
+    form = FORMATS[args.format]
+    if form.one_file_each and args.output is not None and args.output.is_dir():
+        return partial(_write_file, args.output, args.format, set())
+    stream = stack.enter_context(open_output(args.output))
+
+    def write(entry: Entry, result: Result) -> bool:
+        stream.write(form.write(entry, result))
+        stream.flush()
+        return True
+
+    return write
+
+
+def _write_file(folder: Path, form: str, written: set[str], entry: Entry, result: Result) -> bool:
+    """A file of its own in ``folder``, named as the recording."""
+    if result.transcript is None:
+        return False
+    name = f"{Path(entry.name).stem}.{form}"
+    if name in written:
+        report_failure(entry.name, ManifestError(f"{name} holds another recording of that name"))
+        return False
+    written.add(name)
+    with written_whole(folder / name) as part:
+        part.write_text(FORMATS[form].write(entry, result), encoding="utf-8")
+    return True
+
+
+def _bulk(args: Namespace) -> bool:
+    return bool(args.manifest and args.output and args.format == JSON_LINES)
+
+
+def _check(parser: ArgumentParser, args: Namespace) -> None:
+    """Exit with a usage error where arguments do not go together."""
+    if bool(args.audio) == (args.manifest is not None):
+        parser.error("give either AUDIO files or --manifest")
+    if args.resume and not _bulk(args):
+        parser.error("--resume: is for --manifest with --format jsonl and --output OUT.jsonl")
+    several = args.manifest is not None or len(args.audio) > 1
+    folder = args.output is not None and args.output.is_dir()
+    if FORMATS[args.format].one_file_each:
+        if several and not folder:
+            parser.error(f"--format {args.format}: of several recordings, --output is a folder")
+    elif folder:
+        parser.error(f"--output: is a folder, expected a file for --format {args.format}")
+
+
+def _parser() -> ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m client transcribe",
         description=__doc__,
@@ -56,55 +156,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("audio", nargs="*", metavar="AUDIO", help="WAV, FLAC and other recordings")
     parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help="JSON Lines as NeMo's")
     add_transcriber(parser)
-    add_output(parser, tuple(_FORMATS))
+    add_output(parser, tuple(FORMATS), folder=True)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the results in --output OUT.jsonl"
+    )
     return parser
 
 
-def _entries(args: argparse.Namespace) -> Iterable[Entry]:
+def _entries(args: Namespace) -> Iterable[Entry]:
     if args.manifest:
         return read_manifest(args.manifest)
     return (
         Entry(number, {"audio_filepath": path}, Clip(path))
         for number, path in enumerate(args.audio, start=1)
     )
-
-
-def _text(entry: Entry, result: Result) -> str:
-    text = "" if result.transcript is None else result.transcript.text
-    return f"{entry.name}\t{text}"
-
-
-def _json_line(entry: Entry, result: Result) -> str:
-    line: dict[str, Any] = {**entry.fields}
-    for name in _OURS:  # of an earlier run
-        line.pop(name, None)
-    if result.transcript is None:
-        line["error"] = str(result.error)
-    else:
-        line.setdefault("duration", round(result.duration_s, 3))
-        line["pred_text"] = result.transcript.text
-        line["words"] = list(map(_word, result.transcript.words))
-        if result.transcript.nbest:
-            line["nbest"] = list(map(_hypothesis, result.transcript.nbest))
-    return json.dumps(line, ensure_ascii=False)
-
-
-def _word(word: Word) -> dict[str, Any]:
-    return {
-        "word": word.text,
-        "start": round(word.start_s, 3),
-        "end": round(word.end_s, 3),
-        "confidence": None if word.confidence is None else round(word.confidence, 4),
-    }
-
-
-def _hypothesis(hypothesis: Hypothesis) -> dict[str, Any]:
-    return {
-        "text": hypothesis.text,
-        "score": round(hypothesis.score, 4),
-        "acoustic_score": round(hypothesis.acoustic_score, 4),
-        "language_model_score": round(hypothesis.language_model_score, 4),
-    }
-
-
-_FORMATS = {"text": _text, "jsonl": _json_line}

@@ -30,7 +30,7 @@ from client.decoding import BeamOptions
 from client.decoding.preset import write_preset
 from client.errors import DecoderError, ManifestError
 from client.files import written_whole
-from client.manifest import count_entries, read_manifest
+from client.manifest import read_manifest, survey
 from client.transport import Transport, TritonTransport
 from client.tuning import report
 from client.tuning.acoustics import AcousticCache, Utterance, compute, default_folder
@@ -197,7 +197,8 @@ def _utterances(
     """The manifest's utterances, and how many failed and were reported."""
     utterances: list[Utterance] = []
     failed = 0
-    total = count_entries(manifest)
+    size = survey(manifest)
+    total = None if size is None else size.entries
     results = compute(read_manifest(manifest), transport, cache, in_flight)
     hidden = not messages.is_terminal
     for result in track(results, "Acoustic model", total, console=messages, disable=hidden):

@@ -6,7 +6,7 @@ import pytest
 
 from client.audio import Clip
 from client.errors import ManifestError
-from client.manifest import count_entries, read_manifest
+from client.manifest import Size, read_manifest, survey
 
 GOOD = {"audio_filepath": "a.wav", "duration": 2.5, "text": "hello"}
 
@@ -68,7 +68,7 @@ def test_a_bad_line_fails_alone_and_is_named_by_number(manifest, line, says):
 
 
 def test_bad_lines_and_no_blank_ones_are_counted(manifest):
-    assert count_entries(manifest(GOOD, b"{", b"", GOOD)) == 3
+    assert survey(manifest(GOOD, b"{", b"", GOOD)) == Size(3)
 
 
 def test_a_byte_order_mark_is_no_error(manifest):

@@ -1,0 +1,37 @@
+"""CTM, the words with their times that NIST's scoring tools read (``sclite``).
+
+A line for each word: ``file channel start duration word confidence``, the confidence only where it
+is known. The file goes by its name without folder and ending, and times are the file's, so that
+the pieces of a recording that a manifest lists go together. ``;;`` begins a comment.
+"""
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+from client.transcript import Word
+
+if TYPE_CHECKING:
+    from client.manifest import Entry
+    from client.transcriber import Result
+
+_CHANNEL: Final = 1  # what was transcribed is mono
+
+
+def ctm(entry: "Entry", result: "Result") -> str:
+    """A line for each word; a comment for a failed recording."""
+    if result.transcript is None:
+        return f";; {_name(entry)}: {' '.join(str(result.error).split())}\n"
+    offset_s = float(entry.fields.get("offset") or 0.0)
+    name = _name(entry)
+    return "".join(_line(name, word, offset_s) for word in result.transcript.words)
+
+
+def _name(entry: "Entry") -> str:
+    """Fields are separated by spaces, so a name has none."""
+    return "_".join(PurePath(entry.name).stem.split())
+
+
+def _line(name: str, word: Word, offset_s: float) -> str:
+    duration_s = word.end_s - word.start_s
+    line = f"{name} {_CHANNEL} {offset_s + word.start_s:.3f} {duration_s:.3f} {word.text}"
+    return f"{line}\n" if word.confidence is None else f"{line} {word.confidence:.4f}\n"
