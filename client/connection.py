@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
+import grpc
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
@@ -93,20 +94,8 @@ class Connection:
         self.url = url
         self.options = options
         self._headers = dict(options.headers)
-        try:
-            self._client = InferenceServerClient(
-                url,
-                ssl=options.tls,
-                root_certificates=options.ca,
-                certificate_chain=options.certificate,
-                private_key=options.key,
-                channel_args=_CHANNEL,
-            )
-        except OSError as error:
-            raise SecurityError(
-                f"{error.filename}: cannot be read ({error.strerror}), expected a PEM file: correct"
-                " the path, or let this user read it"
-            ) from error
+        credentials = _credentials(options)
+        self._client = InferenceServerClient(url, creds=credentials, channel_args=_CHANNEL)
 
     def infer(self, request: Request, timeout_s: float, done: Done) -> Call:
         """Send a request; ``done`` is called with what becomes of it."""
@@ -184,6 +173,22 @@ class Connection:
             raise _typed_error(error, self.url, model, timeout_s) from error
         except ValueError as error:  # gRPC's, for a channel that is closed
             raise ServerError(f"the connection to {self.url} is closed ({error})") from error
+
+
+def _credentials(options: ConnectionOptions) -> grpc.ChannelCredentials | None:
+    if not options.tls:
+        return None
+    return grpc.ssl_channel_credentials(*map(_pem, (options.ca, options.key, options.certificate)))
+
+
+def _pem(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        raise SecurityError(
+            f"{path}: cannot be read ({error.strerror}), expected a PEM file: correct the path, or "
+            "let this user read it"
+        ) from error
 
 
 def _typed_error(

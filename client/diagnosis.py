@@ -94,9 +94,9 @@ def _problem_with_tls(
 ) -> ServerError | None:
     """What is wrong on top of a TCP connection."""
     try:
-        encrypted = _context(options).wrap_socket(connected, server_hostname=host)
-        if _speaks_http2(encrypted):
-            return None
+        with _context(options).wrap_socket(connected, server_hostname=host) as encrypted:
+            if _speaks_http2(encrypted):
+                return None
     except ssl.SSLCertVerificationError as error:
         return SecurityError(
             f"the certificate of the server at {url} is not trusted ({error.verify_message}): give "

@@ -73,9 +73,7 @@ def read_contract(connection: Connection, model: str, timeout_s: float) -> Contr
     except ModelNotReady as error:
         raise _not_ready(connection, model, timeout_s) from error
     except ServerUnavailable as error:
-        # Triton also answers UNAVAILABLE for a model that it knows and has not loaded.
-        reason = _reason(connection, error, timeout_s, model)
-        raise reason from error
+        raise _reason(connection, error, timeout_s, model) from error
     contract = _contract_of(config, connection.url)
     _check_open(connection, model, timeout_s)
     # A server can be told which models to load: what has no route left takes the main one.
