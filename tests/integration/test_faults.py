@@ -1,6 +1,9 @@
 """Bulk transcription over connections that break: nothing hangs, is lost, or comes twice."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -97,3 +100,24 @@ def test_a_request_fails_with_a_typed_error_within_its_deadline(server_url, kind
     assert all(isinstance(result.error, ServerError) for result in results)
     if kind == "silence":
         assert all(isinstance(result.error, DeadlineExceeded) for result in results)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_client_that_is_stopped_leaves_what_it_has_and_goes_on(
+    manifest, undisturbed, server_url, tmp_path, number, status
+):
+    output = tmp_path / "out.jsonl"
+    command = [sys.executable, "-m", "client", "transcribe", "--manifest", manifest]
+    command += ["--model", "demo", "--url", server_url, "--format", "jsonl", "--output", output]
+    with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
+        while not output.exists() or output.stat().st_size < 20_000:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == status
+    if number == signal.SIGINT:
+        done = len(records(output))
+        assert f"{done} recordings are done: go on with --resume\ninterrupted\n" == said
+    assert transcribe(manifest, output, server_url, "--resume") == 0
+    assert texts(output) == undisturbed
