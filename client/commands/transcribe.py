@@ -59,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
             return _in_bulk(transcriber, args, preset, size)
         failed = 0
         for entry, result in shown(transcribe_entries(transcriber, _entries(args)), size):
-            failed += result.error is not None or not write(entry, result)
+            written = write(entry, result)
+            failed += result.error is not None or not written
     return 1 if failed else 0
 
 
