@@ -245,3 +245,52 @@ def test_help_imports_nothing_heavy():
     text, _, imported = done.stdout.partition("IMPORTED")
     assert "transcribe" in text
     assert not {"numpy", "grpc", "rich", "soundfile"} & set(imported.split())
+
+
+def test_subtitles_of_one_recording_go_where_text_would(server, capsys):
+    assert run("transcribe", "good.wav", "--format", "srt", url=server) == 0
+    assert capsys.readouterr().out == "1\n00:00:00,000 --> 00:00:01,000\ncat\n"
+
+
+def test_subtitles_of_several_recordings_are_files_of_a_folder(folder, server, capsys):
+    (folder / "out").mkdir()
+    (folder / "more").mkdir()
+    (folder / "more" / "good.flac").write_bytes((folder / "good.wav").read_bytes())
+    arguments = ["good.wav", "gone.wav", "more/good.flac", "--format", "vtt", "--output", "out"]
+    assert run("transcribe", *arguments, url=server) == 1
+    assert [path.name for path in (folder / "out").iterdir()] == ["good.vtt"]
+    said = capsys.readouterr().err
+    assert "gone.wav: no such file" in said
+    assert "more/good.flac: good.vtt holds another recording of that name" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["good.wav", "good.wav", "--format", "srt"], "--output is a folder"),
+        (["--manifest", "m.jsonl", "--format", "srt", "--output", "o.srt"], "--output is a folder"),
+        (["good.wav", "--output", "."], "is a folder, expected a file"),
+        (["good.wav", "--resume"], "--resume: is for --manifest"),
+        (["--manifest", "m.jsonl", "--output", "o.txt", "--resume"], "--resume: is for --manifest"),
+    ],
+)
+def test_outputs_that_do_not_fit_are_wrong_usage(server, capsys, arguments, says):
+    with pytest.raises(SystemExit) as raised:
+        run("transcribe", *arguments, url=server)
+    assert raised.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_bulk_results_are_kept_by_line_and_tried_again_on_request(folder, server, capsys):
+    bulk = ["--manifest", "m.jsonl", "--format", "jsonl", "--output", "out.jsonl"]
+    assert run("transcribe", *bulk, url=server) == 1
+    lines = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    assert [line["line"] for line in lines] == [1, 2, 3]
+    assert "1 of 3 recordings failed, see out.errors.jsonl: --resume" in capsys.readouterr().err
+    assert run("transcribe", *bulk, url=server) == 1
+    assert "out.jsonl: is there already" in capsys.readouterr().err
+    (folder / "gone.wav").write_bytes((folder / "good.wav").read_bytes())
+    assert run("transcribe", *bulk, "--resume", url=server) == 0
+    lines = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    assert [line["pred_text"] for line in lines] == ["cat"] * 3
+    assert not (folder / "out.errors.jsonl").exists()
