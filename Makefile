@@ -65,6 +65,11 @@ test: setup kenlm-tools $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	$(RUNTIME) -m pytest $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS)
 	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS)
 
+.PHONY: docs
+docs: .venv/.installed ## Make the documentation as a site that needs no network
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+	@echo "open .cache/site/index.html; for its search: .venv/bin/mkdocs serve" >&2
+
 .PHONY: lint
 lint: .venv/.installed ## Check style and types
 	.venv/bin/ruff check .
@@ -84,7 +89,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 	@echo "installing .venv: client, server, tests" >&2
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,benchmark,test,test-serving,lint]'
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,benchmark,test,test-serving,lint,docs]'
 	@touch $@
 
 .venv-export/.installed: pyproject.toml constraints/export.txt

@@ -1,0 +1,1 @@
+"""Tests of the documentation: that it can be built, and that it does not lie."""
