@@ -39,10 +39,11 @@ _CHANNEL: Final = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.min_reconnect_backoff_ms", 5_000),  # how long connecting may take, despite its name
-    # A connection that carries nothing any more is noticed although no answer is due for long.
-    ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
+_LEAST_KEEPALIVE_S: Final = 20.0
+_PINGS: Final = 3
+"""More than these in a row, without an answer in between, a server takes for abuse: it hangs up."""
 
 Done: TypeAlias = Callable[[Any, ServerError | None], None]
 """Called once, on a thread of gRPC's, with tritonclient's result or an error."""
@@ -88,14 +89,20 @@ class Request:
 
 
 class Connection:
-    """One channel. Raises :class:`SecurityError` when a certificate's file cannot be read."""
+    """One channel, for requests that may take ``patience_s``.
 
-    def __init__(self, url: str, options: ConnectionOptions) -> None:
+    A connection that carries nothing any more is noticed although no answer is due: the server is
+    pinged. Raises :class:`SecurityError` when a certificate's file cannot be read.
+    """
+
+    def __init__(self, url: str, options: ConnectionOptions, patience_s: float = 0.0) -> None:
         self.url = url
         self.options = options
         self._headers = dict(options.headers)
         credentials = _credentials(options)
-        self._client = InferenceServerClient(url, creds=credentials, channel_args=_CHANNEL)
+        keepalive_s = max(_LEAST_KEEPALIVE_S, patience_s / _PINGS)
+        channel = [*_CHANNEL, ("grpc.keepalive_time_ms", round(1000 * keepalive_s))]
+        self._client = InferenceServerClient(url, creds=credentials, channel_args=channel)
 
     def infer(self, request: Request, timeout_s: float, done: Done) -> Call:
         """Send a request; ``done`` is called with what becomes of it."""

@@ -100,7 +100,7 @@ class TritonTransport:
         self._closed = False
         urls = [url] if isinstance(url, str) else list(dict.fromkeys(url))
         self._servers = Servers(
-            [Connection(each, self._options.connection) for each in urls],
+            [Connection(each, self._options.connection, self._options.timeout_s) for each in urls],
             partial(read_contract, model=model, timeout_s=self._options.connect_timeout_s),
             self._options.failures,
             self._timer,
