@@ -15,22 +15,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from client.audio import Clip, load_audio, to_pcm
+    from client.audio import AudioOptions, Clip, RawFormat, load_audio, to_pcm
+    from client.connection import ConnectionOptions
     from client.contract import Contract
     from client.decoding import BeamOptions, GreedyOptions, Hotword
     from client.errors import AsrError
+    from client.failure_policy import FailurePolicy
+    from client.long_audio import LongAudioOptions
     from client.transcriber import Result, Transcriber
     from client.transcript import Hypothesis, Token, Transcript, Word
     from client.transport import TransportOptions
 
 __all__ = [
     "AsrError",
+    "AudioOptions",
     "BeamOptions",
     "Clip",
+    "ConnectionOptions",
     "Contract",
+    "FailurePolicy",
     "GreedyOptions",
     "Hotword",
     "Hypothesis",
+    "LongAudioOptions",
+    "RawFormat",
     "Result",
     "Token",
     "Transcriber",
@@ -43,12 +51,17 @@ __all__ = [
 
 _HOMES = {
     "AsrError": "client.errors",
+    "AudioOptions": "client.audio",
     "BeamOptions": "client.decoding",
     "Clip": "client.audio",
+    "ConnectionOptions": "client.connection",
     "Contract": "client.contract",
+    "FailurePolicy": "client.failure_policy",
     "GreedyOptions": "client.decoding",
     "Hotword": "client.decoding",
     "Hypothesis": "client.transcript",
+    "LongAudioOptions": "client.long_audio",
+    "RawFormat": "client.audio",
     "Result": "client.transcriber",
     "Token": "client.transcript",
     "Transcriber": "client.transcriber",

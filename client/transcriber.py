@@ -1,11 +1,13 @@
 """The main path: recordings in, results out, in order, many requests in flight.
 
-Flow: item → :mod:`client.audio` → :mod:`client.transport` → :mod:`client.decoding` → result.
-Reading happens in the caller's thread while the server works on what is in flight; decoding too, or
-in processes of its own.
+Flow: item → :mod:`client.audio` → windows (:mod:`client.long_audio`; most recordings are one) →
+:mod:`client.transport` → stitched → :mod:`client.decoding` → result. Reading happens in the
+caller's thread while the server works on what is in flight; decoding too, or in processes of its
+own. What is held is bounded in windows, not in recordings.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,16 +19,27 @@ from typing import Any, Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio import AudioSource, Clip, load_audio, to_pcm
+from client.audio import AudioOptions, AudioSource, Clip, Pcm, read_blocks, to_pcm
 from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError
 from client.in_order import in_order
+from client.long_audio import (
+    LongAudioOptions,
+    Stitcher,
+    Window,
+    WindowPlan,
+    cut,
+    mark_pauses,
+    plan_windows,
+)
 from client.transcript import Transcript
 from client.transport import Transport, TransportOptions, TritonTransport
 
-_WINDOW: Final = 4
+_LONG_AUDIO: Final = LongAudioOptions()
+_BLOCK_SAMPLES: Final = 1 << 16
+_AHEAD: Final = 4
 """Batches do not finish in the order in which they began: with results awaited in order and no more
 items than requests, the server would run out of work while the first is slow."""
 
@@ -51,19 +64,24 @@ class Transcriber:
     """A model on a server, ready to transcribe; a context manager.
 
     ``decoder`` chooses greedy decoding or beam search, ``None`` greedy decoding. Beam search runs
-    in ``processes`` of its own, or in the caller's thread for 0. Raises the errors of
-    :class:`~client.transport.TritonTransport`, and :class:`DecoderError` for a language model
-    that cannot be used.
+    in ``processes`` of its own, or in the caller's thread for 0. Recordings are read as ``audio``
+    says. Those that the model does not take whole are cut and stitched as ``long_audio`` says; with
+    ``None`` they are errors.
+
+    Raises the errors of :class:`~client.transport.TritonTransport`, :class:`DecoderError` for a
+    language model that cannot be used, and those of :func:`~client.long_audio.plan_windows`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but two are options that most callers leave alone
         self,
-        url: str,
+        url: str | Sequence[str],
         model: str,
         *,
         decoder: DecoderOptions | None = None,
         processes: int = 0,
         options: TransportOptions | None = None,
+        audio: AudioOptions | None = None,
+        long_audio: LongAudioOptions | None = _LONG_AUDIO,
     ) -> None:
         options = options or TransportOptions()
         self._max_in_flight = options.max_in_flight
@@ -71,6 +89,11 @@ class Transcriber:
         contract = self._transport.contract
         self._decoding: Stage
         try:
+            self._reader = Reader(
+                contract.sample_rate_hz,
+                plan_windows(contract, long_audio),
+                audio or AudioOptions(),
+            )
             if isinstance(decoder, BeamOptions) and processes:
                 make = partial(BeamDecoder, contract, decoder)
                 self._decoding = InPool(make, processes, window(options.max_in_flight))
@@ -89,7 +112,7 @@ class Transcriber:
         """One result for each item, in order; an item's error is in its result.
 
         Items are read when their turn comes, at most four times as many as requests in flight
-        ahead of the result that is waited for. Raises
+        ahead of the result that is waited for, and twice that with processes that decode. Raises
         ``TypeError`` at once for a single recording, whose characters would be taken for items.
         """
         if isinstance(items, (str, bytes, Path, Clip)):
@@ -97,7 +120,7 @@ class Transcriber:
                 f"items are one {type(items).__name__}, expected an iterable of recordings: "
                 "pass a list, transcribe([recording])"
             )
-        return transcribe(items, self._transport, self._decoding, self._max_in_flight)
+        return transcribe(items, self._transport, self._decoding, self._max_in_flight, self._reader)
 
     def close(self) -> None:
         """Hang up and release the language model."""
@@ -117,61 +140,155 @@ class Transcriber:
 
 
 @dataclass(frozen=True)
-class _Pending:
-    """An item under way."""
+class Reader:
+    """How items become samples at ``rate_hz``, and windows of them."""
 
-    index: int
-    duration_s: float = 0.0
-    begun: Future[Any] = field(default_factory=Future)
+    rate_hz: int
+    plan: WindowPlan
+    audio: AudioOptions = field(default_factory=AudioOptions)
+
+    def windows(self, item: Item) -> Iterator[Window]:
+        """The item's windows, read as they are asked for; raises the item's :class:`AsrError`."""
+        return cut(self._blocks(item), self.plan)
+
+    def _blocks(self, item: Item) -> Iterator[Pcm]:
+        """The samples, ``int16 [n]`` at a time."""
+        if isinstance(item, AsrError):
+            raise item
+        if not isinstance(item, np.ndarray):
+            yield from read_blocks(item, self.rate_hz, self.audio)
+            return
+        samples = np.atleast_1d(item)
+        for at in range(0, max(1, len(samples)), _BLOCK_SAMPLES):
+            yield to_pcm(samples[at : at + _BLOCK_SAMPLES], self.rate_hz, self.rate_hz)
 
 
 def transcribe(
-    items: Iterable[Item], transport: Transport, decoding: Stage, max_in_flight: int
+    items: Iterable[Item],
+    transport: Transport,
+    decoding: Stage,
+    max_in_flight: int,
+    reader: Reader | None = None,
 ) -> Iterator[Result]:
-    """The bounded, ordered loop behind :meth:`Transcriber.transcribe`."""
-    permits = BoundedSemaphore(max_in_flight)
-    started = (
-        _start(index, item, transport, decoding, permits) for index, item in enumerate(items)
-    )
-    for pending in in_order(started, lambda each: each.begun.done(), window(max_in_flight)):
-        yield _finish(pending, decoding)
+    """The bounded, ordered loop behind :meth:`Transcriber.transcribe`; cuts nothing by default."""
+    contract = transport.contract
+    reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
+    sender = _Sender(transport, decoding.output, reader, BoundedSemaphore(max_in_flight))
+    most = window(max_in_flight)
+    begun: deque[_Begun] = deque()
+    for request in in_order(sender.requests(items), lambda each: each.posteriors.done(), most):
+        recording = request.recording
+        if (posteriors := recording.take(request)) is not None:
+            decoded = decoding.begin(posteriors, recording.duration_s)
+            begun.append(_Begun(recording.index, recording.duration_s, decoded))
+        while begun and (len(begun) >= most or begun[0].decoded.done()):
+            yield _finish(begun.popleft(), decoding)
+    for each in begun:
+        yield _finish(each, decoding)
 
 
 def window(max_in_flight: int) -> int:
-    """Items under way at once: in flight, being decoded, or waiting for an earlier one."""
-    return _WINDOW * max_in_flight
+    """How many requests are in flight or wait for an earlier one; as many items, for decoding."""
+    return _AHEAD * max_in_flight
 
 
-def _start(
-    index: int, item: Item, transport: Transport, decoding: Stage, permits: BoundedSemaphore
-) -> _Pending:
-    duration_s = 0.0
-    rate_hz = transport.contract.sample_rate_hz
-    try:
-        if isinstance(item, AsrError):
-            raise item
-        if isinstance(item, np.ndarray):
-            samples = to_pcm(item, rate_hz, rate_hz)
-        else:
-            samples = load_audio(item, rate_hz)
-        duration_s = len(samples) / rate_hz
-        permits.acquire()
+class _Recording:
+    """An item whose windows are under way; what is answered is put together in their order."""
+
+    def __init__(self, index: int, contract: Contract) -> None:
+        self.index = index
+        self.duration_s = 0.0
+        self.ended = False
+        self._contract = contract
+        self._stitcher = Stitcher()
+        self._final: list[NDArray[Any]] = []
+
+    def take(self, request: "_Request") -> Future[NDArray[Any]] | None:
+        """Wait for the next window; the last one, or the first that fails, ends the recording.
+
+        Then a future of its outputs, ``[S]`` or ``[S, V]``, or of the error; ``None`` otherwise.
+        """
+        if self.ended:
+            return None
+        outputs: Future[NDArray[Any]] = Future()
         try:
-            posteriors = transport.submit(samples, decoding.output)
+            frames = request.posteriors.result()
+            self._final.append(self._stitcher.add(request.start_frame, frames))
+            if not request.last:
+                return None
+            whole = np.concatenate([*self._final, self._stitcher.finish()])
+            if request.start_frame > 0:  # what the model took whole stays as it is
+                mark_pauses(whole, self._contract)
+            outputs.set_result(whole)
+        except AsrError as error:
+            outputs.set_exception(error)
+        self.ended = True
+        self._final.clear()
+        return outputs
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A window under way."""
+
+    recording: _Recording
+    start_frame: int
+    posteriors: Future[NDArray[Any]]
+    last: bool
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Sends recordings, window after window, as many at once as there are permits."""
+
+    transport: Transport
+    output: str
+    reader: Reader
+    permits: BoundedSemaphore
+
+    def requests(self, items: Iterable[Item]) -> Iterator[_Request]:
+        """At least one for each item; taking one sends it."""
+        for index, item in enumerate(items):
+            recording = _Recording(index, self.transport.contract)
+            try:
+                yield from self._windows(recording, item)
+            except AsrError as error:
+                failed: Future[NDArray[Any]] = Future()
+                failed.set_exception(error)
+                yield _Request(recording, 0, failed, last=True)
+
+    def _windows(self, recording: _Recording, item: Item) -> Iterator[_Request]:
+        for piece in self.reader.windows(item):
+            if recording.ended:  # for one window has failed
+                return
+            end = piece.start_frame * self.reader.plan.frame + len(piece.samples)
+            recording.duration_s = end / self.reader.rate_hz
+            posteriors = self._submit(piece.samples)
+            yield _Request(recording, piece.start_frame, posteriors, piece.last)
+
+    def _submit(self, samples: Pcm) -> Future[NDArray[Any]]:
+        self.permits.acquire()
+        try:
+            posteriors = self.transport.submit(samples, self.output)
         except BaseException:
-            permits.release()
+            self.permits.release()
             raise
-        posteriors.add_done_callback(lambda _: permits.release())
-        return _Pending(index, duration_s, decoding.begin(posteriors, duration_s))
-    except AsrError as error:
-        failed = _Pending(index, duration_s)
-        failed.begun.set_exception(error)
-        return failed
+        posteriors.add_done_callback(lambda _: self.permits.release())
+        return posteriors
 
 
-def _finish(pending: _Pending, decoding: Stage) -> Result:
+@dataclass(frozen=True)
+class _Begun:
+    """An item that is being decoded."""
+
+    index: int
+    duration_s: float
+    decoded: Future[Any]
+
+
+def _finish(begun: _Begun, decoding: Stage) -> Result:
     try:
-        transcript = decoding.finish(pending.begun, pending.duration_s)
+        transcript = decoding.finish(begun.decoded, begun.duration_s)
     except AsrError as error:
-        return Result(pending.index, pending.duration_s, error=error)
-    return Result(pending.index, pending.duration_s, transcript)
+        return Result(begun.index, begun.duration_s, error=error)
+    return Result(begun.index, begun.duration_s, transcript)

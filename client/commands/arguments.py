@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from client.commands.recordings import add_recordings, audio_options, long_audio_options
 from client.commands.server import add_requests, add_server, transport_options, urls_of
 from client.commands.streams import messages
 from client.decoding import BeamOptions, GreedyOptions, Hotword
@@ -23,8 +24,9 @@ def add_model(parser: ArgumentParser) -> None:
 
 
 def add_transcriber(parser: ArgumentParser) -> None:
-    """The server, the model and how to decode; :func:`open_transcriber` reads them."""
+    """The server, the model, recordings and how to decode; see :func:`open_transcriber`."""
     add_model(parser)
+    add_recordings(parser)
     group = parser.add_argument_group("decoding")
     group.add_argument(
         "--decoder",
@@ -153,6 +155,8 @@ def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = Fals
         decoder=decoder,
         processes=args.processes,
         options=transport_options(args),
+        audio=audio_options(args),
+        long_audio=long_audio_options(args),
     )
     if preset.checkpoint_sha256 not in ("", transcriber.contract.checkpoint_sha256):
         messages.print(

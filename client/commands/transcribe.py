@@ -13,6 +13,7 @@ no line is lost and none is there twice. What failed is listed in ``OUT.errors.j
 
 import argparse
 import json
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -30,6 +31,7 @@ from client.commands.arguments import (
     read_decoding,
 )
 from client.commands.progress import shown
+from client.commands.recordings import audio_options, long_audio_options
 from client.commands.streams import messages, open_output, report_failure, transcribe_entries
 from client.decoding.preset import Preset
 from client.errors import ManifestError
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _in_bulk(transcriber: Transcriber, args: Namespace, preset: Preset, size: Size | None) -> int:
-    settings = _settings(transcriber, preset, args.model)
+    settings = _settings(transcriber, preset, args)
     with Results(args.output, settings, resume=args.resume) as results:
         todo = results.missing(read_manifest(args.manifest))
         pairs = transcribe_entries(transcriber, todo)
@@ -86,15 +88,17 @@ def _in_bulk(transcriber: Transcriber, args: Namespace, preset: Preset, size: Si
         return 1 if results.failed else 0
 
 
-def _settings(transcriber: Transcriber, preset: Preset, model: str) -> dict[str, Any]:
+def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict[str, Any]:
     """What the texts depend on, ready for JSON."""
     contract = transcriber.contract
     settings = {
-        "model": model,
+        "model": args.model,
         "checkpoint_sha256": contract.checkpoint_sha256,
         "precision": contract.precision,
         "decoder": "beam" if preset.beam else "greedy",
         "decoder_options": asdict(preset.beam) if preset.beam else {},
+        "audio": asdict(audio_options(args)),
+        "long_audio": asdict(long_audio_options(args)),
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings, default=str))
     return plain
@@ -154,7 +158,7 @@ def _parser() -> ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("audio", nargs="*", metavar="AUDIO", help="WAV, FLAC and other recordings")
+    parser.add_argument("audio", nargs="*", metavar="AUDIO", help="recordings; - is standard input")
     parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help="JSON Lines as NeMo's")
     add_transcriber(parser)
     add_output(parser, tuple(FORMATS), folder=True)
@@ -168,6 +172,6 @@ def _entries(args: Namespace) -> Iterable[Entry]:
     if args.manifest:
         return read_manifest(args.manifest)
     return (
-        Entry(number, {"audio_filepath": path}, Clip(path))
+        Entry(number, {"audio_filepath": path}, Clip(sys.stdin.buffer if path == "-" else path))
         for number, path in enumerate(args.audio, start=1)
     )

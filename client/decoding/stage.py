@@ -7,7 +7,8 @@ soon as the posteriors are there, and ``finish`` only hands over.
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol
+from threading import Condition
+from typing import Any, Final, Protocol
 
 from numpy.typing import NDArray
 
@@ -15,6 +16,9 @@ from client.decoding import BeamDecoder, Decoder
 from client.decoding.pool import DecoderPool
 from client.decoding.worker import portable
 from client.transcript import Transcript
+
+_MOST_BYTES: Final = 1 << 28
+"""Of posteriors that a pool has not decoded: many utterances, some hours, or one recording."""
 
 
 class Stage(Protocol):
@@ -62,11 +66,13 @@ class InPool:
 
     Raises as :class:`~client.decoding.pool.DecoderPool` does. ``most`` bounds the utterances
     begun and not finished, so that none has to wait for the pool on a thread of the transport.
+    Where decoding falls behind with hours of audio, ``begin`` waits, for memory's sake.
     """
 
     def __init__(self, make: Callable[[], BeamDecoder], processes: int, most: int) -> None:
         self.output: str = BeamDecoder.output
         self._pool = DecoderPool(make, processes, most)
+        self._room = _Room(_MOST_BYTES)
 
     def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
         """Queue the posteriors when they are there."""
@@ -79,7 +85,14 @@ class InPool:
                 begun.set_exception(error)
 
         def decode(log_probs: NDArray[Any]) -> None:
-            decoded = self._pool.submit(log_probs, duration_s)
+            n_bytes = log_probs.nbytes
+            self._room.take(n_bytes)
+            try:
+                decoded = self._pool.submit(log_probs, duration_s)
+            except BaseException:
+                self._room.give_back(n_bytes)
+                raise
+            decoded.add_done_callback(lambda _: self._room.give_back(n_bytes))
             decoded.add_done_callback(lambda future: hand_over(future, begun.set_result))
 
         posteriors.add_done_callback(lambda future: hand_over(future, decode))
@@ -93,3 +106,26 @@ class InPool:
     def close(self) -> None:
         """End the processes."""
         self._pool.close()
+
+
+class _Room:
+    """Bytes to share; who needs more than there are waits until nobody else has any."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._n_bytes = n_bytes
+        self._taken = 0
+        self._changed = Condition()
+
+    def take(self, n_bytes: int) -> None:
+        """Wait until there are so many."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._taken == 0 or self._taken + n_bytes <= self._n_bytes
+            )
+            self._taken += n_bytes
+
+    def give_back(self, n_bytes: int) -> None:
+        """Let others have them."""
+        with self._changed:
+            self._taken -= n_bytes
+            self._changed.notify_all()

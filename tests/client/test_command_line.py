@@ -11,6 +11,7 @@ import pytest
 
 from client.__main__ import main
 from tests.client.support import encoded, infer_reply, scripted_server
+from tests.conftest import PROJECT
 
 ENTRIES = [
     {"audio_filepath": "good.wav", "text": "cat", "speaker": 7},
@@ -294,3 +295,35 @@ def test_bulk_results_are_kept_by_line_and_tried_again_on_request(folder, server
     lines = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     assert [line["pred_text"] for line in lines] == ["cat"] * 3
     assert not (folder / "out.errors.jsonl").exists()
+
+
+def test_standard_input_is_a_recording_like_others(folder, server):
+    command = [sys.executable, "-m", "client", "transcribe", "--model", "demo", "--url", server]
+    for arguments, sent in (
+        ([], (folder / "good.wav").read_bytes()),
+        (["--raw", "8000:2:mulaw"], bytes(16000)),
+    ):
+        done = subprocess.run(
+            [*command, "-", *arguments], input=sent, capture_output=True, cwd=PROJECT, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, b"-\tcat\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["--channel", "0"], 1, "the channel is 0, expected 1 to"),
+        (["--channel", "2"], 1, "channel"),
+        (["--window", "nan"], 1, "--window, --overlap: window_s is nan"),
+        (["--raw", "fast"], 2, "is no format, expected HZ"),
+        (["--raw", "16000:1:opus"], 2, "the encoding is 'opus'"),
+    ],
+)
+def test_recordings_cannot_be_read_in_ways_that_make_no_sense(
+    server, capsys, arguments, status, says
+):
+    try:
+        assert run("transcribe", "good.wav", *arguments, url=server) == status
+    except SystemExit as wrong_usage:
+        assert wrong_usage.code == status
+    assert says in capsys.readouterr().err

@@ -121,6 +121,12 @@ def test_a_word_that_no_line_holds_is_broken():
     assert cue.lines == ("x" * 42, "x" * 38)
 
 
+def test_a_short_cue_stays_to_be_read_but_never_delays_the_next():
+    first, second = cues([Word("x" * 42, at_s, at_s + 0.1, None) for at_s in (0.0, 0.1, 0.2)])
+    assert (first.start_ms, first.end_ms) == (0, 200)
+    assert (second.start_ms, second.end_ms) == (200, 1200)
+
+
 @st.composite
 def speech(draw):
     """Words with any pauses and lengths, some of no length at all."""

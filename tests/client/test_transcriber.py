@@ -1,9 +1,12 @@
 """The main path: results in the items' order, few items at a time, one failure for one item."""
 
+import socket
 import threading
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
 from pathlib import Path
+from time import sleep
 
 import grpc
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 import client
 from client import BeamOptions, Clip, Transcriber
 from client.decoding import GreedyDecoder
-from client.decoding.stage import InThread
+from client.decoding.stage import InPool, InThread
 from client.errors import (
     AudioError,
     DecoderError,
@@ -20,9 +23,18 @@ from client.errors import (
     ManifestError,
     ServerUnavailable,
 )
+from client.failure_policy import FailurePolicy
+from client.long_audio import LongAudioOptions
 from client.transcriber import transcribe
 from client.transport import TransportOptions, TritonTransport
-from tests.client.support import CONTRACT, encoded, infer_reply, scripted_server, tokens_of
+from tests.client.decoders import Gated
+from tests.client.support import (
+    CONTRACT,
+    encoded,
+    infer_reply,
+    scripted_server,
+    tokens_of,
+)
 
 SAMPLES = np.zeros(1000, np.int16)
 
@@ -203,8 +215,9 @@ def test_when_the_server_dies_each_remaining_item_gets_its_error():
         return infer_reply()
 
     items = [np.zeros(1000 + number, np.int16) for number in range(30)]
+    options = TransportOptions(max_in_flight=4, failures=FailurePolicy(retries=False))
     with scripted_server(infer) as url:
-        transcriber = Transcriber(url, "demo", options=TransportOptions(max_in_flight=4))
+        transcriber = Transcriber(url, "demo", options=options)
         stream = transcriber.transcribe(items)
         before = [next(stream) for _ in range(3)]
         over.set()
@@ -229,6 +242,184 @@ def test_whatever_fails_hangs_up(monkeypatch):
     with scripted_server() as url, pytest.raises(TypeError):
         Transcriber(url, "demo", decoder=BeamOptions(lm=42))
     assert len(closed) == 1
+
+
+FRAME = 320
+TEXT = " ".join(f"{word}{word[::-1]}" for word in "abcd efgh ijkl mnop qrst uvwx".split() * 9)
+
+
+def audible(text):
+    """A recording that says its text: every frame's samples are its token."""
+    return np.repeat(tokens_of(text), FRAME).astype(np.int16)
+
+
+def heard(request):
+    """The samples of a request, and the reply of a model that hears what :func:`audible` says."""
+    samples = np.frombuffer(request.raw_input_contents[0], np.int16)
+    tokens = samples[::FRAME].astype(np.int32)
+    reply = infer_reply(length=len(tokens))
+    reply.outputs[0].shape[:] = [1, len(tokens)]
+    reply.raw_output_contents[0] = tokens.tobytes()
+    return samples, reply
+
+
+@pytest.mark.parametrize("options", [LongAudioOptions(), LongAudioOptions(1.01, 0.1)])
+def test_a_recording_longer_than_the_model_takes_is_transcribed_whole(options):
+    lengths = []
+
+    def infer(request, _):
+        samples, reply = heard(request)
+        lengths.append(len(samples))
+        return reply
+
+    long = audible(TEXT)  # 11 s, of which the model takes 2 s at a time
+    assert len(long) > 5 * CONTRACT.max_samples
+    items = [audible("cat"), long, encoded(long), long / 32768, audible("dog")]
+    with scripted_server(infer) as url, Transcriber(url, "demo", long_audio=options) as transcriber:
+        results = list(transcriber.transcribe(items))
+    assert texts(results) == ["cat", TEXT, TEXT, TEXT, "dog"]
+    assert [result.duration_s for result in results[1:4]] == [len(long) / 16000] * 3
+    assert max(lengths) <= CONTRACT.max_samples
+    starts = [word.start_s for word in results[1].transcript.words]
+    places = [place for place, letter in enumerate(f" {TEXT}") if letter == " "]
+    assert starts == pytest.approx([place * 2 * 0.02 for place in places])
+
+
+def test_a_recording_that_fits_is_one_request_unless_windows_are_chosen():
+    requests = []
+
+    def infer(request, _):
+        requests.append(samples_of(request))
+        return heard(request)[1]
+
+    item = np.zeros(CONTRACT.max_samples, np.int16)
+    with scripted_server(infer) as url:
+        for options in (None, LongAudioOptions(), LongAudioOptions(1.0, 0.0)):
+            with Transcriber(url, "demo", long_audio=options) as transcriber:
+                next(transcriber.transcribe([item]))
+    assert requests == [32000, 32000, 16000, 16000]
+
+
+def test_words_are_kept_apart_at_pauses_where_a_recording_was_cut():
+    pause = np.full(40 * FRAME, CONTRACT.blank, np.int16)
+    short = np.concatenate([audible("cat"), pause, audible("dog")])  # 1 s
+    long = np.concatenate([short, np.tile(pause, 2)])
+    with (
+        scripted_server(lambda request, _: heard(request)[1]) as url,
+        Transcriber(url, "demo") as transcriber,
+    ):
+        assert texts(transcriber.transcribe([short, long])) == ["catdog", "cat dog"]
+
+
+def test_without_long_audio_such_a_recording_is_an_error():
+    with scripted_server() as url, Transcriber(url, "demo", long_audio=None) as transcriber:
+        (long, short) = transcriber.transcribe([np.zeros(32001, np.int16), SAMPLES])
+    assert isinstance(long.error, AudioError)
+    assert "too long" in str(long.error)
+    assert short.transcript.text == "cat"
+
+
+def test_a_window_that_fails_is_its_recordings_error_alone_and_ends_it():
+    requests = []
+
+    def infer(request, context):
+        samples, reply = heard(request)
+        requests.append(len(samples))
+        if samples[0] == CONTRACT.vocabulary.index("z"):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
+        return reply
+
+    bad = np.full(100 * CONTRACT.max_samples, CONTRACT.vocabulary.index("z"), np.int16)
+    items = [audible(TEXT), bad, audible(TEXT), bad[:320], audible("cat")]
+    options = TransportOptions(max_in_flight=2)
+    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+        results = list(transcriber.transcribe(items))
+    errors = [result.error and type(result.error) for result in results]
+    assert errors == [None, InvalidRequest, None, InvalidRequest, None]
+    assert [result.transcript.text for result in results[::2]] == [TEXT, TEXT, "cat"]
+    assert len(requests) < 60
+
+
+def test_no_more_windows_are_in_flight_than_allowed():
+    there = threading.Semaphore(3)
+
+    def infer(request, _):
+        assert there.acquire(blocking=False)
+        sleep(0.01)
+        there.release()
+        return heard(request)[1]
+
+    options = TransportOptions(max_in_flight=3)
+    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+        results = list(transcriber.transcribe([audible(TEXT)] * 3))
+    assert texts(results) == [TEXT] * 3
+
+
+def test_results_before_a_long_recording_do_not_wait_for_its_end():
+    asked = threading.Semaphore(0)
+
+    def infer(request, _):
+        samples, reply = heard(request)
+        if samples[0] == CONTRACT.vocabulary.index("z"):
+            assert asked.acquire(timeout=10)
+        return reply
+
+    long = np.full(10 * CONTRACT.max_samples, CONTRACT.vocabulary.index("z"), np.int16)
+    options = TransportOptions(max_in_flight=2)
+    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+        results = transcriber.transcribe([audible("cat"), long])
+        assert next(results).transcript.text == "cat"  # while no window is answered
+        for _ in range(30):
+            asked.release()
+        assert next(results).error is None
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros(0), np.zeros((3, 2, 1)), np.array(1.0), np.zeros(999, int)]
+)
+def test_arrays_that_are_no_audio_are_their_own_error(samples):
+    with scripted_server() as url, Transcriber(url, "demo") as transcriber:
+        (result,) = transcriber.transcribe([samples])
+    assert isinstance(result.error, AudioError)
+
+
+def test_windows_longer_than_the_model_takes_hang_up(monkeypatch):
+    closed = []
+    close = TritonTransport.close
+    monkeypatch.setattr(
+        TritonTransport, "close", lambda transport: closed.append(transport) or close(transport)
+    )
+    with scripted_server() as url, pytest.raises(AudioError, match="choose shorter ones"):
+        Transcriber(url, "demo", long_audio=LongAudioOptions(30.0))
+    assert len(closed) == 1
+
+
+def test_a_pool_that_falls_behind_takes_no_more_than_memory_allows(monkeypatch):
+    words = [np.array([f"{number}"] * 8) for number in range(4)]
+    monkeypatch.setattr("client.decoding.stage._MOST_BYTES", 2 * words[0].nbytes)
+    begun = []
+
+    def begin_all():
+        for word in words:
+            future = Future()
+            future.set_result(word)
+            begun.append(stage.begin(future, 1.0))
+
+    with socket.create_server(("127.0.0.1", 0)) as gate:
+        stage = InPool(partial(Gated, gate.getsockname()[1]), processes=1, most=9)
+        caller = threading.Thread(target=begin_all)
+        caller.start()
+        calls = [gate.accept()[0]]  # the first is being decoded, and waits
+        caller.join(0.3)
+        assert len(begun) == 2
+        for _ in words[1:]:
+            calls[-1].close()
+            calls.append(gate.accept()[0])
+        calls[-1].close()
+        caller.join(10)
+        decoded = [stage.finish(each, 1.0).text for each in begun]
+        stage.close()
+    assert decoded == ["0", "1", "2", "3"]
 
 
 @pytest.mark.parametrize("item", ["a.wav", b"RIFF", Path("a.wav"), Clip("a.wav")])

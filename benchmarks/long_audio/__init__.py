@@ -1,0 +1,1 @@
+"""Long recordings made of utterances, and what cutting and stitching them costs."""

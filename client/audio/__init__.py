@@ -1,0 +1,29 @@
+"""Recordings in, samples out: what a model takes is mono 16-bit PCM at its own sample rate.
+
+Flow, block by block::
+
+    path, bytes or open file
+      → sources       a regular file, within the limits
+      → containers    what is it, and is it whole?
+      → libsndfile    WAV, FLAC, Ogg, MP3, AIFF, SPHERE …     or
+        ffmpeg        anything else, in a process of its own
+      → reading       the piece asked for
+      → conversion    mean of the channels or one of them, soxr (resample) → ``int16 [n_samples]``
+
+Sixteen-bit mono audio at the right rate comes through bit by bit.
+"""
+
+from client.audio.conversion import Pcm, to_pcm
+from client.audio.options import AudioOptions, AudioSource, Clip, RawFormat
+from client.audio.reading import load_audio, read_blocks
+
+__all__ = [
+    "AudioOptions",
+    "AudioSource",
+    "Clip",
+    "Pcm",
+    "RawFormat",
+    "load_audio",
+    "read_blocks",
+    "to_pcm",
+]

@@ -1,0 +1,152 @@
+"""Decoding by ``ffmpeg``, in a process of its own: MP4, WebM, AMR and whatever else is sound.
+
+It gets the file's descriptor and no name, may open no other file and no address, and reads only
+the containers listed here: playlists and scripts, which name other files, are not among them.
+"""
+
+import re
+import resource
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from io import FileIO
+from typing import IO, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.errors import AudioError
+
+_CONTAINERS: Final = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,"
+    "mpeg,mpegts,nistsphere,ogg,oma,rm,tak,tta,voc,w64,wav,wv"
+)
+_ARGUMENTS: Final = (
+    *("-nostdin", "-hide_banner", "-loglevel", "error", "-xerror"),
+    *("-protocol_whitelist", "file", "-format_whitelist", _CONTAINERS),
+    *("-threads", "1", "-vn", "-sn", "-dn", "-i", "file:/dev/fd/0"),
+    *("-map", "0:a:0", "-map_metadata", "-1", "-bitexact"),
+    *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),  # AU: the simplest header with rate and channels
+)
+_MEMORY_BYTES: Final = 1 << 30
+_STALL_S: Final = 5.0
+"""ffmpeg is given up when it has given nothing for so long."""
+_READ_BYTES: Final = 1 << 16
+_COMPLAINT_BYTES: Final = 1 << 16
+_AU: Final = struct.Struct(">4s5I")
+_SAMPLE: Final = np.dtype(">f4")
+
+
+class FfmpegDecoder:
+    """A recording being decoded: its format, and its samples in blocks.
+
+    ``reason`` is why libsndfile does not read the file. Raises :class:`AudioError` when ffmpeg is
+    not installed or does not read it either.
+    """
+
+    n_frames: int | None = None
+    """Only the end tells."""
+
+    def __init__(self, file: FileIO, reason: str) -> None:
+        program = shutil.which("ffmpeg")
+        if program is None:
+            raise AudioError(
+                f"is damaged, truncated or not audio in a format that libsndfile reads ({reason}), "
+                "and ffmpeg, which reads most others, is not installed: install ffmpeg, or "
+                "convert it to WAV"
+            )
+        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - close() does
+        file.seek(0)
+        self._process = subprocess.Popen(
+            [program, *_ARGUMENTS],
+            bufsize=0,
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+        )
+        self._audio = cast("FileIO", self._process.stdout)
+        try:
+            _limit(self._process.pid)
+            self.rate_hz, self.channels = self._header()
+        except BaseException:
+            self.close()
+            raise
+
+    def seek(self, frame: int) -> int:  # noqa: ARG002
+        """Stay at the beginning: going by time stamps would not be exact."""
+        return 0
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """The samples, ``float32 [n, channels]``, a bounded number at a time."""
+        frame_bytes = _SAMPLE.itemsize * self.channels
+        data = b""
+        while more := self._read(_READ_BYTES):
+            data += more
+            whole = len(data) - len(data) % frame_bytes
+            samples = np.frombuffer(data[:whole], _SAMPLE).astype(np.float32)
+            yield samples.reshape(-1, self.channels)
+            data = data[whole:]
+        self._check_end()
+
+    def close(self) -> None:
+        """Stop ffmpeg."""
+        self._process.kill()
+        self._process.wait()
+        self._audio.close()
+        self._complaints.close()
+
+    def _header(self) -> tuple[int, int]:
+        """Sample rate and channels, from the header of the AU stream, which is passed over."""
+        _, start, _, _, rate_hz, channels = _AU.unpack(self._read_exactly(_AU.size))
+        self._read_exactly(start - _AU.size)
+        return rate_hz, channels
+
+    def _read_exactly(self, n_bytes: int) -> bytes:
+        data = b""
+        while len(data) < n_bytes:
+            more = self._read(n_bytes - len(data))
+            if not more:
+                self._check_end()
+                raise _refusal("ffmpeg finds no audio in it")
+            data += more
+        return data
+
+    def _read(self, n_bytes: int) -> bytes:
+        """At most ``n_bytes``, as soon as there are any; none at the end."""
+        poll = select.poll()
+        poll.register(self._audio, select.POLLIN)
+        if not poll.poll(_STALL_S * 1000):
+            raise _refusal(f"ffmpeg gave nothing for {_STALL_S:g} s")
+        return self._audio.read(n_bytes)
+
+    def _check_end(self) -> None:
+        """Refuse what ffmpeg complains about: there would be gaps in it."""
+        status = self._process.wait()
+        self._complaints.seek(0)
+        complaints = self._complaints.read(_COMPLAINT_BYTES).decode(errors="replace")
+        if status or complaints:
+            first = complaints.replace(_CONTAINERS, "…").partition("\n")[0]
+            first = re.sub(r"\[.*? @ \w+\] |file:/dev/fd/0: ", "", first)
+            # They may quote the file, and go to a terminal.
+            printable = "".join(filter(str.isprintable, first))
+            raise _refusal(f"ffmpeg says: {printable or f'exit status {status}'}")
+
+
+def _limit(process: int) -> None:
+    """Bound the memory of ffmpeg, and the file of its complaints."""
+    if sys.platform == "linux":
+        limits = {resource.RLIMIT_AS: _MEMORY_BYTES, resource.RLIMIT_FSIZE: _COMPLAINT_BYTES}
+        for what, most in limits.items():
+            _, hard = resource.prlimit(process, what)
+            most_allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.prlimit(process, what, (most_allowed, hard))
+
+
+def _refusal(reason: str) -> AudioError:
+    return AudioError(
+        f"is damaged, truncated or not audio ({reason}): record it again or convert it to WAV"
+    )

@@ -1,0 +1,144 @@
+"""The piece asked for of a recording, decoded and converted block by block."""
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from io import FileIO
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.audio.containers import container_of
+from client.audio.conversion import NO_SAMPLES, Pcm, converted, joined, mono
+from client.audio.ffmpeg import FfmpegDecoder
+from client.audio.libsndfile import CannotOpen, SndfileDecoder
+from client.audio.options import AudioOptions, AudioSource, Clip, check_format
+from client.audio.sources import name_of, named_errors, open_source
+from client.errors import AudioError
+
+_SLACK_S: Final = 0.1  # manifests round durations
+_ENDLESS_FRAMES: Final = 1 << 50
+_DEFAULTS: Final = AudioOptions()
+
+
+class Decoder(Protocol):
+    """A recording being decoded: its format, and its samples in blocks."""
+
+    rate_hz: int
+    channels: int
+    n_frames: int | None
+    """How many there are, ``None`` where only the end tells."""
+
+    def seek(self, frame: int) -> int:
+        """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """The samples from here on, ``float32 [n, channels]``, a bounded number at a time."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+
+def load_audio(
+    source: AudioSource | Clip, sample_rate_hz: int, options: AudioOptions = _DEFAULTS
+) -> Pcm:
+    """Decode a recording to mono PCM, ``int16 [n_samples]`` at ``sample_rate_hz``.
+
+    Reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, NIST SPHERE, AU, CAF and W64 through libsndfile,
+    and what else ffmpeg reads when that is installed, at any rate and with up to eight channels.
+    Raises :class:`AudioError` when the source is missing, a directory, empty, truncated, no audio,
+    beyond the limits of ``options``, or holds no samples or NaN or infinite ones.
+
+    Damage that a format cannot show is not noticed: Ogg, and MP3 without a table of frames, may
+    end early; samples of PCM may be anything.
+    """
+    return joined(read_blocks(source, sample_rate_hz, options))
+
+
+def read_blocks(
+    source: AudioSource | Clip, sample_rate_hz: int, options: AudioOptions = _DEFAULTS
+) -> Iterator[Pcm]:
+    """What :func:`load_audio` gives, in blocks ``int16 [n]`` as they are decoded.
+
+    Needs a few MB however long the recording is. Raises what :func:`load_audio` raises, when the
+    damage is reached: blocks may have come before.
+    """
+    clip = source if isinstance(source, Clip) else Clip(source)
+    with (
+        named_errors(name_of(clip.source)),
+        open_source(clip.source, options.max_bytes) as file,
+        closing(_decoder(file, options)) as decoder,
+    ):
+        check_format(decoder.rate_hz, decoder.channels)
+        if options.channel is not None and options.channel > decoder.channels:
+            raise AudioError(
+                f"has {decoder.channels} channels, channel {options.channel} is asked for"
+            )
+        frames = _piece(decoder, clip, options.max_duration_s)
+        blocks = (mono(block, options.channel) for block in frames)
+        yield from filter(len, converted(blocks, decoder.rate_hz, sample_rate_hz))
+
+
+def _decoder(file: FileIO, options: AudioOptions) -> Decoder:
+    if options.raw is not None:
+        return SndfileDecoder(file, raw=options.raw)
+    container = container_of(file)
+    if container is None:
+        return FfmpegDecoder(file, "unknown signature")
+    try:
+        return SndfileDecoder(file, container)
+    except CannotOpen as error:
+        return FfmpegDecoder(file, str(error))
+
+
+def _piece(decoder: Decoder, clip: Clip, max_duration_s: float) -> Iterator[NDArray[Any]]:
+    """The clip's samples as decoded, ``float32 [n, channels]``."""
+    rate_hz, n_frames = decoder.rate_hz, decoder.n_frames
+    if n_frames == 0:
+        raise AudioError(NO_SAMPLES)
+    start, stop = _bounds(clip, n_frames, rate_hz)
+    most = start + math.ceil(max_duration_s * rate_hz)
+    if n_frames is not None and stop > most:
+        raise _too_long((stop - start) / rate_hz, max_duration_s)
+    at = decoder.seek(start)
+    for block in decoder.blocks():
+        yield block[max(0, start - at) : max(0, stop - at)]
+        at += len(block)
+        if at >= stop:
+            return
+        if at > most:
+            raise _too_long(None, max_duration_s)
+    if n_frames is not None:
+        raise AudioError(
+            f"is truncated: its header promises {n_frames} samples, {at} are there: copy or "
+            "record it again"
+        )
+    if at == 0:
+        raise AudioError(NO_SAMPLES)
+    _bounds(clip, at, rate_hz)
+
+
+def _bounds(clip: Clip, n_frames: int | None, rate_hz: int) -> tuple[int, int]:
+    """First and last (exclusive) frame of the clip, which is at least one frame long."""
+    total = _ENDLESS_FRAMES if n_frames is None else n_frames
+    length_s = total / rate_hz
+    stop_s = length_s if clip.duration_s is None else clip.offset_s + clip.duration_s
+    # Written so that NaN is refused too.
+    inside = 0 <= clip.offset_s < min(stop_s, length_s) and stop_s <= length_s + _SLACK_S
+    if not inside:
+        length = "of unknown length" if n_frames is None else f"{length_s:.2f} s long"
+        end = "the end" if clip.duration_s is None else f"{stop_s:.2f} s"
+        raise AudioError(
+            f"is {length}, the piece asked for goes from {clip.offset_s:.2f} s to {end}: correct "
+            "offset and duration"
+        )
+    start = min(total - 1, round(clip.offset_s * rate_hz))
+    return start, min(total, start + max(1, round((stop_s - clip.offset_s) * rate_hz)))
+
+
+def _too_long(length_s: float | None, max_duration_s: float) -> AudioError:
+    length = "longer" if length_s is None else f"{length_s:.1f} s long"
+    return AudioError(
+        f"is {length}, expected at most {max_duration_s:g} s: cut it, or raise max_duration_s"
+    )

@@ -1,0 +1,114 @@
+"""Where recordings come from: each becomes a regular file that can seek, within the limits."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final
+
+from client.audio.options import AudioSource
+from client.errors import AudioError
+
+_COPY_BYTES: Final = 1 << 20
+
+
+def name_of(source: AudioSource) -> str:
+    """What to call a source in messages."""
+    if isinstance(source, bytes):
+        return f"audio of {len(source)} bytes"
+    return str(getattr(source, "name", "audio stream") if hasattr(source, "read") else source)
+
+
+def open_source(source: AudioSource, max_bytes: int) -> FileIO:
+    """The source as an unbuffered regular file, at its beginning.
+
+    Decoders get its descriptor, never its name: what a file is called says nothing about what is in
+    it, and no decoder reads more into it. Raises :class:`AudioError` for what is empty, larger than
+    ``max_bytes``, no regular file or no source at all, and ``OSError``.
+    """
+    if isinstance(source, bytes):
+        file = _copied([source], max_bytes)
+    elif isinstance(source, (str, Path)):
+        file = _opened(source)
+    elif hasattr(source, "read"):
+        file = _copied(_chunks(source), max_bytes)
+    else:
+        raise AudioError(
+            f"is of type {type(source).__name__}, expected a path, bytes or an open binary file"
+        )
+    size = os.fstat(file.fileno()).st_size
+    if 0 < size <= max_bytes:
+        return file
+    file.close()
+    if size == 0:
+        raise AudioError("is empty (0 bytes), expected audio: copy or record it again")
+    raise _too_large(size, max_bytes)
+
+
+def _opened(path: str | Path) -> FileIO:
+    try:
+        # Opening a named pipe would otherwise wait for a writer, for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise AudioError("no such file: check the path") from error
+    except ValueError as error:  # a zero byte, or what the file system cannot encode
+        raise AudioError(f"cannot be a path ({error}): check the path") from error
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return FileIO(descriptor, "rb")
+    os.close(descriptor)
+    kind = "directory" if stat.S_ISDIR(mode) else "device or pipe"
+    raise AudioError(f"is a {kind}, expected an audio file")
+
+
+def _copied(chunks: Iterable[bytes], max_bytes: int) -> FileIO:
+    # Unbuffered, so that its descriptor shows all of it.
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
+    try:
+        for chunk in _within(chunks, max_bytes):
+            view = memoryview(chunk)
+            while view:
+                view = view[file.write(view) :]
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _within(chunks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(size, max_bytes)
+        yield chunk
+
+
+def _chunks(stream: Any) -> Iterator[bytes]:
+    while chunk := stream.read(_COPY_BYTES):
+        if not isinstance(chunk, bytes):
+            raise AudioError(
+                f"gives {type(chunk).__name__}, expected bytes: open it in binary mode"
+            )
+        yield chunk
+
+
+def _too_large(size: int, max_bytes: int) -> AudioError:
+    return AudioError(
+        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise max_bytes"
+    )
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Name the recording in every error, and make the system's errors ours."""
+    try:
+        yield
+    except AudioError as error:
+        raise AudioError(f"{name}: {error}") from error.__cause__
+    except OSError as error:
+        raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,210 @@
+"""Recordings longer than a model takes: cut into overlapping windows, their outputs put together.
+
+Flow: blocks of samples → :func:`cut` → :class:`Window`, one request each → ``tokens [S]`` or
+``log_probs [S, V]`` of each window → :class:`Stitcher` → :func:`mark_pauses` → those of the whole
+recording, for *one* decoding pass. A frame is the model's own throughout: windows start at whole
+frames, and how many frames a window has is what the model returned for it.
+
+Stitching knows no decoder: what :meth:`Stitcher.add` returns is final, and could be decoded while
+the recording still goes on.
+"""
+
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.audio import Pcm
+from client.contract import Contract
+from client.decoding.candidates import LEAST_LOG_PROB
+from client.decoding.runs import runs_of_best_tokens
+from client.errors import AudioError, ContractError, ServerError
+
+_WINDOW_S: Final = 30.0
+_LEAST_WINDOW_S: Final = 1.0
+_SPACE: Final = " "
+_PAUSE_S: Final = 0.6
+"""Without a token; shorter ones occur within slow words, and between letters that are spelled."""
+
+
+@dataclass(frozen=True)
+class LongAudioOptions:
+    """How recordings are cut that are too long for one request."""
+
+    window_s: float | None = None
+    """Longer recordings are cut into windows of this length; ``None``: those longer than the model
+    takes, into windows of 30 s."""
+    overlap_s: float = 4.0
+    """What two neighbouring windows share. Half of it is each one's context at the seam."""
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for windows that are too short, or overlap by more than half."""
+        window_s = _WINDOW_S if self.window_s is None else self.window_s
+        if not _LEAST_WINDOW_S <= window_s < math.inf:
+            raise ValueError(f"window_s is {window_s}, expected at least {_LEAST_WINDOW_S:g}")
+        if not 0 <= self.overlap_s <= window_s / 2:
+            raise ValueError(
+                f"overlap_s is {self.overlap_s}, expected 0 to {window_s / 2:g}, half a window"
+            )
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """How recordings are cut for one model, in samples; made by :func:`plan_windows`."""
+
+    frame: int
+    """Between two of the model's frames."""
+    window: int
+    hop: int
+    """From the start of one window to the next: whole frames."""
+    longest: int
+    """Recordings up to here are one window."""
+
+
+def plan_windows(contract: Contract, options: LongAudioOptions | None) -> WindowPlan:
+    """The windows for this model; without options, recordings stay whole, however long.
+
+    Raises :class:`AudioError` when a window is longer than the model takes, :class:`ContractError`
+    when the model's frames are not a whole number of samples apart.
+    """
+    if options is None:
+        return WindowPlan(frame=1, window=1, hop=1, longest=sys.maxsize)
+    rate_hz = contract.sample_rate_hz
+    stride = contract.frame_stride_s * rate_hz
+    frame = max(1, round(stride))
+    if not math.isclose(frame, stride, rel_tol=1e-6):
+        raise ContractError(
+            f"the model's frames are {stride:g} samples apart, expected a whole number: windows "
+            "cannot be aligned. Transcribe without long_audio"
+        )
+    longest = contract.max_samples
+    window = min(longest, round(_WINDOW_S * rate_hz))
+    if options.window_s is not None:
+        longest = window = round(options.window_s * rate_hz)
+    if window > contract.max_samples:
+        raise AudioError(
+            f"windows are {options.window_s:g} s long, the model takes at most "
+            f"{contract.max_samples / rate_hz:g} s: choose shorter ones"
+        )
+    overlap = min(round(options.overlap_s * rate_hz), window // 2)
+    return WindowPlan(frame, window, max(1, (window - overlap) // frame) * frame, longest)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A piece of a recording, ``int16 [n]``: the frame it starts at, and whether it is the last."""
+
+    start_frame: int
+    samples: Pcm
+    last: bool
+
+
+def cut(blocks: Iterable[Pcm], plan: WindowPlan) -> Iterator[Window]:
+    """The windows of a recording, in order; a single one if it is short enough.
+
+    Reads blocks when they are needed, and holds two windows of samples at most (or the longest
+    recording that is not cut). The last window is moved back until it is as long as the others: a
+    model hears badly in a window of hardly any context.
+    """
+    tape = _Tape(blocks)
+    if not tape.reaches_beyond(plan.longest):
+        yield Window(0, tape.samples(0), last=True)
+        return
+    start = 0
+    while tape.reaches_beyond(start + plan.window):
+        yield Window(start // plan.frame, tape.samples(start, start + plan.window), last=False)
+        tape.forget(start)
+        start += plan.hop
+    start_frame = -(-(tape.end - plan.window) // plan.frame)
+    yield Window(start_frame, tape.samples(start_frame * plan.frame), last=True)
+
+
+class _Tape:
+    """A recording that is read as far as needed, and forgotten from the beginning."""
+
+    def __init__(self, blocks: Iterable[Pcm]) -> None:
+        self._blocks = iter(blocks)
+        self._start = 0  # of what is held
+        self._held: Pcm = np.zeros(0, np.int16)
+        self.end = 0  # of what has been read
+
+    def reaches_beyond(self, end: int) -> bool:
+        """Whether the recording has more than ``end`` samples; reads up to there."""
+        read = [self._held]
+        while self.end <= end and (block := next(self._blocks, None)) is not None:
+            read.append(block)
+            self.end += len(block)
+        self._held = np.concatenate(read)
+        return self.end > end
+
+    def samples(self, start: int, end: int | None = None) -> Pcm:
+        """The samples from ``start`` to ``end``, or to the end."""
+        return self._held[start - self._start : None if end is None else end - self._start]
+
+    def forget(self, end: int) -> None:
+        """Let go of the samples before ``end``."""
+        self._held = self._held[end - self._start :]
+        self._start = end
+
+
+class Stitcher:
+    """Puts the outputs of overlapping windows together, window after window.
+
+    The seam is in the middle of each overlap. (Near it where both windows hear nothing is no
+    better: what a window hears gets worse towards its edge.)
+    """
+
+    def __init__(self) -> None:
+        self._start = 0  # the frame of held[0]
+        self._held: NDArray[Any] | None = None
+
+    def add(self, start_frame: int, posteriors: NDArray[Any]) -> NDArray[Any]:
+        """Take the next window's ``[S]`` or ``[S, V]``; gives the frames that are final now.
+
+        Raises :class:`ServerError` when it does not fit the window before.
+        """
+        held = posteriors[:0] if self._held is None else self._held
+        held_end, end = self._start + len(held), start_frame + len(posteriors)
+        low = max(start_frame, self._start)
+        if held.shape[1:] != posteriors.shape[1:] or not low <= held_end <= end:
+            raise ServerError(
+                f"a window's output, {posteriors.shape} from frame {start_frame}, does not go on "
+                f"from the one before, {held.shape} from frame {self._start}: export the model "
+                "again, or cut with more overlap"
+            )
+        seam = (low + held_end) // 2
+        final = held[: seam - self._start]
+        self._held, self._start = posteriors[seam - start_frame :], seam
+        return final
+
+    def finish(self) -> NDArray[Any]:
+        """The rest: the frames of the last window, from its seam on; none without a window."""
+        return np.zeros(0) if self._held is None else self._held
+
+
+def mark_pauses(posteriors: NDArray[Any], contract: Contract) -> None:
+    """Let no word go on across a pause: in place, a space in the middle of each that has none.
+
+    A model of characters has learnt that utterances begin and end without a space. Where a long
+    recording holds several, the last word of one and the first of the next would become one word.
+    Pieces (SentencePiece) tell by themselves where a word begins.
+    """
+    if contract.vocabulary_kind != "char" or _SPACE not in contract.vocabulary:
+        return
+    space = contract.vocabulary.index(_SPACE)
+    best = posteriors if posteriors.ndim == 1 else posteriors.argmax(axis=1)
+    runs = runs_of_best_tokens(best, contract.blank)
+    is_space = np.array(runs.tokens) == space
+    starts, ends = np.array(runs.ends[:-1], np.int64), np.array(runs.starts[1:], np.int64)
+    pauses = (ends - starts) * contract.frame_stride_s >= _PAUSE_S
+    unmarked = pauses & ~is_space[:-1] & ~is_space[1:]
+    middles = (starts[unmarked] + ends[unmarked]) // 2
+    if posteriors.ndim == 1:
+        posteriors[middles] = space
+    else:
+        posteriors[middles] = LEAST_LOG_PROB
+        posteriors[middles, space] = 0.0

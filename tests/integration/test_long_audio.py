@@ -1,0 +1,86 @@
+"""Recordings longer than the demo model takes, through Triton."""
+
+import pytest
+
+from benchmarks.long_audio.hour import Command, expected_words, measure, write
+from benchmarks.long_audio.sessions import Joining, at_least, join, load_utterances
+from client import Transcriber
+from client.decoding.preset import read_preset
+from client.errors import AudioError
+from client.long_audio import LongAudioOptions
+from client.metrics import word_errors
+from demo.paths import DEMO, SPEECH_DATA
+
+AN4 = SPEECH_DATA / "an4" / "test_manifest.json"
+RATE_HZ = 16000
+PAUSES = Joining(RATE_HZ, (0.7, 1.3))
+
+needs_an4 = pytest.mark.skipif(not AN4.exists(), reason=f"no speech data at {AN4}: set SPEECH_DATA")
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return load_utterances(DEMO / "clips" / "manifest.jsonl", RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def beam():
+    return read_preset(DEMO / "beam.json").beam
+
+
+def errors(text, session):
+    return word_errors([session.text], [text]).errors
+
+
+def test_windows_err_no_more_than_a_single_pass(server_url, clips):
+    session = join(clips, PAUSES)  # 66 s
+    with Transcriber(server_url, "demo", long_audio=None) as transcriber:
+        (whole,) = transcriber.transcribe([session.samples])
+    with Transcriber(server_url, "demo", long_audio=LongAudioOptions(10.0, 2.0)) as transcriber:
+        (stitched,) = transcriber.transcribe([session.samples])
+    assert whole.duration_s == stitched.duration_s
+    # In the single pass, words run together across pauses.
+    assert errors(stitched.transcript.text, session) <= errors(whole.transcript.text, session)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_what_the_model_does_not_take_whole_is_transcribed_in_its_place(
+    server_url, clips, beam, processes
+):
+    session = at_least(clips[1:2], PAUSES, 200)
+    items = [clips[0].samples, session.samples, b"noise", clips[1].samples]
+    with Transcriber(server_url, "demo", decoder=beam, processes=processes) as transcriber:
+        first, long, bad, last = transcriber.transcribe(items)
+    assert isinstance(bad.error, AudioError)
+    assert last.transcript.text == clips[1].text
+    assert len(first.transcript.words) == len(clips[0].text.split())
+    assert long.transcript.text == session.text
+    assert long.duration_s == len(session.samples) / RATE_HZ
+
+
+def test_an_hour_goes_through_the_command_line(server_url, clips, tmp_path):
+    """In less than 1 GiB, every word right and at its time to the end."""
+    session = at_least(clips[1:2], PAUSES, 3600)
+    write(session, RATE_HZ, tmp_path / "hour.flac")
+    with Transcriber(server_url, "demo") as transcriber:
+        expected = expected_words(transcriber, session)
+    command = Command("greedy", ["--url", server_url, "--model", "demo"])
+    outcome = measure(command, session, tmp_path / "hour.flac", expected)
+    assert outcome.audio_s >= 3600
+    assert outcome.peak_mib <= 512
+    assert outcome.errors <= 0.001 * outcome.words
+    assert outcome.end_words > 300
+    assert outcome.end_median_ms <= 20  # a frame
+    assert outcome.end_percentile_95_ms <= 40
+
+
+@needs_an4
+def test_long_speech_is_heard_about_as_well_as_its_utterances(server_url, beam):
+    """A little worse: features are normalised over utterances and pauses together."""
+    session = join(load_utterances(AN4, RATE_HZ), PAUSES)  # 8 minutes
+    with Transcriber(server_url, "demo", decoder=beam) as transcriber:
+        expected = expected_words(transcriber, session)
+        (long,) = transcriber.transcribe([session.samples])
+    by_utterance = errors(" ".join(word.text for word in expected), session)
+    allowed = 0.02 * len(session.text.split())
+    assert errors(long.transcript.text, session) <= by_utterance + allowed
