@@ -17,6 +17,7 @@ _CLIENT = Program(
     "Transcribe with a CTC model on a Triton server.",
     "client.commands",
     {
+        "manifest": "write a manifest of audio and transcripts, or check one",
         "transcribe": "transcribe recordings to text or JSON Lines",
         "evaluate": "transcribe a manifest and count word and character errors",
         "lm": "train, convert and inspect language models",

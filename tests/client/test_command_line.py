@@ -226,7 +226,15 @@ def test_a_manifest_may_come_through_a_pipe(command, count, says, server, folder
 
 @pytest.mark.parametrize(
     "command",
-    ["client", "client transcribe", "client evaluate", "client models", "server", "demo"],
+    [
+        "client",
+        "client transcribe",
+        "client evaluate",
+        "client manifest",
+        "client models",
+        "server",
+        "demo",
+    ],
 )
 def test_every_command_has_help(command):
     done = process(*command.split(), "-h")

@@ -1,0 +1,256 @@
+"""``manifest``: write a manifest of audio and transcripts, or check one.
+
+Transcripts may be
+
+  folders      a folder of .txt files named as the recordings, which lie there too or in --audio
+  librispeech  a tree with *.trans.txt, lines of UTTERANCE TEXT
+  kaldi        a folder with wav.scp and text, and where there are any segments and utt2spk
+  sphinx       NAME.fileids with NAME.transcription, lines of <s> TEXT </s> (ID)
+  table        a .csv or .tsv file with a header, Common Voice's for instance
+
+Recordings are found in --audio by path, else by name anywhere below it. Each is opened and
+measured; what is left out is named on standard error, counted, and makes the exit status 1. A
+summary goes to standard output. Texts keep case and punctuation.
+
+--check opens what a manifest names and compares durations, pieces, texts and duplicates. With
+--model, characters that the model cannot write and utterances too long or short for it are told.
+"""
+
+import argparse
+import sys
+import unicodedata
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from client.commands.arguments import output_path
+from client.commands.progress import clock
+from client.commands.server import add_server, connection_options, urls_of
+from client.commands.streams import messages, open_output, tables
+from client.errors import ManifestError
+from client.manifest import survey
+from client.manifest_sources import (
+    KINDS,
+    Measured,
+    ModelFit,
+    Problem,
+    Source,
+    Summary,
+    guess_kind,
+    manifest_line,
+    measured,
+    read_existing,
+    read_source,
+)
+from client.manifest_sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
+from client.transport import TransportOptions, TritonTransport
+
+_SHOWN_CHARACTERS: Final = 200
+_FOR_SOURCES: Final = (
+    "audio", "transcripts", "output", "kind", "audio_column", "text_column", "lower",
+    "allow_missing",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 1 when anything was left out or does not hold."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    _check(parser, args)
+    fit = _model_fit(args)
+    summary = Summary()
+    if args.check:
+        _compare(args.check, summary, fit)
+    else:
+        _write(args, summary, fit)
+    _print(summary, args.model, fit)
+    return 1 if summary.left_out and not args.allow_missing else 0
+
+
+def _write(args: Namespace, summary: Summary, fit: ModelFit | None) -> None:
+    transcripts: Path = args.transcripts or args.audio
+    folder = transcripts if transcripts.is_dir() else transcripts.parent
+    kind = args.kind or guess_kind(transcripts)
+    if kind != "table" and (args.audio_column or args.text_column):
+        raise ManifestError(
+            f"--audio-column and --text-column are for a table, {transcripts} is read as {kind}"
+        )
+    source = Source(args.audio or folder, transcripts, args.audio_column, args.text_column)
+    with open_output(args.output) as output:
+        found = measured(read_source(source, kind, lower=args.lower))
+        for each in _counted(found, summary, fit, None):
+            output.write(manifest_line(each, args.output.parent))
+        if not summary.durations_s:
+            raise ManifestError(
+                f"{transcripts}: gives no utterance (read as {kind}), expected audio with "
+                "transcripts: check --audio, --transcripts and --kind"
+            )
+
+
+def _compare(manifest: Path, summary: Summary, fit: ModelFit | None) -> None:
+    size = survey(manifest)
+    total = None if size is None else size.entries
+    for _ in _counted(measured(read_existing(manifest)), summary, fit, total):
+        pass
+    if not (summary.durations_s or summary.left_out):
+        raise ManifestError(f"{manifest}: holds no utterances, expected JSON Lines")
+
+
+def _counted(
+    found: Iterable[Measured | Problem], summary: Summary, fit: ModelFit | None, total: int | None
+) -> Iterator[Measured]:
+    """The utterances that are in; what is left out, and what the model refuses, is reported."""
+    for each in _shown(found, total):
+        summary.add(each)
+        if isinstance(each, Problem):
+            messages.print(f"error: {each.where}: {each.reason}")
+            continue
+        refused = fit.add(each) if fit else ""
+        if refused:
+            messages.print(f"warning: {each.utterance.where}: {each.utterance.audio} {refused}")
+        yield each
+
+
+def _shown(found: Iterable[Measured | Problem], total: int | None) -> Iterator[Measured | Problem]:
+    """What is found, counted in a terminal; sources do not tell their ``total``."""
+    columns = (
+        TextColumn("Measuring"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}"),
+        TextColumn("{task.fields[audio]}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left_out]}", style="red"),
+    )
+    audio_s, left_out = 0.0, 0
+    with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
+        task = progress.add_task("", total=total, audio="", left_out="")
+        for each in found:
+            if isinstance(each, Problem):
+                left_out += 1
+            else:
+                audio_s += each.duration_s
+            told = f"{left_out:,} left out" if left_out else ""
+            progress.update(task, advance=1, audio=clock(audio_s), left_out=told)
+            yield each
+
+
+def _model_fit(args: Namespace) -> ModelFit | None:
+    if args.model is None:
+        return None
+    options = TransportOptions(connection=connection_options(args))
+    with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
+        return ModelFit(transport.contract)
+
+
+def _print(summary: Summary, model: str | None, fit: ModelFit | None) -> None:
+    table = Table(show_header=False)
+    for name, fact in (*_facts(summary), *_fit_facts(model, fit)):
+        table.add_row(escape(name), escape(fact))
+    tables(sys.stdout).print(table)
+
+
+def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    durations_s = summary.durations_s
+    yield "entries", f"{len(durations_s):,}"
+    if durations_s:
+        yield "audio", f"{clock(summary.audio_s)} ({summary.audio_s / 3600:.2f} hours)"
+        yield "shortest", f"{min(durations_s):.2f} s"
+        yield "median", f"{summary.median_s:.2f} s"
+        yield "longest", f"{max(durations_s):.2f} s"
+    if summary.without_text:
+        yield "without text", f"{summary.without_text:,}"
+    if summary.characters:
+        yield f"{len(summary.characters):,} characters", _counts(summary.characters)
+    for fault, count in summary.left_out.items():
+        yield fault, f"{count:,}"
+
+
+def _fit_facts(model: str | None, fit: ModelFit | None) -> Iterator[tuple[str, str]]:
+    if fit is None:
+        return
+    if fit.unwritable_characters:
+        counts = _counts(fit.unwritable_characters)
+        yield (
+            f"not in {model}'s characters",
+            f"{counts} (texts with them: {fit.unwritable_texts:,})",
+        )
+    if fit.too_long:
+        yield f"too long for {model}", f"{fit.too_long:,} of more than {fit.longest_s:g} s"
+    if fit.too_short:
+        yield f"too short for {model}", f"{fit.too_short:,} of less than {fit.shortest_s:g} s"
+    if not (fit.unwritable_characters or fit.too_long or fit.too_short):
+        yield f"fits {model}", "yes"
+
+
+def _counts(characters: Counter[str]) -> str:
+    """Each character with its count, the most frequent first."""
+    ordered = sorted(characters.items(), key=lambda item: (-item[1], item[0]))
+    told = "  ".join(
+        f"{_name(character)}:{count:,}" for character, count in ordered[:_SHOWN_CHARACTERS]
+    )
+    more = len(ordered) - _SHOWN_CHARACTERS
+    return told if more <= 0 else f"{told}  … {more:,} more"
+
+
+def _name(character: str) -> str:
+    """The character, or what to call one that could not be seen."""
+    if character == " ":
+        return "space"
+    visible = character.isprintable() and not unicodedata.combining(character)
+    return character if visible else f"U+{ord(character):04X}"
+
+
+def _check(parser: ArgumentParser, args: Namespace) -> None:
+    """Exit with a usage error where arguments do not go together."""
+    if args.check is not None:
+        given = [name for name in _FOR_SOURCES if getattr(args, name)]
+        if given:
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            parser.error(f"{flags}: is for writing a manifest, not for --check")
+        return
+    if args.output is None or not (args.audio or args.transcripts):
+        parser.error("give --audio or --transcripts, or both, and --output; or --check")
+
+
+def _parser() -> ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m client manifest",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--audio", type=Path, metavar="DIR", help="the recordings (default: where transcripts are)"
+    )
+    parser.add_argument(
+        "--transcripts",
+        type=Path,
+        metavar="PATH",
+        help="folder or file of the transcripts (default: --audio)",
+    )
+    parser.add_argument(
+        "--output", type=output_path, metavar="M.jsonl", help="the manifest to write"
+    )
+    parser.add_argument(
+        "--kind", choices=KINDS, help="what the transcripts are (default: seen from what is there)"
+    )
+    for name, usual in (("audio", AUDIO_COLUMNS), ("text", TEXT_COLUMNS)):
+        parser.add_argument(
+            f"--{name}-column",
+            metavar="NAME",
+            help=f"table: the column of {name} (default: the first of {', '.join(usual)})",
+        )
+    parser.add_argument("--lower", action="store_true", help="put texts in small letters")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="exit with 0 although something is left out"
+    )
+    parser.add_argument("--check", type=Path, metavar="M.jsonl", help="check this manifest instead")
+    parser.add_argument("--model", metavar="NAME", help="compare with this model on the server")
+    add_server(parser)
+    return parser
