@@ -206,7 +206,8 @@ def _texts(path: Path) -> list[dict[str, Any]]:
 
 
 def _table(verdict: Verdict) -> Table:
-    table = Table(title="killed: " + ", ".join(verdict.killed), show_header=False)
+    title = "killed: " + ", ".join(verdict.killed)
+    table = Table(title=title, show_header=False, title_justify="left", min_width=60)
     for name, value in asdict(verdict).items():
         if name != "killed":
             table.add_row(name.replace("_", " "), str(value))
