@@ -20,6 +20,13 @@ def add_recordings(parser: ArgumentParser) -> None:
         metavar="HZ[:CHANNELS[:ENCODING]]",
         help="recordings are headerless audio, as in 8000:1:mulaw (default 1 channel, s16le)",
     )
+    group.add_argument(
+        "--max-duration",
+        type=float,
+        default=AudioOptions.max_duration_s,
+        metavar="S",
+        help="refuse longer recordings (default %(default)g s)",
+    )
     default = LongAudioOptions()
     group.add_argument(
         "--window",
@@ -39,8 +46,8 @@ def add_recordings(parser: ArgumentParser) -> None:
 
 
 def audio_options(args: Namespace) -> AudioOptions:
-    """How to read the recordings; raises :class:`AudioError` for a channel that none has."""
-    return AudioOptions(channel=args.channel, raw=args.raw)
+    """How to read the recordings; raises :class:`AudioError` for options that make no sense."""
+    return AudioOptions(channel=args.channel, raw=args.raw, max_duration_s=args.max_duration)
 
 
 def long_audio_options(args: Namespace) -> LongAudioOptions:

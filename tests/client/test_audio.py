@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -142,7 +143,6 @@ HOSTILE = {
     "half an AIFF": (encoded(RAMP, kind="AIFF")[:16000], "truncated"),
     "half a FLAC": (encoded(RAMP, kind="FLAC")[:-2000], "truncated"),
     "only a FLAC header": (encoded(RAMP, kind="FLAC")[:100], "truncated"),
-    "FLAC without length": (_flac_of_unknown_length(), "how long"),
     "no samples": (encoded(RAMP[:0]), "no samples"),
     "NaN": (encoded(np.array([0, np.nan, 0]), subtype="FLOAT"), "1 of 3 samples are NaN"),
     "infinite": (encoded(np.array([0, np.inf]), subtype="FLOAT"), "infinite"),
@@ -160,16 +160,13 @@ def test_what_is_wrong_with_a_recording_is_said(data, says, tmp_path):
     assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_damaged_files_give_audio_or_a_typed_error(seed):
-    random = np.random.default_rng(seed)
-    kind = ["WAV", "FLAC", "OGG", "AIFF"][seed % 4]
-    data = np.frombuffer(encoded(RAMP[:4000], kind=kind), np.uint8).copy()
-    data[random.integers(0, len(data), 8)] = random.integers(0, 256, 8)
-    try:
-        assert load_audio(data.tobytes(), 16000).dtype == np.int16
-    except AudioError as error:
-        assert "bytes" in str(error)  # noqa: PT017
+def test_a_flac_written_to_a_pipe_needs_ffmpeg(monkeypatch):
+    data = _flac_of_unknown_length()
+    if shutil.which("ffmpeg"):
+        np.testing.assert_array_equal(load_audio(data, 16000), RAMP)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(AudioError, match=r"does not say how long it is.*install ffmpeg"):
+        load_audio(data, 16000)
 
 
 def test_paths_that_are_no_files_are_refused(tmp_path):

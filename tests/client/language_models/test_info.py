@@ -217,7 +217,7 @@ def test_the_served_models_characters_decide(contract, n_warnings, capsys):
 
 def test_a_server_that_is_not_there_is_an_error(capsys):
     assert info("model.arpa", "--model", "demo", "--url", "127.0.0.1:1") == 1
-    assert "not reachable" in capsys.readouterr().err
+    assert "cannot be reached" in capsys.readouterr().err
 
 
 def test_output_appears_whole_or_stays_as_it_was(folder, capsys):
