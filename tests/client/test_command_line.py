@@ -96,9 +96,12 @@ def test_evaluate_emits_rates_as_fractions_with_their_counts(server, capsys):
     assert report["cer"] == pytest.approx(4 / 10)
     assert (report["utterances"], report["failed"], report["audio_s"]) == (2, 1, 2.0)
     assert report["rtfx"] > 0
-    assert report["failures"] == [
-        {"name": "gone.wav", "error": "gone.wav: no such file: check the path"}
-    ]
+    (failure,) = report["failures"]
+    assert (failure["line"], failure["name"]) == (2, "gone.wav")
+    assert failure["error"].endswith("gone.wav: No such file or directory: check the path")
+    (system,) = report["systems"]
+    assert (system["name"], system["decoder"], system["wer"]) == ("greedy", "greedy", report["wer"])
+    assert (report["normalization"], report["differences"]) == ([], [])
 
 
 def test_evaluate_shows_wrong_utterances_reference_over_hypothesis(server, capsys):
@@ -106,22 +109,27 @@ def test_evaluate_shows_wrong_utterances_reference_over_hypothesis(server, capsy
     out = capsys.readouterr().out
     assert "33.33%" in out
     assert "2 utterances, 1 failed" in out
-    assert "  reference   dog cat\n  hypothesis  *** cat\n" in out
+    assert "  reference  dog cat\n  greedy     *** cat\n" in out
 
 
 def test_evaluate_shows_no_more_errors_than_asked_for(server, capsys):
     run("evaluate", "--manifest", "m.jsonl", "--show-errors", "0", url=server)
     out = capsys.readouterr().out
-    assert "hypothesis" not in out
+    assert "dog" not in out
     assert "1 more wrong utterance" in out
+    assert "1 more failed utterance" in out
 
 
 def test_evaluate_needs_a_reference(folder, server, capsys):
     (folder / "m.jsonl").write_text('{"audio_filepath": "good.wav"}\n')
     assert run("evaluate", "--manifest", "m.jsonl", "--format", "json", url=server) == 1
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["wer"] is None
+    report = json.loads(captured.out)
+    assert report["wer"] is report["systems"][0]["wer"] is None
+    assert report["systems"][0]["words"]["reference"] == 0
     assert "line 1 lacks text" in captured.err
+    assert run("evaluate", "--manifest", "m.jsonl", url=server) == 1
+    assert "0 utterances, 1 failed" in capsys.readouterr().out
 
 
 def test_evaluate_of_nothing_is_an_error(folder, server, capsys):
@@ -152,6 +160,8 @@ def test_models_are_listed_and_one_not_ready_is_a_failure(server, capsys):
         ["transcribe", "a.wav", "--model", "demo", "--output", "nowhere/out.txt"],
         ["evaluate", "--model", "demo"],
         ["evaluate", "--model", "demo", "--manifest", "m.jsonl", "--show-errors", "-1"],
+        ["evaluate", "--model", "demo", "--manifest", "m.jsonl", "--normalize", "upper"],
+        ["evaluate", "--model", "demo", "--manifest", "m.jsonl", "--embed-audio"],
     ],
     ids=" ".join,
 )
@@ -327,11 +337,8 @@ def test_standard_input_is_a_recording_like_others(folder, server):
         (["--raw", "16000:1:opus"], 2, "the encoding is 'opus'"),
     ],
 )
-def test_recordings_cannot_be_read_in_ways_that_make_no_sense(
-    server, capsys, arguments, status, says
-):
-    try:
-        assert run("transcribe", "good.wav", *arguments, url=server) == status
-    except SystemExit as wrong_usage:
-        assert wrong_usage.code == status
-    assert says in capsys.readouterr().err
+def test_recordings_cannot_be_read_in_ways_that_make_no_sense(server, arguments, status, says):
+    command = ["transcribe", "good.wav", *arguments, "--model", "demo", "--url", server]
+    done = process("client", *command)
+    assert done.returncode == status
+    assert says in done.stderr
