@@ -7,6 +7,7 @@
     ├── AudioError           one recording cannot be read or is not acceptable
     ├── DecoderError         decoding options or a language model are unusable
     ├── ManifestError        a manifest, or one line of it, is malformed
+    ├── RayJobError          Ray is not there, or a job on it failed
     └── ServerError          the server did not answer as it should
         ├── ServerUnavailable    not reachable, or overloaded
         ├── ServerFailed         something broke in the server, or on the way
@@ -37,6 +38,10 @@ class DecoderError(AsrError):
 
 class ManifestError(AsrError):
     """A manifest, or one line of it, is malformed."""
+
+
+class RayJobError(AsrError):
+    """Ray is not there, or the job on it failed; what was transcribed is kept."""
 
 
 class ServerError(AsrError):

@@ -42,11 +42,21 @@ def read_manifest(path: Path) -> Iterator[Entry]:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield _entry(path, number, line)
+                    yield parse_entry(path, number, line)
     except OSError as error:
         raise ManifestError(
             f"{path}: cannot read the manifest: {error.strerror}, expected a JSON Lines file"
         ) from error
+
+
+def parse_entry(path: Path, number: int, line: bytes) -> Entry:
+    """One line of the manifest at ``path``; what is wrong with it is in the entry."""
+    fields: Mapping[str, Any] = {}
+    try:
+        fields = _parse(line)
+        return Entry(number, fields, _clip(path.parent, fields))
+    except ManifestError as error:
+        return Entry(number, fields, ManifestError(f"{path} line {number}: {error}"))
 
 
 def with_text(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -86,15 +96,6 @@ def duration_of(entry: Entry) -> float:
     duration = entry.fields.get("duration")
     known = isinstance(duration, (int, float)) and not isinstance(duration, bool)
     return float(duration) if known else math.nan  # type: ignore[arg-type]
-
-
-def _entry(path: Path, number: int, line: bytes) -> Entry:
-    fields: Mapping[str, Any] = {}
-    try:
-        fields = _parse(line)
-        return Entry(number, fields, _clip(path.parent, fields))
-    except ManifestError as error:
-        return Entry(number, fields, ManifestError(f"{path} line {number}: {error}"))
 
 
 def _parse(line: bytes) -> Mapping[str, Any]:

@@ -2,8 +2,9 @@
 
 import argparse
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,22 +149,29 @@ def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = Fals
 
     Warns when the preset was chosen for another checkpoint than the model's.
     """
-    decoder = preset.beam or GreedyOptions(confidence)
-    transcriber = Transcriber(
-        urls_of(args),
-        args.model,
-        decoder=decoder,
-        processes=args.processes,
-        options=transport_options(args),
-        audio=audio_options(args),
-        long_audio=long_audio_options(args),
-    )
+    transcriber = make_transcriber(args, preset, confidence=confidence)()
     if preset.checkpoint_sha256 not in ("", transcriber.contract.checkpoint_sha256):
         messages.print(
             f"warning: {args.decoder_config} was tuned for another checkpoint than the one that "
             f"{args.model} was exported from: tune again, wrong weights do worse than greedy"
         )
     return transcriber
+
+
+def make_transcriber(
+    args: Namespace, preset: Preset, *, confidence: bool = False
+) -> Callable[[], Transcriber]:
+    """What connects as :func:`open_transcriber` does, here or in another process."""
+    return partial(
+        Transcriber,
+        urls_of(args),
+        args.model,
+        decoder=preset.beam or GreedyOptions(confidence),
+        processes=args.processes,
+        options=transport_options(args),
+        audio=audio_options(args),
+        long_audio=long_audio_options(args),
+    )
 
 
 def beam_arguments(args: Namespace) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def add_requests(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--in-flight",
-        type=_positive_number,
+        type=positive_number,
         default=TransportOptions.max_in_flight,
         metavar="N",
         help="requests under way at once (default %(default)s)",
@@ -160,7 +160,8 @@ def _positive_seconds(text: str) -> float:
     return seconds
 
 
-def _positive_number(text: str) -> int:
+def positive_number(text: str) -> int:
+    """A whole number above 0, as an argument's type."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of requests, expected 1 or more")
     return int(text)

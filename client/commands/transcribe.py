@@ -9,6 +9,9 @@ a line for each word. Subtitles (SRT, WebVTT) are a file for each recording: of 
 A manifest's results in JSON Lines are in ``--output`` as soon as they are there, each with its
 ``line`` in the manifest. After any interruption, or to try again what failed, ``--resume`` goes on:
 no line is lost and none is there twice. What failed is listed in ``OUT.errors.jsonl`` as well.
+
+With ``--engine ray`` many workers do it, on this machine or on those of a cluster, where all files
+are on a file system that they share.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,10 +30,12 @@ from client.bulk import Results
 from client.commands.arguments import (
     add_output,
     add_transcriber,
+    make_transcriber,
     open_transcriber,
     read_decoding,
 )
 from client.commands.progress import shown
+from client.commands.ray import add_ray, ray_options
 from client.commands.recordings import audio_options, long_audio_options
 from client.commands.streams import messages, open_output, report_failure, transcribe_entries
 from client.decoding.preset import Preset
@@ -39,6 +44,7 @@ from client.files import written_whole
 from client.formats import FORMATS
 from client.formats.lines import json_fields
 from client.manifest import Entry, Size, read_manifest, survey
+from client.ray_engine import Job, RayEngine, RayOptions
 from client.transcriber import Result, Transcriber
 
 JSON_LINES: Final = "jsonl"
@@ -52,13 +58,17 @@ def main(arguments: Sequence[str]) -> int:
     _check(parser, args)
     preset = read_decoding(parser, args)
     size = survey(args.manifest) if args.manifest else Size(len(args.audio))
+    if (ray := ray_options(parser, args)) is not None:
+        return _on_ray(args, preset, size, ray)
     with ExitStack() as stack:
         # What can go wrong with the files goes wrong before the server is asked.
         write = None if _bulk(args) else _writer(args, stack)
         confidence = FORMATS[args.format].confidence
         transcriber = stack.enter_context(open_transcriber(args, preset, confidence=confidence))
         if write is None:
-            return _in_bulk(transcriber, args, preset, size)
+            settings = _settings(transcriber, preset, args)
+            with Results(args.output, settings, resume=args.resume) as results:
+                return _in_bulk(_added(transcriber, args.manifest, results), results, size)
         failed = 0
         for entry, result in shown(transcribe_entries(transcriber, _entries(args)), size):
             written = write(entry, result)
@@ -66,26 +76,47 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _in_bulk(transcriber: Transcriber, args: Namespace, preset: Preset, size: Size | None) -> int:
-    settings = _settings(transcriber, preset, args)
+def _on_ray(args: Namespace, preset: Preset, size: Size | None, options: RayOptions) -> int:
+    # Only to know the model before anything is written: the workers decode.
+    with open_transcriber(args, replace(preset, beam=None)) as transcriber:
+        settings = _settings(transcriber, preset, args)
+    connect = make_transcriber(args, preset, confidence=FORMATS[args.format].confidence)
+    job = Job(connect, args.manifest, args.output, settings)
+    engine = RayEngine(job, options, resume=args.resume)
     with Results(args.output, settings, resume=args.resume) as results:
-        todo = results.missing(read_manifest(args.manifest))
-        pairs = transcribe_entries(transcriber, todo)
-        done = results.done_before
-        try:
-            for entry, result in shown(pairs, size, done=done):
-                results.add(entry, json_fields(entry, result))
-                done += result.error is None
-        except KeyboardInterrupt:
-            messages.print(f"{done:,} recordings are done: go on with --resume")
-            raise
-        results.finish()
-        if results.failed:
-            messages.print(
-                f"{results.failed:,} of {done + results.failed:,} recordings failed, see "
-                f"{results.failures_path}: --resume tries them again"
-            )
-        return 1 if results.failed else 0
+        return _in_bulk(_reported(engine.transcribe(results)), results, size)
+
+
+def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
+    """Follow the recordings, each in ``results`` when it comes; the exit status."""
+    done = results.done_before
+    try:
+        for _, result in shown(pairs, size, done=done):
+            done += result.error is None
+    except KeyboardInterrupt:
+        messages.print(f"{done:,} recordings are done: go on with --resume")
+        raise
+    results.finish()
+    if results.failed:
+        messages.print(
+            f"{results.failed:,} of {done + results.failed:,} recordings failed, see "
+            f"{results.failures_path}: --resume tries them again"
+        )
+    return 1 if results.failed else 0
+
+
+def _added(transcriber: Transcriber, manifest: Path, results: Results) -> Pairs:
+    """Transcribe what is missing in ``results``, and add it to them."""
+    for entry, result in transcribe_entries(transcriber, results.missing(read_manifest(manifest))):
+        results.add(entry, json_fields(entry, result))
+        yield entry, result
+
+
+def _reported(pairs: Pairs) -> Pairs:
+    for entry, result in pairs:
+        if result.error is not None:
+            report_failure(entry.name, result.error)
+        yield entry, result
 
 
 def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict[str, Any]:
@@ -141,6 +172,8 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
     """Exit with a usage error where arguments do not go together."""
     if bool(args.audio) == (args.manifest is not None):
         parser.error("give either AUDIO files or --manifest")
+    if args.engine == "ray" and not _bulk(args):
+        parser.error("--engine ray: is for --manifest with --format jsonl and --output OUT.jsonl")
     if args.resume and not _bulk(args):
         parser.error("--resume: is for --manifest with --format jsonl and --output OUT.jsonl")
     several = args.manifest is not None or len(args.audio) > 1
@@ -165,6 +198,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the results in --output OUT.jsonl"
     )
+    add_ray(parser)
     return parser
 
 

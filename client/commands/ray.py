@@ -1,0 +1,55 @@
+"""Arguments for transcribing on Ray."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Final
+
+from client.commands.server import positive_number
+from client.ray_engine import RayOptions
+
+_OPTIONS: Final = ("workers", "shard_entries", "ray_address")
+
+
+def add_ray(parser: ArgumentParser) -> None:
+    """``--engine`` and the options of Ray; :func:`ray_options` reads them."""
+    group = parser.add_argument_group("engine")
+    group.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="transcribe a manifest in this process, or as a Ray job (default %(default)s)",
+    )
+    group.add_argument(
+        "--workers",
+        type=positive_number,
+        metavar="N",
+        help="ray: actors, each with the requests and the decoder of this process (default: the "
+        "cluster's CPUs)",
+    )
+    group.add_argument(
+        "--shard-entries",
+        type=positive_number,
+        metavar="N",
+        help="ray: lines that a worker takes at once, at most (default "
+        f"{RayOptions.shard_entries})",
+    )
+    group.add_argument(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="ray: a cluster's address, or auto (default: a Ray of its own on this machine)",
+    )
+
+
+def ray_options(parser: ArgumentParser, args: Namespace) -> RayOptions | None:
+    """The options of the arguments, ``None`` without Ray.
+
+    Exits with a usage error where they do not go together.
+    """
+    given = [name for name in _OPTIONS if getattr(args, name) is not None]
+    if args.engine == "local":
+        if given:
+            parser.error(f"--{given[0].replace('_', '-')}: is for --engine ray")
+        return None
+    if args.processes:
+        parser.error("--processes: is for --engine local, on Ray the --workers decode")
+    most = args.shard_entries or RayOptions.shard_entries
+    return RayOptions(args.workers, most, args.ray_address)
