@@ -89,7 +89,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 	@echo "installing .venv: client, server, tests" >&2
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,ray,benchmark,test,test-serving,lint,docs]'
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,ray,tokenizer,benchmark,test,test-serving,lint,docs]'
 	@touch $@
 
 .venv-export/.installed: pyproject.toml constraints/export.txt

@@ -1,93 +1,77 @@
 """``evaluate``: transcribe a manifest and compare with its ``text``.
 
-Prints word and character error rates with their counts, what failed, how fast it went, and the
-wrong utterances, reference over hypothesis. Failed utterances are not in the rates: they are
-counted apart, and the exit status is 1.
+Prints word and character error rates with their counts and confidence intervals, what failed, how
+fast it went, and the wrong utterances, reference above hypotheses. Failed utterances are in no
+rate: they are counted apart, and the exit status is 1.
 """
 
 import argparse
 import json
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from tempfile import TemporaryDirectory
+from typing import Final
 
-from rich.table import Table
+from rich.progress import track
 
-from client.commands.arguments import (
-    add_output,
-    add_transcriber,
-    open_transcriber,
-    read_decoding,
-)
+from client.commands.arguments import add_output, add_transcriber, output_path
 from client.commands.progress import shown
-from client.commands.streams import open_output, tables, transcribe_entries
+from client.commands.recordings import audio_options, long_audio_options
+from client.commands.server import transport_options, urls_of
+from client.commands.streams import messages, open_output, report_failure, tables
+from client.commands.systems import EXAMPLES, Chosen, add_systems, read_systems
 from client.errors import ManifestError
+from client.evaluation.acoustics import AcousticModel
+from client.evaluation.as_json import as_json
+from client.evaluation.evaluator import EvaluationOptions, Evaluator
+from client.evaluation.normalization import MEANINGS
+from client.evaluation.spelling import Tokenizers
+from client.evaluation.text import print_evaluation
 from client.manifest import Entry, read_manifest, survey, with_text
-from client.metrics import ErrorCounts, character_errors, side_by_side, word_errors
 from client.transcriber import Result
+from client.transport import TritonTransport
+from client.tuning.acoustics import default_folder
 
-_DEFAULT_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an evaluation found: ``scored`` holds name, reference and hypothesis."""
-
-    scored: tuple[tuple[str, str, str], ...]
-    failures: tuple[tuple[str, str], ...]
-    audio_s: float
-    elapsed_s: float
-
-    @cached_property
-    def words(self) -> ErrorCounts:
-        """Word errors of the utterances that were transcribed."""
-        return word_errors([row[1] for row in self.scored], [row[2] for row in self.scored])
-
-    @cached_property
-    def characters(self) -> ErrorCounts:
-        """Character errors of the utterances that were transcribed."""
-        return character_errors([row[1] for row in self.scored], [row[2] for row in self.scored])
-
-    @property
-    def rtfx(self) -> float:
-        """Audio seconds transcribed in a second, reading and decoding included."""
-        return self.audio_s / self.elapsed_s
+_DEFAULT_SHOWN: Final = 20
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when any utterance failed."""
     parser = _parser()
     args = parser.parse_args(arguments)
-    preset = read_decoding(parser, args)
-    size = survey(args.manifest)
-    with open_output(args.output) as output:
-        with open_transcriber(args, preset) as transcriber:
-            start_s = time.perf_counter()
-            entries = with_text(read_manifest(args.manifest))
-            report = _report(shown(transcribe_entries(transcriber, entries), size), start_s)
-        if not report.scored and not report.failures:
-            raise ManifestError(
-                f"{args.manifest}: holds no utterances to evaluate, expected JSON Lines with text"
-            )
+    if args.embed_audio and not args.report:
+        parser.error("--embed-audio: is for a page, name one with --report R.html")
+    systems = read_systems(parser, args)
+    with open_output(args.output) as output, _folder(args.cache) as folder:
+        evaluator = _evaluated(args, systems, folder)
+        evaluation = evaluator.evaluation()
         if args.format == "json":
-            output.write(json.dumps(_as_json(report), ensure_ascii=False) + "\n")
+            output.write(json.dumps(as_json(evaluation), ensure_ascii=False) + "\n")
         else:
-            _print(report, args.show_errors, output)
-    return 1 if report.failures else 0
+            print_evaluation(evaluation, args.show_errors, tables(output))
+        if args.report:
+            from client.evaluation.report import (  # noqa: PLC0415 -- for who wants a page
+                ReportOptions,
+                write_report,
+            )
+
+            options = ReportOptions(embed_audio=args.embed_audio)
+            write_report(evaluation, args.report, evaluator.log_probs, options)
+    return 1 if evaluation.failures else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="python -m client evaluate",
-        description=__doc__,
+        description=f"{__doc__}\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="M.jsonl", help="JSON Lines with text"
     )
+    add_systems(parser)
     add_transcriber(parser)
     add_output(parser, ("text", "json"))
     parser.add_argument(
@@ -96,6 +80,43 @@ def _parser() -> argparse.ArgumentParser:
         default=_DEFAULT_SHOWN,
         metavar="N",
         help="wrong utterances to print (default %(default)s)",
+    )
+    parser.add_argument(
+        "--report",
+        type=output_path,
+        metavar="R.html",
+        help="write all of it as a page: utterances to search, play and compare",
+    )
+    parser.add_argument(
+        "--embed-audio",
+        action="store_true",
+        help="put the audio into the report, which is then complete, and larger (default: links)",
+    )
+    group = parser.add_argument_group("comparison")
+    group.add_argument(
+        "--normalize",
+        type=_steps,
+        default=(),
+        metavar="STEP,…",
+        help="done to reference and hypotheses before they are compared, in this order (default "
+        "nothing): " + "; ".join(f"{name}, {text}" for name, text in MEANINGS.items()),
+    )
+    group.add_argument(
+        "--tokenizer",
+        dest="tokenizers",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="T.model",
+        help="the checkpoint's SentencePiece model, for the CTC loss of its pieces; may be "
+        "repeated for several models",
+    )
+    group.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep the acoustic models' outputs here, and use those that are there, as long as "
+        "audio, checkpoint, precision and exporter are the same (default: run the models anew)",
     )
     return parser
 
@@ -106,62 +127,77 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _report(pairs: Iterable[tuple[Entry, Result]], start_s: float) -> Report:
-    scored: list[tuple[str, str, str]] = []
-    failures: list[tuple[str, str]] = []
-    audio_s = 0.0
-    for entry, result in pairs:
-        if result.transcript is None:
-            failures.append((entry.name, str(result.error)))
-        else:
-            scored.append((entry.name, entry.fields["text"], result.transcript.text))
-            audio_s += result.duration_s
-    return Report(tuple(scored), tuple(failures), audio_s, time.perf_counter() - start_s)
-
-
-def _as_json(report: Report) -> dict[str, Any]:
-    words, characters = report.words, report.characters
-    return {
-        "wer": words.rate if report.scored else None,
-        "cer": characters.rate if report.scored else None,
-        "words": {**asdict(words), "reference": words.reference},
-        "characters": {**asdict(characters), "reference": characters.reference},
-        "utterances": len(report.scored),
-        "failed": len(report.failures),
-        "failures": [{"name": name, "error": error} for name, error in report.failures],
-        "audio_s": round(report.audio_s, 3),
-        "elapsed_s": round(report.elapsed_s, 3),
-        "rtfx": round(report.rtfx, 2),
-    }
-
-
-def _print(report: Report, shown: int, output: TextIO) -> None:
-    console = tables(output)
-    table = Table("", "rate", "errors", "substituted", "deleted", "inserted", "right", "reference")
-    for name, counts in (("WER", report.words), ("CER", report.characters)):
-        table.add_row(
-            name,
-            f"{counts.rate:.2%}" if report.scored else "n/a",
-            *map(
-                str,
-                (
-                    counts.errors,
-                    counts.substitutions,
-                    counts.deletions,
-                    counts.insertions,
-                    counts.hits,
-                    counts.reference,
-                ),
-            ),
+def _steps(text: str) -> tuple[str, ...]:
+    steps = tuple(text.split(","))
+    if unknown := [step for step in steps if step not in MEANINGS]:
+        raise argparse.ArgumentTypeError(
+            f"there is no {', '.join(map(repr, unknown))}, expected some of {', '.join(MEANINGS)}"
         )
-    console.print(table)
-    output.write(
-        f"{len(report.scored)} utterances, {len(report.failures)} failed; {report.audio_s:.1f} s "
-        f"of audio in {report.elapsed_s:.1f} s (RTFx {report.rtfx:.1f})\n"
-    )
-    wrong = [row for row in report.scored if row[1].split() != row[2].split()]
-    for name, reference, hypothesis in wrong[:shown]:
-        expected, found = side_by_side(reference, hypothesis)
-        output.write(f"\n{name}\n  reference   {expected}\n  hypothesis  {found}\n")
-    if len(wrong) > shown:
-        output.write(f"\n… {len(wrong) - shown} more wrong utterances (--show-errors N)\n")
+    return steps
+
+
+@contextmanager
+def _folder(cache: Path | None) -> Iterator[Path]:
+    """Where ``log_probs`` are meanwhile; on disk, where /tmp is memory on some systems."""
+    if cache is not None:
+        yield cache
+        return
+    default_folder().mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="evaluate-", dir=default_folder()) as folder:
+        yield Path(folder)
+
+
+def _evaluated(args: Namespace, chosen: Sequence[Chosen], folder: Path) -> Evaluator:
+    """All models have heard, and all systems decoded."""
+    size = survey(args.manifest)
+    entries = list(with_text(read_manifest(args.manifest)))
+    if not entries:
+        raise ManifestError(
+            f"{args.manifest}: holds no utterances to evaluate, expected JSON Lines with text"
+        )
+    options = EvaluationOptions(args.normalize, args.processes, Tokenizers(args.tokenizers))
+    systems = [each.system for each in chosen]
+    with _models(args, [system.model for system in systems], folder) as models:
+        for each in chosen:
+            each.warn_of(models[each.system.model].contract)
+        evaluator = Evaluator(args.manifest, entries, systems, models, options)
+        for model in models:
+            _run(shown(evaluator.hear(model), size))
+    for system in systems:
+        _run(_tracked(evaluator.decode(system), f"Decoding {system.name}", evaluator.left))
+    return evaluator
+
+
+@contextmanager
+def _models(
+    args: Namespace, names: Sequence[str], folder: Path
+) -> Iterator[Mapping[str, AcousticModel]]:
+    """The models on the server, each once, and connections to them meanwhile."""
+    options = transport_options(args)
+    with ExitStack() as stack:
+        models: dict[str, AcousticModel] = {}
+        for name in dict.fromkeys(names):
+            transport = TritonTransport(urls_of(args), name, options)
+            stack.enter_context(closing(transport))
+            models[name] = AcousticModel(
+                transport,
+                args.in_flight,
+                folder,
+                audio_options(args),
+                long_audio_options(args),
+            )
+        yield models
+
+
+def _run(results: Iterable[tuple[Entry, Result]]) -> None:
+    """Let it happen; report failures."""
+    for entry, result in results:
+        if result.error is not None:
+            report_failure(entry.name, result.error)
+
+
+def _tracked(
+    results: Iterator[tuple[Entry, Result]], what: str, total: int
+) -> Iterable[tuple[Entry, Result]]:
+    hidden = not messages.is_terminal
+    return track(results, what, total, console=messages, disable=hidden)

@@ -1,5 +1,10 @@
 """Evaluation: several systems on one manifest, what they get wrong, and whether they differ.
 
-:mod:`~client.evaluation.result` is what an evaluation finds, as data; everything that shows it
-(terminal, JSON, the HTML report) reads that and nothing else.
+Flow: manifest → :mod:`~client.evaluation.evaluator`: each model hears it once
+(:mod:`~client.evaluation.acoustics`), each system decodes what its model heard
+(:mod:`~client.evaluation.decoding`), texts are compared after
+:mod:`~client.evaluation.normalization` (:mod:`~client.evaluation.scoring`,
+:mod:`~client.evaluation.ctc_loss`) → :mod:`~client.evaluation.result`, what was found, as data.
+Everything that shows it (:mod:`~client.evaluation.text`, :mod:`~client.evaluation.as_json`, the
+HTML :mod:`~client.evaluation.report`) reads that and nothing else.
 """

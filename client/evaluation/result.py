@@ -40,7 +40,7 @@ class Utterance:
     ``reference`` is compared, after normalisation. ``recognized`` is in the order of the systems.
     ``ctc_loss`` is the negative log-probability of the reference by each model, in nats: infinite
     where it does not fit in the frames, and absent where the reference cannot be written with the
-    model's vocabulary.
+    model's vocabulary, and where the model heard the recording in several windows.
     """
 
     line: int
@@ -100,11 +100,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything; ``scores`` are in the order of ``systems``.
+    """Everything; ``scores`` are in the order of ``systems``, and none without utterances.
 
     ``contracts`` and ``acoustic_s``, the time of the acoustic pass (0 where its outputs were kept
     from before), are by model. ``normalization`` names what was done to both texts, in order.
-    ``differences`` compare each system with the first.
+    ``differences`` compare each system with the first. ``elapsed_s`` is the time of all of it.
     """
 
     manifest: Path
@@ -117,3 +117,4 @@ class Evaluation:
     differences: tuple[Difference, ...]
     audio_s: float
     acoustic_s: Mapping[str, float]
+    elapsed_s: float = 0.0

@@ -1,6 +1,7 @@
 """Error rates: the counts add up, the edges are defined, the published figures come out."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from client.metrics import (
     character_errors,
     difference_interval,
     errors_by_utterance,
+    lines_of,
     matched_words,
+    p_value,
     rate_interval,
     side_by_side,
+    word_columns,
     word_errors,
 )
 from demo.paths import SPEECH_DATA
@@ -35,6 +39,7 @@ NOTEBOOK = SPEECH_DATA / "singapore" / "notebook_hypotheses.json"
         ("", "", ErrorCounts(0, 0, 0, 0), 0.0),
         ("One", "one", ErrorCounts(0, 1, 0, 0), 1.0),
         (" one   two ", "one two", ErrorCounts(2, 0, 0, 0), 0.0),
+        ("one\ttwo\u3000three", "one two three", ErrorCounts(3, 0, 0, 0), 0.0),
     ],
 )
 def test_words_are_counted(reference, hypothesis, counts, rate):
@@ -68,6 +73,12 @@ def test_counts_add_up_to_both_lengths(reference, hypothesis):
     counts = word_errors([reference], [hypothesis])
     assert counts.reference == len(reference.split())
     assert counts.hits + counts.substitutions + counts.insertions == len(hypothesis.split())
+
+
+def test_counts_of_parts_add_up_to_those_of_the_whole():
+    references, hypotheses = ["a b c", "d e", "x"], ["a c", "d f g", ""]
+    parts = [word_errors([one], [two]) for one, two in zip(references, hypotheses, strict=True)]
+    assert sum(parts, start=ErrorCounts(0, 0, 0, 0)) == word_errors(references, hypotheses)
 
 
 @given(words, words)
@@ -126,3 +137,44 @@ def test_a_difference_is_told_by_pairs_where_the_rates_intervals_overlap():
 def test_matched_words_are_told_by_their_places():
     assert matched_words("a b c d", "x a c d") == [(0, 1), (2, 2), (3, 3)]
     assert matched_words("a b", "") == []
+
+
+@given(words, st.lists(words, min_size=1, max_size=3))
+def test_columns_hold_every_text_in_order(reference, hypotheses):
+    columns = word_columns(reference, *hypotheses)
+    texts = [" ".join(filter(None, row)) for row in zip(*columns, strict=True)]
+    if columns:
+        assert texts == [reference, *hypotheses]
+    assert all(any(column) for column in columns)
+
+
+def test_several_texts_stand_under_one_reference():
+    texts = side_by_side("a b c d", "x a b d", "a c c d e")
+    assert texts == ("* a b c d *", "x a b * d *", "* a c c d e")
+    assert lines_of([("", "and")], 2) == ("***", "and")
+
+
+errors = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8)
+
+
+@given(errors)
+def test_the_p_value_is_that_of_all_ways_of_exchanging_errors(pairs):
+    first, second = np.array(pairs, np.int64).reshape(-1, 2).T
+    sums = np.array(list(product((1, -1), repeat=len(pairs)))) @ (first - second)
+    likely = np.mean(np.abs(sums) >= abs((first - second).sum()))
+    assert p_value(first, second) == pytest.approx(likely)
+    assert p_value(second, first) == p_value(first, second)
+
+
+def test_the_p_value_is_small_for_what_always_differs_and_1_for_what_does_not():
+    ones = np.ones(40, np.int64)
+    assert p_value(ones * 2, ones) == pytest.approx(2 * 0.5**40)
+    assert p_value(ones, ones) == 1
+    assert p_value(ones[:0], ones[:0]) == 1
+
+
+def test_p_values_of_equal_systems_are_uniform():
+    """Ten percent of them are at most 0.1, whatever the errors' distribution."""
+    rng = np.random.default_rng(3)
+    values = [p_value(*rng.poisson(0.8, (2, 80))) for _ in range(400)]
+    assert np.mean(np.array(values) <= 0.1) == pytest.approx(0.1, abs=0.045)

@@ -1,0 +1,85 @@
+"""Decoding what a model has heard, with the time that each utterance takes.
+
+Flow: ``log_probs`` from their files → the decoder, here or in the processes of a
+:class:`~client.decoding.pool.DecoderPool` → transcripts in order.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from time import thread_time
+from typing import Any, Final, cast
+
+from numpy.typing import NDArray
+
+from client.contract import Contract
+from client.decoding import BeamOptions, DecoderOptions, make_decoder
+from client.decoding.pool import DecoderPool
+from client.decoding.worker import portable
+from client.errors import AsrError
+from client.evaluation.acoustics import Heard
+from client.in_order import in_order
+from client.transcript import Transcript
+
+_QUEUED: Final = 64
+
+
+@dataclass(frozen=True)
+class TimedTranscript(Transcript):
+    """A transcript that cost ``decoding_s`` of one core's time."""
+
+    decoding_s: float = field(default=0.0, compare=False)
+
+
+class TimedDecoder:
+    """A decoder that tells how long it took; raises as :func:`~client.decoding.make_decoder`."""
+
+    def __init__(self, contract: Contract, options: DecoderOptions) -> None:
+        self._decoder = make_decoder(contract, options)
+        self.output: Final = self._decoder.output
+
+    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> TimedTranscript:
+        """As :meth:`~client.decoding.Decoder.decode`."""
+        start_s = thread_time()
+        transcript = self._decoder.decode(posteriors, duration_s)
+        return TimedTranscript(
+            transcript.text,
+            transcript.words,
+            transcript.tokens,
+            transcript.nbest,
+            decoding_s=thread_time() - start_s,
+        )
+
+    def close(self) -> None:
+        """Release what the decoder holds."""
+        self._decoder.close()
+
+
+def decode(
+    contract: Contract, options: DecoderOptions, utterances: Iterable[Heard], processes: int
+) -> Iterator[TimedTranscript | AsrError]:
+    """What the decoder makes of each utterance, in order.
+
+    Searches in ``processes`` processes, or in this one for 0, where greedy decoding always is.
+    Raises :class:`DecoderError` when there is no such decoder.
+    """
+    make = partial(TimedDecoder, contract, options)
+    if processes and isinstance(options, BeamOptions):
+        with DecoderPool(make, processes, _QUEUED) as pool:
+            begun = (pool.submit(each.log_probs(), each.duration_s) for each in utterances)
+            for future in in_order(begun, Future.done, _QUEUED):
+                yield _outcome(cast("Future[TimedTranscript]", future).result)
+        return
+    decoder = make()
+    for each in utterances:
+        yield _outcome(partial(decoder.decode, each.log_probs(), each.duration_s))
+    decoder.close()
+
+
+def _outcome(decoded: Callable[[], TimedTranscript]) -> TimedTranscript | AsrError:
+    try:
+        return decoded()
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is this utterance's
+        return portable(error, "the decoder failed")
