@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
                 write_report,
             )
 
-            options = ReportOptions(embed_audio=args.embed_audio)
+            options = ReportOptions(args.embed_audio, tokenizers=Tokenizers(args.tokenizers))
             write_report(evaluation, args.report, evaluator.log_probs, options)
     return 1 if evaluation.failures else 0
 

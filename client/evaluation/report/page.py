@@ -1,0 +1,87 @@
+"""Puts the page together; it is one file, and asks nothing of any network."""
+
+import json
+from base64 import b64encode
+from datetime import datetime
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+from client.evaluation.report import sections, statistics
+from client.evaluation.report.alignment import align_systems
+from client.evaluation.report.audio import embedded, linked
+from client.evaluation.report.data import data
+from client.evaluation.report.details import LogProbs, details
+from client.evaluation.report.options import ReportOptions
+from client.evaluation.report.wording import finding
+from client.evaluation.result import Evaluation
+from client.files import written_whole
+
+_ASSETS: Final = files("client.evaluation.report") / "assets"
+_SCRIPTS: Final = ("utterances.js", "player.js", "timeline.js", "list.js", "report.js")
+"""In this order: each uses the ones before it."""
+
+
+def write_report(
+    evaluation: Evaluation, path: Path, log_probs: LogProbs, options: ReportOptions | None = None
+) -> None:
+    """Write the page to ``path``, whole or not at all.
+
+    ``log_probs`` gives an utterance's ``[S, V]`` by the name of a model, or ``None``; it is asked
+    for the utterances with most errors only. Raises ``OSError`` when the page cannot be written.
+    """
+    options = options or ReportOptions()
+    page = _page(evaluation, path, log_probs, options)
+    with written_whole(path) as part:
+        part.write_bytes(page.encode(errors="replace"))  # JSON may hold halves of characters
+
+
+def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: ReportOptions) -> str:
+    names = [system.name for system in evaluation.systems]
+    alignments = [align_systems(utterance) for utterance in evaluation.utterances]
+    audio = linked(path)
+    if options.embed_audio and evaluation.contracts:
+        audio = embedded(next(iter(evaluation.contracts.values())).sample_rate_hz)
+    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    return Template(_asset("report.html")).substitute(
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        script=script,
+        style=_asset("report.css"),
+        manifest=escape(evaluation.manifest.name),
+        finding=escape(finding(evaluation)),
+        tiles=sections.tiles(evaluation),
+        facts=sections.facts(evaluation, datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")),
+        systems=sections.systems(evaluation),
+        failures=sections.failures(evaluation),
+        disagreement=sections.disagreement(statistics.disagreement(evaluation.utterances), names),
+        durations=sections.durations(statistics.duration_bins(evaluation.utterances), names),
+        **_words(alignments, names),
+        data=_json(data(evaluation, alignments, audio, details(evaluation, log_probs, options))),
+    )
+
+
+def _words(alignments: statistics.Alignments, names: list[str]) -> dict[str, str]:
+    """The lists of words, by their places in the page."""
+    lists = {
+        "confusions": (statistics.confusions, "s", "said → recognised", "taken for another"),
+        "wrong": (statistics.wrong_words, "sd", "word", "wrong"),
+        "deleted": (statistics.deleted_words, "d", "said", "missing"),
+        "inserted": (statistics.inserted_words, "i", "recognised", "added"),
+    }
+    return {
+        place: sections.tally(tallies(alignments), names, kind, heading, f"No word is {what}.")
+        for place, (tallies, kind, heading, what) in lists.items()
+    }
+
+
+def _json(document: Any) -> str:
+    """JSON that can stand in a ``script`` element, whatever its texts are."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
