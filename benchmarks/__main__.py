@@ -20,6 +20,7 @@ _BENCHMARKS = Program(
         "serve": "load on a server at several levels: throughput, latency, where the time goes",
         "soak": "constant load for a long time: does memory grow?",
         "long_audio": "recordings longer than the model takes: windows, an hour in one file",
+        "overload": "several times what a server can do: goodput, refusals, recovery",
         "chaos": "bulk transcription while server and client are killed: is anything lost?",
         "scale": "cost against audio length, requests in flight and vocabulary",
         "crosscheck": "the same load from Triton's perf_analyzer",

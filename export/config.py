@@ -5,6 +5,7 @@ by ONNX Runtime (:func:`model_config`), by ONNX Runtime which lets TensorRT buil
 of it (:func:`accelerated_config`), and as a plan that was built before (:func:`tensorrt_config`).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,8 +21,8 @@ from export.serving import Serving
 from export.tensors import AUDIO_SIGNAL_LENGTH, ENCODER, Model, Pipeline, Tensor
 
 MAX_BATCH_SIZE: Final = 16
-MAX_QUEUE_SIZE: Final = 1024
-"""Requests waiting for one model; one more is refused with UNAVAILABLE."""
+WARMUP_S: Final = 2.0
+"""Of audio for each step: long enough for every kernel, short enough not to delay the start."""
 
 ACCELERATOR_CACHE: Final = "/tmp/tensorrt_cache"  # noqa: S108  # in the server's container
 """Where ONNX Runtime keeps the engines it builds; lost with the container unless mounted."""
@@ -87,6 +88,34 @@ def tensorrt_config(name: str, model: Model, serving: Serving) -> ModelConfig:
     config.instance_group[0].kind = _Group.KIND_GPU
     config.default_model_filename = PLAN_FILE
     return config
+
+
+def add_warmup(config: ModelConfig, model: Model, contract: Contract) -> None:
+    """Let every instance run once on ``WARMUP_S`` seconds of silence before the model is ready.
+
+    Lengths between models are 0 too: what is computed is thrown away, and as long as any.
+    """
+    sizes = _warmup_sizes(contract)
+    warmup = config.model_warmup.add(name="silence", batch_size=1)
+    for tensor in model.inputs:
+        if tensor.name != AUDIO_SIGNAL_LENGTH:
+            axes = tensor.axes if tensor.ragged else tensor.axes[1:]
+            warmup.inputs[tensor.name].CopyFrom(
+                model_config_pb2.ModelWarmup.Input(
+                    data_type=_data_type(tensor),
+                    dims=[axis if isinstance(axis, int) else sizes[axis] for axis in axes],
+                    zero_data=True,
+                )
+            )
+
+
+def _warmup_sizes(contract: Contract) -> dict[str, int]:
+    """The length of each free axis of the pipeline's inputs, by its label."""
+    rate_hz = contract.sample_rate_hz
+    samples = min(max(contract.min_samples, round(WARMUP_S * rate_hz)), contract.max_samples)
+    feature_frames = int(samples / rate_hz / contract.feature_stride_s)
+    frames = math.ceil(feature_frames * contract.feature_stride_s / contract.frame_stride_s)
+    return {"samples": samples, "feature_frames": feature_frames, "frames": frames}
 
 
 def ensemble_config(name: str, pipeline: Pipeline, contract: Contract) -> ModelConfig:
@@ -163,18 +192,21 @@ def parse_config(text: str) -> ModelConfig:
 
 def _model_config(name: str, model: Model, backend: str, serving: Serving) -> ModelConfig:
     """What every backend's configuration has: tensors, batching, instances for each device."""
+    at_once = serving.instances if model.role == ENCODER else 1
     config = ModelConfig(
         name=model_name(name, model),
         backend=backend,
         max_batch_size=MAX_BATCH_SIZE,
         input=[_input(tensor) for tensor in model.inputs if tensor.name != AUDIO_SIGNAL_LENGTH],
         output=[_output(tensor) for tensor in model.outputs],
-        instance_group=[_Group(count=serving.instances if model.role == ENCODER else 1)],
+        instance_group=[_Group(count=at_once + serving.spare)],
     )
     ragged = any(tensor.ragged for tensor in model.inputs)
-    if serving.batched:
-        batching = config.dynamic_batching
-        batching.default_queue_policy.max_queue_size = MAX_QUEUE_SIZE
+    batching = config.dynamic_batching
+    batching.default_queue_policy.CopyFrom(_queue_policy(serving))
+    if not serving.batched:
+        batching.preferred_batch_size.append(1)
+    else:
         delay_us = serving.queue_delay_us if ragged else serving.step_delay_us
         batching.max_queue_delay_microseconds = delay_us
         if serving.batch:
@@ -187,6 +219,16 @@ def _model_config(name: str, model: Model, backend: str, serving: Serving) -> Mo
             source_input=[AUDIO_SIGNAL],
         )
     return config
+
+
+def _queue_policy(serving: Serving) -> model_config_pb2.ModelQueuePolicy:
+    """A queue with an end; a client may give its request less time in it."""
+    return model_config_pb2.ModelQueuePolicy(
+        max_queue_size=serving.queue_size,
+        timeout_action=model_config_pb2.ModelQueuePolicy.REJECT,
+        default_timeout_microseconds=serving.queue_timeout_us,
+        allow_timeout_override=True,
+    )
 
 
 def _shapes(shapes: Mapping[str, Shape]) -> str:

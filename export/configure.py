@@ -17,6 +17,7 @@ from client.contract import LOG_PROBS, Contract
 from export.config import (
     MAX_BATCH_SIZE,
     accelerated_config,
+    add_warmup,
     config_text,
     ensemble_config,
     model_config,
@@ -66,14 +67,18 @@ def write_configs(folder: Path, layout: Layout) -> None:
     """Write every configuration into ``folder``, where the graphs are, and copy those of routes."""
     name, serving = layout.name, layout.serving
     for model in layout.pipeline.models:
-        write_config(folder, _serving_config(layout, model))
+        config = _serving_config(layout, model)
+        add_warmup(config, model, layout.contract)
+        write_config(folder, config)
         if not layout.obstacles[model.role]:
             plan_config = config_for(folder / model_name(name, model), TENSORRT)
             plan_config.parent.mkdir()
-            text = config_text(tensorrt_config(name, model, serving))
-            plan_config.write_text(text, encoding="utf-8")
+            config = tensorrt_config(name, model, serving)
+            add_warmup(config, model, layout.contract)
+            plan_config.write_text(config_text(config), encoding="utf-8")
     for route in layout.contract.routes:
         preprocessor, ensemble = route_configs(name, layout.pipeline, serving, route)
+        add_warmup(preprocessor, layout.pipeline.preprocessor, layout.contract)
         graphs = folder / model_name(name, layout.pipeline.preprocessor) / VERSION
         _link_tree(graphs, folder / preprocessor.name / VERSION)
         write_config(folder, preprocessor)

@@ -6,7 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from export.errors import ExportError
-from export.serving import DEFAULT_SERVING, PRESETS, Serving
+from export.serving import (
+    DEFAULT_SERVING,
+    PRESETS,
+    QUEUE_SIZE,
+    QUEUE_TIMEOUT_US,
+    Serving,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S,S,…",
         help="upper ends in seconds of the ranges that queue apart, '' for none",
     )
+    add(
+        "--queue-size",
+        type=_above_0,
+        metavar="N",
+        help=f"requests that may wait for each model, more are refused ({QUEUE_SIZE})",
+    )
+    add(
+        "--queue-timeout-s",
+        type=_timeout_s,
+        metavar="S",
+        help="how long they may wait, unless their client gives them a shorter time "
+        f"({QUEUE_TIMEOUT_US / 1e6:g})",
+    )
 
 
 def serving_of(options: argparse.Namespace) -> Serving:
@@ -45,6 +64,10 @@ def serving_of(options: argparse.Namespace) -> Serving:
         changes["queue_delay_us"] = round(1000 * options.queue_delay_ms)
     if options.length_ranges is not None:
         changes["ranges_s"] = options.length_ranges
+    if options.queue_size is not None:
+        changes["queue_size"] = options.queue_size
+    if options.queue_timeout_s is not None:
+        changes["queue_timeout_us"] = round(1e6 * options.queue_timeout_s)
     if not serving.batched and {"queue_delay_us", "ranges_s"} & changes.keys():
         raise ExportError(
             "--serving cpu makes no batches: leave out --queue-delay-ms and --length-ranges"
@@ -66,6 +89,13 @@ def _delay_ms(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 60_000:  # a minute: a request's deadline by default
         raise argparse.ArgumentTypeError(f"expected 0 to 60000 milliseconds, got {text}")
+    return value
+
+
+def _timeout_s(text: str) -> float:
+    value = float(text)
+    if not 0.001 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"expected 0.001 to 3600 seconds, got {text}")
     return value
 
 

@@ -7,6 +7,7 @@ from server.errors import (
     OptionsError,
     PortInUseError,
     RepositoryError,
+    RestartLimitError,
     ServerDiedError,
     StartError,
     StubDiedError,
@@ -14,6 +15,8 @@ from server.errors import (
 from server.launcher import EmbeddedServer
 from server.options import ServerOptions
 from server.ports import free_ports
+from server.security import RestrictedKey, Tls
+from server.supervisor import RestartLimits
 
 __all__ = [
     "EmbeddedServer",
@@ -23,9 +26,13 @@ __all__ = [
     "OptionsError",
     "PortInUseError",
     "RepositoryError",
+    "RestartLimitError",
+    "RestartLimits",
+    "RestrictedKey",
     "ServerDiedError",
     "ServerOptions",
     "StartError",
     "StubDiedError",
+    "Tls",
     "free_ports",
 ]

@@ -1,8 +1,11 @@
 """``python -m server``: serve a model repository until a signal comes or something dies.
 
+SIGTERM lets requests that are under way finish first; SIGINT and SIGHUP, and any second signal, do
+not. With ``--restart`` what dies is started again, within limits.
+
 Everything goes to standard error: Triton's log, the line that says the server is ready, errors.
-The exit status is 0 after SIGINT, SIGTERM or SIGHUP, 1 when the server did not start or died, and
-2 when the command line is wrong.
+The exit status is 0 after a signal, 1 when the server did not start, died, or was restarted too
+often, and 2 when the command line is wrong.
 """
 
 import argparse
@@ -11,31 +14,80 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Final, NoReturn
 
-from server.errors import EmbeddedServerError
+from server.errors import EmbeddedServerError, ServerDiedError
 from server.launcher import EmbeddedServer
 from server.options import ServerOptions
+from server.security import SOURCES, Tls, read_restricted_key
+from server.supervisor import RestartLimits, serve
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DRAIN_SIGNAL: Final = signal.SIGTERM
+STOP_SIGNALS: Final = (signal.SIGINT, DRAIN_SIGNAL, signal.SIGHUP)
+DRAIN_TIMEOUT_S: Final = 30.0
+
+
+class Drained(BaseException):
+    """SIGTERM came: the server is to finish what it has, then end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parsed = _parser().parse_args(arguments)
-    for number in STOP_SIGNALS:
-        signal.signal(number, _interrupt)
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    _listen()
+    limits = RestartLimits(most=parsed.restart_limit) if parsed.restart else None
     try:
-        options = ServerOptions(**{**vars(parsed), "models": tuple(parsed.models)})
-        with EmbeddedServer(options) as server:
-            _say(f"ready: {', '.join(server.models)}")
-            _say(f"gRPC {server.grpc_url}  HTTP {server.http_url}  metrics {server.metrics_url}")
-            server.watch()
+        serve(_options(parser, parsed), lambda server: _watch(server, parsed), limits, _say)
     except EmbeddedServerError as error:
         _say(f"error: {error}")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Drained):
         _say("stopped")
     return 0
+
+
+def _watch(server: EmbeddedServer, parsed: argparse.Namespace) -> NoReturn:
+    """Block until the server dies or a signal comes, and raise what ended it."""
+    _say(f"ready: {', '.join(server.models)}")
+    _say(f"gRPC {server.grpc_url}  HTTP {server.http_url}  metrics {server.metrics_url}")
+    try:
+        server.watch()
+    except Drained:
+        _listen()  # to one who does not want to wait
+        _say(f"finishing requests under way, for at most {parsed.drain_timeout_s:g} s")
+        try:
+            finished = server.drain(parsed.drain_timeout_s)
+        except ServerDiedError as error:  # it was to end anyway, and is not started again
+            _say(f"error: {error}")
+            finished = False
+        if not finished:
+            _say("there still are requests under way: those fail, and can be sent again")
+        _ignore()
+        raise
+
+
+def _options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> ServerOptions:
+    names = ("repository", "host", "grpc_port", "http_port", "metrics_port", "gpu", "verbose")
+    if bool(parsed.tls_certificate) != bool(parsed.tls_key):
+        parser.error("--tls-certificate and --tls-key: give both or none")
+    if parsed.tls_client_ca and not parsed.tls_key:
+        parser.error("--tls-client-ca: needs --tls-certificate and --tls-key")
+    if parsed.restrict_inference and not parsed.restricted_key:
+        parser.error("--restrict-inference: needs --restricted-key")
+    tls = restricted = None
+    if parsed.tls_certificate:
+        tls = Tls(parsed.tls_certificate, parsed.tls_key, parsed.tls_client_ca)
+    if parsed.restricted_key:
+        restricted = read_restricted_key(
+            parsed.restricted_key, inference_too=parsed.restrict_inference
+        )
+    return ServerOptions(
+        **{name: getattr(parsed, name) for name in names},
+        models=tuple(parsed.models),
+        tls=tls,
+        restricted=restricted,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,14 +120,90 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--gpu", action="store_true", help="serve on this machine's GPUs (default: its CPU)")
     add("--verbose", action="store_true", help="show Triton's information log too")
+    _add_life(parser)
+    _add_security(parser)
     return parser
 
 
+def _add_life(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("start and end").add_argument
+    add(
+        "--restart",
+        action="store_true",
+        help="when Triton or a model's process dies, start the whole server again, on the same "
+        "ports and ever later",
+    )
+    add(
+        "--restart-limit",
+        type=_number,
+        default=RestartLimits.most,
+        metavar="N",
+        help=f"restarts within {RestartLimits.window_s / 60:g} minutes before it is given up "
+        "(%(default)s)",
+    )
+    add(
+        "--drain-timeout-s",
+        type=_seconds,
+        default=DRAIN_TIMEOUT_S,
+        metavar="S",
+        help="how long SIGTERM waits for requests under way (%(default)g)",
+    )
+
+
+def _add_security(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("security").add_argument
+    certificate = (
+        "serve gRPC over TLS with this certificate, PEM; HTTP and metrics, for which Triton has no "
+        "TLS, are then on 127.0.0.1 whatever --host says"
+    )
+    client_ca = "let in only clients with a certificate of this authority, PEM"
+    for option, meaning in (
+        ("--tls-certificate", certificate),
+        ("--tls-key", "its key, PEM"),
+        ("--tls-client-ca", client_ca),
+    ):
+        add(option, type=Path, metavar="FILE", help=meaning)
+    add(
+        "--restricted-key",
+        metavar="KEY=SOURCE",
+        help="only who sends this key may administer models, shared memory, traces and logs, over "
+        f"gRPC and HTTP. Its value comes from {SOURCES}. Triton takes it on its command line: "
+        "users of this machine can see it there with ps",
+    )
+    add("--restrict-inference", action="store_true", help="nor transcribe without the key")
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, got {text}")
+    return value
+
+
+def _listen() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt)
+
+
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    """Unwind to the ``with`` block, whose end passes the signal on; once is enough."""
-    for other in STOP_SIGNALS:
-        signal.signal(other, signal.SIG_IGN)
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    """Unwind to where it is drained, or to the ``with`` block, whose end passes the signal on.
+
+    Once is enough: what ends the server is not to be disturbed.
+    """
+    _ignore()
+    raise Drained if number == DRAIN_SIGNAL else KeyboardInterrupt
+
+
+def _ignore() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _say(message: str) -> None:

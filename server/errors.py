@@ -10,7 +10,8 @@
     ├── StartError           the server ended, or was not ready in time
     │   └── ModelLoadError       the server is up, some models are not
     └── ServerDiedError      the server ended unasked, after it was ready
-        └── StubDiedError        the process of one model ended; the server does not restart it
+        ├── StubDiedError        the process of one model ended; the server does not restart it
+        └── RestartLimitError    it died again and again
 
 Every message says what was expected, what came, and how to fix it.
 """
@@ -57,3 +58,7 @@ class ServerDiedError(EmbeddedServerError):
 
 class StubDiedError(ServerDiedError):
     """The processes of these models ended; requests to them fail until the server restarts."""
+
+
+class RestartLimitError(ServerDiedError):
+    """The server died more often than it is to be restarted."""

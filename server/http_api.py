@@ -1,12 +1,15 @@
-"""What the launcher asks Triton over HTTP: is it up, which models are ready, and on what."""
+"""What the launcher asks Triton over HTTP: is it up, which models are ready, on what, how busy."""
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
-TIMEOUT_S = 10.0
+TIMEOUT_S: Final = 10.0
+_PENDING: Final = re.compile(r"^nv_inference_pending_request_count\{.*\} (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -18,41 +21,73 @@ class ModelState:
     reason: str
 
 
-def is_live(host: str, port: int) -> bool:
-    """Whether the server answers; it does so once it has tried to load every model."""
-    try:
-        status, _ = _request(host, port, "GET", "/v2/health/live")
-    except (OSError, HTTPException):
-        return False
-    return status == 200
+@dataclass(frozen=True)
+class HttpApi:
+    """Triton's HTTP service at ``host`` and ``port``; ``headers`` open what is restricted."""
 
+    host: str
+    port: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-def repository_index(host: str, port: int) -> list[ModelState]:
-    """Every model Triton found in the repository.
+    def is_live(self) -> bool:
+        """Whether the server answers; it does so once it has tried to load every model."""
+        try:
+            status, _ = self._request("GET", "/v2/health/live")
+        except (OSError, HTTPException):
+            return False
+        return status == 200
 
-    Raises ``OSError`` or ``HTTPException`` when it does not answer, or with something else.
-    """
-    status, body = _request(host, port, "POST", "/v2/repository/index")
-    if status != 200:
-        raise HTTPException(f"expected the repository index, got status {status}: {body[:200]!r}")
-    try:
-        return _states(json.loads(body))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise HTTPException(f"expected the repository index in JSON, got {body[:200]!r}") from error
+    def repository_index(self) -> list[ModelState]:
+        """Every model Triton found in the repository.
 
+        Raises ``OSError`` or ``HTTPException`` when it does not answer, or with something else.
+        """
+        status, body = self._request("POST", "/v2/repository/index")
+        if status != 200:
+            raise HTTPException(
+                f"expected the repository index, got status {status}: {body[:200]!r}"
+            )
+        try:
+            return _states(json.loads(body))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise HTTPException(
+                f"expected the repository index in JSON, got {body[:200]!r}"
+            ) from error
 
-def instance_kinds(host: str, port: int, model: str) -> set[str]:
-    """The kinds of a model's instances as Triton resolved them: ``KIND_GPU``, ``KIND_CPU``.
+    def instance_kinds(self, model: str) -> set[str]:
+        """The kinds of a model's instances as Triton resolved them: ``KIND_GPU``, ``KIND_CPU``.
 
-    Empty for an ensemble. Raises ``OSError`` or ``HTTPException`` when it does not answer so.
-    """
-    status, body = _request(host, port, "GET", f"/v2/models/{quote(model)}/config")
-    if status != 200:
-        raise HTTPException(f"expected the config of {model}, got status {status}: {body[:200]!r}")
-    try:
-        return {group["kind"] for group in json.loads(body).get("instance_group", ())}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise HTTPException(f"expected a config in JSON, got {body[:200]!r}") from error
+        Empty for an ensemble. Raises ``OSError`` or ``HTTPException`` when it does not answer so.
+        """
+        status, body = self._request("GET", f"/v2/models/{quote(model)}/config")
+        if status != 200:
+            raise HTTPException(
+                f"expected the config of {model}, got status {status}: {body[:200]!r}"
+            )
+        try:
+            return {group["kind"] for group in json.loads(body).get("instance_group", ())}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise HTTPException(f"expected a config in JSON, got {body[:200]!r}") from error
+
+    def pending_requests(self) -> int:
+        """Requests that wait for a model, by the metrics that this port serves.
+
+        Raises ``OSError`` or ``HTTPException`` when it does not tell.
+        """
+        status, body = self._request("GET", "/metrics")
+        found = _PENDING.findall(body.decode(errors="replace"))
+        if status != 200 or not found:
+            raise HTTPException(f"expected metrics, got status {status}: {body[:200]!r}")
+        return round(sum(map(float, found)))
+
+    def _request(self, method: str, path: str) -> tuple[int, bytes]:
+        connection = HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, path, headers=dict(self.headers))
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
 
 
 def _states(index: Any) -> list[ModelState]:
@@ -65,13 +100,3 @@ def _states(index: Any) -> list[ModelState]:
         )
         for entry in index
     ]
-
-
-def _request(host: str, port: int, method: str, path: str) -> tuple[int, bytes]:
-    connection = HTTPConnection(host, port, timeout=TIMEOUT_S)
-    try:
-        connection.request(method, path)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()

@@ -8,14 +8,13 @@
 
 Start: check the repository and the ports, build a temporary backend directory, start
 ``tritonserver`` tied to this process, wait until it answers, and ask it for every model's state.
-Stop: SIGTERM, SIGKILL to whatever is left, then remove what a killed server leaves behind.
+Drain: wait until no request is under way. Stop: SIGTERM, SIGKILL to whatever is left, then remove
+what a killed server leaves behind.
 """
 
-import errno
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,22 +24,17 @@ from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
-from server import http_api, processes
+from server import processes
 from server.backend_directory import build_backend_directory
-from server.errors import (
-    ModelLoadError,
-    OptionsError,
-    PortInUseError,
-    RepositoryError,
-    ServerDiedError,
-    StartError,
-    StubDiedError,
-)
+from server.checks import check_ports, check_repository, model_names
+from server.errors import ModelLoadError, ServerDiedError, StartError, StubDiedError
+from server.http_api import HttpApi
 from server.installation import STUB_NAME, find_installation
 from server.log import LogRelay
-from server.options import ServerOptions
+from server.options import GRPC, HTTP, LOOPBACK, METRICS, ServerOptions
+from server.triton_command import triton_command, triton_environment
 
 NAME_PREFIX = "nemo_ctc_triton_"  # of temporary directories and shared-memory regions
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # not a temporary file: where Linux keeps regions
@@ -48,6 +42,8 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # compared with, never bound
 TETHER = Path(__file__).parent / "tether.py"
 READY_POLL_S = 0.1
 WATCH_POLL_S = 0.5
+DRAIN_POLL_S = 0.05
+QUIET_S = 0.5  # between two models a request is in neither
 STOP_GRACE_S = 5.0  # beyond the time that requests in flight are given
 LOG_TIMEOUT_S = 5.0
 
@@ -87,17 +83,17 @@ class EmbeddedServer:
     @property
     def grpc_url(self) -> str:
         """Where gRPC clients connect, ``host:port``."""
-        return f"{self._client_host()}:{self.options.grpc_port}"
+        return f"{self._client_host(GRPC)}:{self.options.grpc_port}"
 
     @property
     def http_url(self) -> str:
         """Where HTTP clients connect, with the scheme."""
-        return f"http://{self._client_host()}:{self.options.http_port}"
+        return f"http://{self._client_host(HTTP)}:{self.options.http_port}"
 
     @property
     def metrics_url(self) -> str:
         """Where Prometheus scrapes."""
-        return f"http://{self._client_host()}:{self.options.metrics_port}/metrics"
+        return f"http://{self._client_host(METRICS)}:{self.options.metrics_port}/metrics"
 
     def start(self) -> None:
         """Start the server and return when every model is ready.
@@ -109,8 +105,8 @@ class EmbeddedServer:
         if self._process is not None:
             raise StartError("this server has been started already: make another EmbeddedServer")
         try:
-            _check_repository(self.options)
-            _check_ports(self.options)
+            check_repository(self.options)
+            check_ports(self.options)
             self._launch()
             self._wait_until_live()
             self._models = self._ready_models()
@@ -137,11 +133,32 @@ class EmbeddedServer:
                 "not restart it and every request to it fails: restart the server"
             )
 
-    def watch(self) -> None:
+    def watch(self) -> NoReturn:
         """Block until the server or one of its stubs dies, and raise what :meth:`check` raises."""
         while True:
             self.check()
             time.sleep(WATCH_POLL_S)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until no request is under way, at most so long; whether that was reached.
+
+        Triton 2.51 fails an ensemble's requests in flight when it is told to end, so they are
+        waited for before. It goes on taking requests meanwhile: those that are accepted before
+        this is called are answered if they take less than ``timeout_s``. Its metrics tell what
+        waits; what is being computed shows in the processor time of the models' processes. Raises
+        what :meth:`check` raises.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        quiet_since_s, before = time.monotonic(), -1
+        while (now_s := time.monotonic()) < deadline_s:
+            self.check()
+            now = sum(map(processes.cpu_ticks, self._stubs))
+            if now != before or self._pending():
+                quiet_since_s, before = now_s, now
+            elif now_s - quiet_since_s >= QUIET_S:
+                return True
+            time.sleep(DRAIN_POLL_S)
+        return False
 
     def stop(self) -> None:
         """End the server and everything it started; harmless when nothing runs."""
@@ -154,30 +171,7 @@ class EmbeddedServer:
         backends = directory / "backends"
         backends.mkdir()
         build_backend_directory(backends, installation)
-        options = self.options
-        command = [
-            str(installation.binary),
-            f"--model-repository={options.repository.resolve()}",
-            f"--backend-directory={backends}",
-            f"--backend-config=python,shm-region-prefix-name={prefix}",
-            "--disable-auto-complete-config",
-            # A model that is served as a TensorRT plan elsewhere keeps its graph's config here.
-            "--model-config-name=onnxruntime",
-            "--exit-on-error=false",  # so that every model's reason can be asked for
-            f"--exit-timeout-secs={options.stop_timeout_s}",
-            f"--grpc-address={options.host}",
-            f"--grpc-port={options.grpc_port}",
-            f"--http-address={options.host}",
-            f"--http-port={options.http_port}",
-            f"--metrics-address={options.host}",
-            f"--metrics-port={options.metrics_port}",
-            "--allow-gpu-metrics=false",
-            "--pinned-memory-pool-byte-size=0",
-            f"--log-info={str(options.verbose).lower()}",
-            *(["--model-control-mode=explicit"] if options.models else []),
-            *(f"--load-model={name}" for name in options.models),
-            *options.extra_arguments,
-        ]
+        command = triton_command(installation.binary, backends, prefix, self.options)
         with _signals_held_back():  # one that raised in here would leak the process
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command],
@@ -186,7 +180,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env=_environment(gpu=options.gpu),
+                env=triton_environment(gpu=self.options.gpu),
                 # Stubs put their working directory first on sys.path: an empty one shadows nothing.
                 cwd=directory,
                 # Signals of a terminal come to the launcher alone, and stubs can be told apart.
@@ -199,7 +193,7 @@ class EmbeddedServer:
     def _wait_until_live(self) -> None:
         options = self.options
         deadline_s = time.monotonic() + options.ready_timeout_s
-        while not http_api.is_live(self._client_host(), options.http_port):
+        while not self._http().is_live():
             self._check_not_ended()
             if time.monotonic() > deadline_s:
                 raise StartError(
@@ -217,9 +211,9 @@ class EmbeddedServer:
 
     def _ready_models(self) -> tuple[str, ...]:
         """The served models' names; raises :class:`ModelLoadError` unless all are ready."""
-        wanted = self.options.models or _model_names(self.options.repository)
+        wanted = self.options.models or model_names(self.options.repository)
         try:
-            states = http_api.repository_index(self._client_host(), self.options.http_port)
+            states = self._http().repository_index()
         except (OSError, HTTPException) as error:
             raise StartError(
                 f"the Triton server did not list its models: {error}{self._said()}"
@@ -241,9 +235,8 @@ class EmbeddedServer:
 
     def _check_on_gpu(self) -> None:
         """Triton serves on the CPU, without a word, what it finds no GPU for."""
-        host, port = self._client_host(), self.options.http_port
         try:
-            kinds = [http_api.instance_kinds(host, port, model) for model in self._models]
+            kinds = [self._http().instance_kinds(model) for model in self._models]
         except (OSError, HTTPException) as error:
             raise StartError(f"the Triton server did not tell where models run: {error}") from error
         if not any("KIND_GPU" in kind for kind in kinds):
@@ -257,6 +250,13 @@ class EmbeddedServer:
         """Triton's index names a model it cannot even read without a reason, or not at all."""
         logged = self._log.last_error(f"'{name}'") if self._log else ""
         return logged or "Triton gave no reason; check its config.pbtxt and version folders"
+
+    def _pending(self) -> int:
+        metrics = HttpApi(self._client_host(METRICS), self.options.metrics_port)
+        try:
+            return metrics.pending_requests()
+        except (OSError, HTTPException):
+            return 1  # it does not tell, so nothing says that it is idle
 
     def _running_stubs(self) -> dict[int, str]:
         """The model each stub process serves, by process id."""
@@ -294,13 +294,15 @@ class EmbeddedServer:
         if self._log is not None:
             self._log.join(LOG_TIMEOUT_S)
 
-    def _client_host(self) -> str:
+    def _http(self) -> HttpApi:
+        restricted = self.options.restricted
+        headers = restricted.headers if restricted else {}
+        return HttpApi(self._client_host(HTTP), self.options.http_port, headers)
+
+    def _client_host(self, service: str) -> str:
         """A server on all addresses is reached through this machine's own."""
-        return "127.0.0.1" if self.options.host == ANY_ADDRESS else self.options.host
-
-
-def _model_names(repository: Path) -> list[str]:
-    return [path.name for path in repository.iterdir() if path.is_dir() and path.name[0] != "."]
+        host = self.options.host_of(service)
+        return LOOPBACK if host == ANY_ADDRESS else host
 
 
 @contextmanager
@@ -312,53 +314,6 @@ def _signals_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _check_repository(options: ServerOptions) -> None:
-    repository = options.repository
-    fix = "build one with 'python -m export build', or correct --repository"
-    if not repository.is_dir():
-        raise RepositoryError(f"expected a model repository at {repository}, found none: {fix}")
-    found = _model_names(repository)
-    if not found:
-        raise RepositoryError(
-            f"expected a folder per model in {repository}, found no folder: {fix}"
-        )
-    if unknown := set(options.models) - set(found):
-        raise RepositoryError(
-            f"expected models {', '.join(sorted(unknown))} in {repository}, found "
-            f"{', '.join(sorted(found))}: correct the name, or export the model into it"
-        )
-
-
-def _check_ports(options: ServerOptions) -> None:
-    for service, port in options.ports().items():
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((options.host, port))
-            except OSError as error:
-                place = f"{options.host}:{port} for {service} ({error.strerror})"
-                if error.errno == errno.EADDRINUSE:
-                    raise PortInUseError(
-                        f"cannot listen on {place}: stop the program that does, or choose another "
-                        f"{service} port"
-                    ) from error
-                raise OptionsError(
-                    f"cannot listen on {place}: expected the name or IPv4 address of this machine, "
-                    "and a port this user may open"
-                ) from error
-
-
-def _environment(*, gpu: bool) -> dict[str, str]:
-    """This environment, arranged so that the stubs find this Python's packages; no GPU but asked.
-
-    ONNX Runtime's wheels report use to their maker unless told not to; here nothing leaves the
-    machine unless the user sets the variable otherwise.
-    """
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    hidden = {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
-    return {"ORT_DISABLE_TELEMETRY": "1", **os.environ, "PATH": path, **hidden}
 
 
 def _describe(code: int) -> str:

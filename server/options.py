@@ -2,8 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from server.errors import OptionsError
+from server.security import RestrictedKey, Tls
+
+LOOPBACK: Final = "127.0.0.1"
+GRPC: Final = "gRPC"
+HTTP: Final = "HTTP"
+METRICS: Final = "metrics"
 
 
 @dataclass(frozen=True)
@@ -14,13 +21,15 @@ class ServerOptions:
     ``verbose`` shows Triton's information log as well, not only warnings and errors.
     ``models`` names those to load, and with an ensemble its steps; empty means all.
     ``gpu`` lets Triton see this machine's GPUs, which the instances of kind AUTO then run on.
+    ``tls`` is for gRPC; HTTP and metrics, which have none, then stay on this machine.
+    ``restricted`` is the key to what is for administrators.
     ``extra_arguments`` are passed to ``tritonserver`` as they are.
 
     Raises :class:`OptionsError` on ports out of range or used twice, and on negative times.
     """
 
     repository: Path
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     grpc_port: int = 8001
     http_port: int = 8000
     metrics_port: int = 8002
@@ -29,6 +38,8 @@ class ServerOptions:
     verbose: bool = False
     models: tuple[str, ...] = ()
     gpu: bool = False
+    tls: Tls | None = None
+    restricted: RestrictedKey | None = None
     extra_arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -46,4 +57,8 @@ class ServerOptions:
 
     def ports(self) -> dict[str, int]:
         """The port of each service, by the service's name."""
-        return {"gRPC": self.grpc_port, "HTTP": self.http_port, "metrics": self.metrics_port}
+        return {GRPC: self.grpc_port, HTTP: self.http_port, METRICS: self.metrics_port}
+
+    def host_of(self, service: str) -> str:
+        """The address that a service listens on."""
+        return LOOPBACK if self.tls is not None and service != GRPC else self.host

@@ -39,6 +39,14 @@ def command_line(pid: int) -> list[str]:
     return []
 
 
+def cpu_ticks(pid: int) -> int:
+    """The processor time a process has used, in the kernel's ticks; 0 when it has ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])  # in user mode, and in the kernel
+    return 0
+
+
 def kill_session(session: int, timeout_s: float = KILL_TIMEOUT_S) -> None:
     """Kill every member of the session and wait until none is left, or the time is up.
 

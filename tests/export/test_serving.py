@@ -1,12 +1,14 @@
 """How a model is served changes its queues, instances and threads, and nothing that it computes."""
 
 import argparse
+import queue
 import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from export.assemble import Recipe
@@ -18,12 +20,13 @@ from export.engine.switch import serving_backend, switch
 from export.errors import ExportError, RepositoryError
 from export.record import read_record
 from export.repository import publish, read_contract, write_config
-from export.serving import DEFAULT_SERVING, PRESETS, Serving, cpu, throughput
+from export.serving import DEFAULT_SERVING, PRESETS, SPARE, Serving, cpu, throughput
 from export.serving_options import add_arguments, serving_of
 from export.verification.outputs import max_abs
 from export.verification.triton import batch_statistics, embedded_server, run_triton
 from tests.export.support import NAME, contents, noise, quick_build
 
+REQUESTS = 64
 SHORT_RANGES = replace(throughput(2), ranges_s=(1.0, 2.0), queue_delay_us=200_000)
 
 
@@ -48,17 +51,58 @@ def threads(config):
 def test_the_small_steps_leave_the_encoder_its_cores(preset, quartznet):
     preprocessor, _, decoder = configs(quartznet, PRESETS[preset](2))
     assert threads(preprocessor) == threads(decoder) == "1"
-    assert preprocessor.instance_group[0].count == decoder.instance_group[0].count == 1
+    at_once = 1 + PRESETS[preset](2).spare
+    assert preprocessor.instance_group[0].count == decoder.instance_group[0].count == at_once
 
 
 def test_on_a_cpu_each_core_has_an_encoder_that_takes_one_request_at_a_time(quartznet):
     models = configs(quartznet, cpu(6))
     encoder = models[1]
-    assert (encoder.instance_group[0].count, threads(encoder)) == (6, "1")
+    assert (encoder.instance_group[0].count, threads(encoder)) == (6 + SPARE, "1")
     assert {model.instance_group[0].KIND_CPU for model in models} == {
         model.instance_group[0].kind for model in models
     }
-    assert not any(model.HasField("dynamic_batching") for model in models)
+    assert all(list(model.dynamic_batching.preferred_batch_size) == [1] for model in models)
+
+
+@pytest.mark.parametrize("preset", [*PRESETS])
+def test_every_queue_has_an_end_and_a_time(preset, quartznet):
+    serving = replace(PRESETS[preset](2), queue_size=7, queue_timeout_us=3_000_000)
+    for model in configs(quartznet, serving):
+        policy = model.dynamic_batching.default_queue_policy
+        assert (policy.max_queue_size, policy.default_timeout_microseconds) == (7, 3_000_000)
+        assert policy.timeout_action == policy.REJECT
+        assert policy.allow_timeout_override
+
+
+def test_every_instance_runs_once_before_it_is_ready(repository):
+    for name, dims in {
+        "preprocessor": {"audio_signal": [32000]},
+        "encoder": {"features": [80, 200], "features_length": [1]},
+        "decoder": {"encoded": [48, 100], "encoded_length": [1]},
+    }.items():
+        files = [*(repository / f"{NAME}_{name}").rglob("*.pbtxt")]
+        assert files
+        for file in files:
+            (warmup,) = parse_config(file.read_text()).model_warmup
+            assert {key: list(each.dims) for key, each in warmup.inputs.items()} == dims
+
+
+def test_a_full_queue_refuses_at_once_and_the_rest_is_answered(repository):
+    reconfigure(repository, NAME, replace(cpu(1), queue_size=4))
+    audio = noise(16000 * 20)
+    sent = InferInput("audio_signal", [1, len(audio)], "INT16")
+    sent.set_data_from_numpy(audio[None])
+    replies = queue.SimpleQueue()
+    with embedded_server(repository, [NAME]) as url, InferenceServerClient(url) as client:
+        for _ in range(REQUESTS):
+            client.async_infer(NAME, [sent], lambda **outcome: replies.put(outcome["error"]))
+        errors = [replies.get(timeout=60) for _ in range(REQUESTS)]
+    refused = [error for error in errors if error is not None]
+    assert 0 < len(refused) < REQUESTS
+    assert {error.status() for error in refused} == {"StatusCode.UNAVAILABLE"}
+    assert "Exceeds maximum queue size" in refused[0].message()
+    assert errors[-1] is None, "a refusal came after the last answer"
 
 
 def test_for_throughput_the_preprocessor_waits_for_a_batch(quartznet):
@@ -187,13 +231,16 @@ def test_utterances_of_a_range_are_batched_apart_and_come_out_the_same(repositor
     [
         {"instances": 0},
         {"threads": -1},
+        {"spare": -1},
+        {"queue_size": 0},
+        {"queue_timeout_us": 0},
         {"ranges_s": (2.0, 1.0)},
         {"ranges_s": (0.0,)},
         {"ranges_s": (float("nan"),)},
     ],
 )
 def test_what_cannot_be_served_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"instance|ranges"):
+    with pytest.raises(ValueError, match=r"instance|ranges|queue"):
         Serving("wrong", **wrong)
 
 
@@ -208,6 +255,8 @@ def test_the_command_line_changes_a_preset():
     assert parsed("--serving", "cpu", "--cores", "5") == cpu(5)
     two_of_six = parsed("--serving", "cpu", "--cores", "6", "--instances", "2")
     assert two_of_six == replace(cpu(6), instances=2, threads=3)
+    shorter = parsed("--queue-size", "9", "--queue-timeout-s", "1.5")
+    assert shorter == replace(DEFAULT_SERVING, queue_size=9, queue_timeout_us=1_500_000)
     changed = parsed(
         *("--serving", "throughput", "--cores", "2"),
         *("--queue-delay-ms", "50", "--length-ranges", "4,8"),

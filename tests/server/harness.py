@@ -1,14 +1,19 @@
-"""Small model repositories and free ports for tests that run a real server."""
+"""Small model repositories for tests that run a real server, and that server as users run it."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import onnx
 from google.protobuf import json_format, text_format
 from onnx import TensorProto, helper
 from tritonclient.grpc import model_config_pb2
 
+from server import free_ports
+
+DEADLINE_S = 60
 # The newest that the oldest ONNX Runtime in use (1.19) loads.
 OPSET, IR_VERSION = 17, 9
 
@@ -122,3 +127,48 @@ def write_model(
     version.mkdir(parents=True)
     onnx.save(model, version / (config.get("default_model_filename") or "model.onnx"))
     (repository / name / "config.pbtxt").write_text(text_format.MessageToString(message))
+
+
+class Launched:
+    """``python -m server`` as a user runs it, and what it has said so far."""
+
+    def __init__(self, repository: Path, *arguments: str) -> None:
+        self.ports = free_ports()
+        ports = [f"--{name.replace('_', '-')}={port}" for name, port in self.ports.items()]
+        self.url = f"127.0.0.1:{self.ports['grpc_port']}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "server", f"--repository={repository}", *ports, *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def wait_until_ready(self) -> None:
+        """Read until it says that it serves."""
+        for line in self.process.stderr:
+            self.said.append(line)
+            if line.startswith("server: gRPC"):
+                return
+        raise AssertionError(f"it ended before it was ready: {''.join(self.said)}")
+
+    def finish(self) -> tuple[int, str]:
+        """The exit status, and all that was said."""
+        _, rest = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, "".join(self.said) + rest
+
+    def triton(self) -> int:
+        """The process id of the server."""
+        (pid,) = children(self.process.pid)
+        return pid
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of a process's own children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -29,9 +29,7 @@ from server import (
 from server.launcher import SHARED_MEMORY
 from server.log import LogRelay
 from server.ports import free_ports
-from tests.server.harness import IDENTITY_CONFIG, identity, write_model
-
-DEADLINE_S = 60
+from tests.server.harness import DEADLINE_S, IDENTITY_CONFIG, children, identity, write_model
 
 ENSEMBLE = """
 platform: "ensemble"
@@ -82,10 +80,6 @@ def finish(launcher):
     """The exit status and all that was said until then."""
     _, rest = launcher.communicate(timeout=DEADLINE_S)
     return launcher.returncode, "".join(launcher.said) + rest
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def shared_memory(pid):

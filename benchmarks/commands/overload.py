@@ -1,0 +1,122 @@
+"""``overload``: several times what a server can do, then less: goodput, refusals, recovery.
+
+First a closed loop finds the capacity, then requests come at ``--times`` that rate, whatever the
+server does, then at half of it. Every request has a deadline, and only answers within it count.
+The exit status is 1 unless the client could send all that, goodput stays at 0.9 of the capacity,
+refusals come within a second of the queue's bound, and all is well again within five seconds.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+from rich.table import Table
+
+from benchmarks.load.arguments import (
+    add_audio,
+    add_output,
+    add_target,
+    open_target,
+    utterances_of,
+)
+from benchmarks.load.overload import (
+    LEAST_GOODPUT,
+    LEAST_OFFERED,
+    MOST_RECOVERY_S,
+    MOST_REFUSAL_S,
+    Figures,
+    Plan,
+    figures_of,
+    press,
+)
+from benchmarks.load.packages import PACKAGES
+from benchmarks.load.served import served_as
+from benchmarks.numbers import above
+from benchmarks.report import write_report
+from client.commands.streams import tables
+
+_OPTIONS = {
+    "in_flight": (int, "requests in flight while the capacity is found"),
+    "capacity_s": (float, "seconds in which the capacity is found"),
+    "warmup_s": (float, "seconds before that, not counted"),
+    "times": (float, "the overload, in capacities"),
+    "overload_s": (float, "its seconds"),
+    "calm_share": (float, "the load after it, in capacities"),
+    "calm_s": (float, "its seconds"),
+    "timeout_s": (float, "deadline of a request, in seconds"),
+    "calm_latency_s": (float, "seconds that an answer may take when all is well"),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 1 when the server did not bear it."""
+    parsed = _parser().parse_args(arguments)
+    plan = Plan(**{each.name: getattr(parsed, each.name) for each in fields(Plan)})
+    with open_target(parsed) as target:
+        utterances = utterances_of(parsed, target)
+        served = served_as(target)
+        figures = figures_of(press(target, utterances, plan), plan)
+    tables(sys.stdout).print(_table(figures, plan, parsed.model))
+    found = {
+        "plan": asdict(plan),
+        "audio": utterances.source,
+        "served": served,
+        "overload": asdict(figures),
+    }
+    write_report(parsed.output, PACKAGES, ["overload", *arguments], found)
+    return 0 if figures.holds else 1
+
+
+def _table(figures: Figures, plan: Plan, model: str) -> Table:
+    table = Table(title=f"{model} at {plan.times:g} times its capacity for {plan.overload_s:g} s")
+    table.add_column("")
+    for heading in ("seen", "wanted"):
+        table.add_column(heading, justify="right")
+    refused, answered = figures.refused_ms, figures.answered_ms
+    rows = [
+        ("capacity, requests/s", f"{figures.capacity_per_s:.1f}", ""),
+        ("offered, requests/s", f"{figures.offered_per_s:.1f}", ""),
+        ("offered / planned", f"{figures.offered_share:.2f}", f">= {LEAST_OFFERED:g}"),
+        ("goodput, requests/s", f"{figures.goodput_per_s:.1f}", ""),
+        ("goodput / capacity", f"{figures.goodput_share:.2f}", f">= {LEAST_GOODPUT:g}"),
+        ("answered within (p95)", f"{answered.p95:,.0f} ms" if answered else "-", ""),
+        ("refused", f"{figures.refused:,}", ""),
+        (
+            "refused within (p99)",
+            f"{refused.p99:,.0f} ms" if refused else "-",
+            f"<= {1000 * (MOST_REFUSAL_S + plan.queue_bound_s):,.0f} ms",
+        ),
+        ("out of time", f"{figures.expired:,}", ""),
+        ("recovered after", f"{figures.recovery_s:.1f} s", f"<= {MOST_RECOVERY_S:g} s"),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks overload", description=__doc__)
+    add_target(parser)
+    add_audio(parser)
+    group = parser.add_argument_group("load")
+    for name, (kind, text) in _OPTIONS.items():
+        group.add_argument(
+            f"--{name.removesuffix('_s').replace('_', '-')}",
+            dest=name,
+            type=above(kind),
+            default=getattr(Plan, name),
+            metavar="N" if kind is int else "X",
+            help=f"{text} (%(default)g)",
+        )
+    group.add_argument(
+        "--queue-bound",
+        dest="queue_bound_s",
+        type=float,
+        default=Plan.queue_bound_s,
+        metavar="S",
+        help="how long the server's queues hold what they refuse in the end (%(default)g: a full "
+        "one refuses at once)",
+    )
+    add_output(parser, "nothing else")
+    return parser
