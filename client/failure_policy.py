@@ -30,19 +30,22 @@ class FailurePolicy:
     """How often and how soon to try again, and when to leave a server alone.
 
     The wait before retry ``n`` (from 0) is drawn from 0 to ``first_wait_s * 2**n``, at most
-    ``longest_wait_s``. ``failures`` bounds the tries that end with :class:`ServerFailed`. A server
-    that failed ``ejected_after`` times in a row gets no requests while others can take them, until
-    it has told its contract again, which it is asked after ``return_s``, and twice as long each
-    time, at most ``longest_return_s``.
+    ``longest_wait_s``. ``failures`` bounds the tries that end with :class:`ServerFailed`.
+
+    A server that was unavailable is asked for its contract at once, and while it does not tell it
+    after ``return_s`` and twice as long each time, at most ``longest_return_s``; it gets no
+    requests meanwhile. One that is there and failed ``away_after`` times in a row, while others can
+    be used, is left alone for as long, at most ``longest_absence_s``.
     """
 
     retries: bool = True
     first_wait_s: float = 0.1
     longest_wait_s: float = 5.0
     failures: int = 5
-    ejected_after: int = 3
+    away_after: int = 3
     return_s: float = 0.5
-    longest_return_s: float = 30.0
+    longest_return_s: float = 5.0
+    longest_absence_s: float = 60.0
 
     def wait_s(self, error: ServerError, tries: int, left_s: float) -> float | None:
         """How long to wait after the ``tries``-th try failed (from 1); ``None`` to give up.
@@ -54,18 +57,12 @@ class FailurePolicy:
         )
         if not (self.retries and again):
             return None
-        longest_s = _grown(self.first_wait_s, tries - 1, self.longest_wait_s)
-        wait_s = random.uniform(0, longest_s)  # noqa: S311 -- nobody gains by guessing it
-        return wait_s if wait_s < left_s else None
+        longest_s = min(_grown(self.first_wait_s, tries - 1, self.longest_wait_s), left_s)
+        return random.uniform(0, longest_s) if left_s > 0 else None  # noqa: S311 -- no secret
 
-    def absence_s(self, returns: int) -> float:
-        """How long to leave a server alone that has failed to return ``returns`` times."""
-        return _grown(self.return_s, returns, self.longest_return_s)
-
-
-def blames_server(error: ServerError) -> bool:
-    """Whether an error speaks against the server, and not against the request."""
-    return isinstance(error, (ServerUnavailable, ServerFailed))
+    def absence_s(self, absences: int) -> float:
+        """How long to leave a server alone for the ``absences``-th time (from 1) in a row."""
+        return _grown(self.return_s, absences - 1, self.longest_absence_s)
 
 
 def _grown(first_s: float, doublings: int, most_s: float) -> float:

@@ -1,22 +1,32 @@
 """Several servers of one model: which takes the next request, and which is left alone for a while.
 
-A request goes to the server with the fewest in flight, in turns among equals. A server that fails
-again and again is ejected; it returns when it tells its contract again, the same one: behind an
-address there may be another model after a restart.
+A request goes to the server with the fewest in flight, in turns among equals. A server that was
+unavailable is asked for the model's contract at once, and gets no requests until it tells it:
+behind an address there may be another model after a restart, whose answers must not be decoded with
+this one's vocabulary. One that fails again and again, while others do not, is left alone too.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
+from time import monotonic
 from typing import TypeAlias
 
 from client.connection import Connection
 from client.contract import Contract
-from client.errors import AsrError, ContractError, SecurityError, ServerError
-from client.failure_policy import FailurePolicy, blames_server
+from client.errors import (
+    AsrError,
+    ContractError,
+    DeadlineExceeded,
+    SecurityError,
+    ServerError,
+    ServerFailed,
+    ServerUnavailable,
+)
+from client.failure_policy import FailurePolicy
 from client.timer import Timer
 
 _log = logging.getLogger(__name__)
@@ -35,12 +45,20 @@ class Server:
     in_flight: int = 0
     failures: int = 0
     """In a row."""
-    returns: int = 0
-    """How often it was asked in vain whether it is back."""
-    ejected: bool = False
+    absences: int = 0
+    """How often it was left alone since its last answer, and was asked in vain."""
+    away: bool = False
+    """It gets no requests until it has told its contract again."""
+    alone_until_s: float = 0.0
+    asked: bool = False
     refusal: ContractError | None = None
-    """Why it never takes requests again."""
+    """Why it never gets requests again."""
     last_used: int = -1
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes requests."""
+        return self.contract is not None and not self.away and self.refusal is None
 
 
 class Servers:
@@ -65,17 +83,14 @@ class Servers:
     def take(self) -> Server:
         """The server for the next request, which counts as in flight there until it is given back.
 
-        Where all are ejected it is one of them: it may be back by now. Raises
-        :class:`ContractError` when every server serves another model than at the beginning.
+        Raises :class:`ServerUnavailable` while none can be used, and :class:`ContractError` when
+        every server serves another model than at the beginning.
         """
         with self._lock:
-            able = [server for server in self._servers if server.refusal is None]
-            if not able:
-                raise next(server.refusal for server in self._servers if server.refusal)
-            # One that has not told its contract is asked for nothing else, not even in need.
-            known = [server for server in able if server.contract is not None]
-            healthy = [server for server in known if not server.ejected]
-            chosen = min(healthy or known, key=lambda each: (each.in_flight, each.last_used))
+            usable = [server for server in self._servers if server.usable]
+            if not usable:
+                raise self._none_usable()
+            chosen = min(usable, key=lambda each: (each.in_flight, each.last_used))
             chosen.in_flight += 1
             chosen.last_used = next(self._turn)
             return chosen
@@ -86,18 +101,19 @@ class Servers:
             server.in_flight -= 1
             if error is None:
                 server.failures = 0
-                server.ejected = False
-                server.returns = 0
+                server.absences = 0
                 return
-            if not blames_server(error):
+            if self._sick(server, error):
+                server.away = True
+                server.absences += 1
+                delay_s = self._policy.absence_s(server.absences)
+                server.alone_until_s = monotonic() + delay_s
+                _log.warning("%s; it gets no requests for %.1f s", error, delay_s)
+            elif isinstance(error, ServerUnavailable):
+                delay_s = 0.0  # a full queue, or a restart: the contract tells
+            else:
                 return
-            server.failures += 1
-            if server.failures < self._policy.ejected_after or server.ejected:
-                return
-            server.ejected = True
-        if len(self._servers) > 1:
-            _log.warning("%s; it is left alone until it is back", error)
-        self._ask_later(server)
+        self._ask(server, delay_s)
 
     def close(self) -> None:
         """Hang up everywhere."""
@@ -105,9 +121,27 @@ class Servers:
         for server in self._servers:
             server.connection.close()
 
+    def _none_usable(self) -> AsrError:
+        refusals = [server.refusal for server in self._servers]
+        if all(refusals):
+            return next(filter(None, refusals))
+        urls = ", ".join(server.connection.url for server in self._servers)
+        return ServerUnavailable(
+            f"the server at {urls} is away, and asked again and again: start it, or check the "
+            "network"
+        )
+
+    def _sick(self, server: Server, error: ServerError) -> bool:
+        """Whether it is time to leave a server alone that is there, because others do better."""
+        if not isinstance(error, (ServerUnavailable, ServerFailed, DeadlineExceeded)):
+            return False
+        server.failures += 1
+        others = any(other.usable for other in self._servers if other is not server)
+        return others and server.failures >= self._policy.away_after and not server.away
+
     def _connect(self) -> Contract:
         """Ask all servers at once; those that do not answer are asked again later."""
-        errors: list[AsrError] = []
+        errors: dict[str, AsrError] = {}
         threads = [
             threading.Thread(target=self._meet, args=(server, errors), daemon=True)
             for server in self._servers
@@ -116,51 +150,75 @@ class Servers:
             thread.start()
         for thread in threads:
             thread.join()
-        told = [server.contract for server in self._servers if server.contract is not None]
-        refused = [error for error in errors if not _may_pass(error)]
+        told = [server for server in self._servers if server.contract is not None]
+        said = [errors[url] for server in self._servers if (url := server.connection.url) in errors]
+        refused = [error for error in said if not _may_pass(error)]
         if refused or not told:
             self.close()
-            raise (refused or errors)[0]
-        for error in errors:
-            _log.warning("%s; the other servers are used meanwhile", error)
+            raise (refused or said)[0]
+        for server in told:
+            if not _same(server.contract, told[0].contract):
+                self.close()
+                raise ContractError(
+                    f"the server at {server.connection.url} serves the model from another "
+                    f"checkpoint or export than the one at {told[0].connection.url}: serve the "
+                    "same on all, or leave it out"
+                )
         for server in self._servers:
             if server.contract is None:
-                server.ejected = True
-                self._ask_later(server)
-            elif server.contract != told[0]:
-                self.close()
-                raise _differs(server, self._servers[0])
-        return told[0]
+                _log.warning("%s; others are used meanwhile", errors[server.connection.url])
+                self._ask(server, self._policy.return_s)
+        contract = told[0].contract
+        if contract is None:  # not so: it is among those that told
+            raise ServerError("no server told its contract")
+        return contract
 
-    def _meet(self, server: Server, errors: list[AsrError]) -> None:
+    def _meet(self, server: Server, errors: dict[str, AsrError]) -> None:
         try:
             server.contract = self._read_contract(server.connection)
         except AsrError as error:
-            errors.append(error)
+            errors[server.connection.url] = error
 
-    def _ask_later(self, server: Server) -> None:
-        delay_s = self._policy.absence_s(server.returns)
+    def _ask(self, server: Server, delay_s: float) -> None:
+        """Ask it for its contract in ``delay_s`` seconds, once at a time."""
+        with self._lock:
+            if server.asked or server.refusal is not None or self._closed:
+                return
+            server.asked = True
         # A thread of its own: a server that does not answer must not hold up the others.
-        ask = threading.Thread(target=self._ask, args=(server,), name="return", daemon=True)
+        ask = threading.Thread(target=self._listen, args=(server,), name="return", daemon=True)
         self._timer.after(delay_s, partial(_start_unless, lambda: self._closed, ask))
 
-    def _ask(self, server: Server) -> None:
-        """Whether an ejected server is back, and the same."""
+    def _listen(self, server: Server) -> None:
+        """Whether a server is there, and the same."""
         try:
             contract = self._read_contract(server.connection)
         except AsrError as error:
             _log.info("%s", error)
-            server.returns += 1
-            if server.ejected and not self._closed:
-                self._ask_later(server)
+            with self._lock:
+                server.asked = False
+                server.away = True
+                server.absences += 1
+                delay_s = min(
+                    self._policy.absence_s(server.absences), self._policy.longest_return_s
+                )
+            self._ask(server, delay_s)
             return
         with self._lock:
-            if contract != self.contract:
-                server.refusal = _differs(server, self._servers[0])
+            server.asked = False
+            alone_s = server.alone_until_s - monotonic()
+            if not _same(contract, self.contract):
+                server.refusal = ContractError(
+                    f"the server at {server.connection.url} serves another checkpoint or export "
+                    "of the model than when this run began: run again, or serve what it was"
+                )
                 return
             server.contract = contract
-            server.ejected = False
-            server.failures = 0
+            if server.away and alone_s <= 0:
+                server.away = False
+                server.failures = 0
+        if alone_s > 0:  # it was asked about something else
+            self._ask(server, alone_s)
 
 
 def _start_unless(closed: Callable[[], bool], thread: threading.Thread) -> None:
@@ -168,13 +226,13 @@ def _start_unless(closed: Callable[[], bool], thread: threading.Thread) -> None:
         thread.start()
 
 
+def _same(contract: Contract | None, other: Contract | None) -> bool:
+    """Whether both are of one export; which routes are loaded at the moment does not matter."""
+    if contract is None or other is None:
+        return False
+    return replace(contract, routes=()) == replace(other, routes=())
+
+
 def _may_pass(error: AsrError) -> bool:
     """Whether a server that could not be talked to may be there later."""
     return isinstance(error, ServerError) and not isinstance(error, SecurityError)
-
-
-def _differs(server: Server, first: Server) -> ContractError:
-    return ContractError(
-        f"the server at {server.connection.url} serves the model from another checkpoint or "
-        f"export than the one at {first.connection.url}: serve the same on all, or leave it out"
-    )

@@ -1,17 +1,20 @@
 """Things to do later, on one thread, which starts with the first of them."""
 
 import heapq
+import logging
 import threading
 from collections.abc import Callable
 from itertools import count
 from time import monotonic
 from typing import TypeAlias
 
+_log = logging.getLogger(__name__)
+
 Action: TypeAlias = Callable[[], None]
 
 
 class Timer:
-    """Calls each action when its time has come. Actions must be quick, and not raise."""
+    """Calls each action when its time has come; they must be quick. What they raise is logged."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -45,7 +48,10 @@ class Timer:
 
     def _run(self) -> None:
         while (action := self._next()) is not None:
-            action()
+            try:
+                action()
+            except Exception:  # noqa: BLE001 -- the other actions must go on
+                _log.exception("an action failed")
 
     def _next(self) -> Action | None:
         """Wait for the next action; ``None`` when the timer is closed."""

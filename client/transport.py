@@ -20,7 +20,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from client.audio import Pcm
 from client.connection import Connection, ConnectionOptions, Request
 from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, Contract
-from client.errors import AsrError, AudioError, DeadlineExceeded, ServerError
+from client.errors import AudioError, DeadlineExceeded, ServerError, ServerUnavailable
 from client.failure_policy import FailurePolicy
 from client.models import read_contract
 from client.servers import Server, Servers
@@ -122,13 +122,8 @@ class TritonTransport:
         audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self.contract.audio_type)
         audio.set_data_from_numpy(samples[np.newaxis])  # [1, N]
         outputs = [InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)]
-        model = self.contract.model_for(self._model, len(samples))
-        sending = _Sending(
-            Request(model, audio, outputs),
-            output,
-            samples.nbytes,
-            perf_counter() + self._options.timeout_s,
-        )
+        deadline_s = perf_counter() + self._options.timeout_s
+        sending = _Sending(audio, outputs, len(samples), samples.nbytes, deadline_s)
         # From here on the future is ours alone: who waits for it cannot cancel it.
         sending.future.set_running_or_notify_cancel()
         self._try(sending)
@@ -137,24 +132,30 @@ class TritonTransport:
     def close(self) -> None:
         """Hang up; what is still under way fails."""
         self._closed = True
-        self._timer.close()
         self._servers.close()
+        self._timer.close()
 
     def _try(self, sending: "_Sending") -> None:
         """Send it once more; whatever goes wrong is in its future in the end."""
-        try:
-            if self._closed:
-                raise ServerError("the connection was closed before the answer came")
-            server = self._servers.take()
-        except AsrError as error:
-            sending.future.set_exception(error)
-            return
         sending.tries += 1
+        try:
+            try:
+                server = self._servers.take()
+            except ServerUnavailable as error:
+                self._again(sending, error)
+            else:
+                self._send(sending, server)
+        except Exception as failure:  # noqa: BLE001 -- lost here, its caller would wait for ever
+            sending.future.set_exception(failure)
+
+    def _send(self, sending: "_Sending", server: Server) -> None:
+        contract = server.contract or self.contract
+        model = contract.model_for(self._model, sending.n_samples)
         sent_s = perf_counter()
         left_s = max(0.001, sending.deadline_s - sent_s)
         done = partial(self._answered, sending, server, sent_s)
         try:
-            server.connection.infer(sending.request, left_s, done)
+            server.connection.infer(Request(model, sending.audio, sending.outputs), left_s, done)
         except ServerError as error:
             done(None, error)
 
@@ -173,7 +174,7 @@ class TritonTransport:
             if error is not None:
                 self._again(sending, error)
                 return
-            frames, own = _frames(result, sending.output)
+            frames, own = _frames(result, sending.outputs[0].name())
             if self._options.observer is not None:
                 reply_bytes = result.get_response().ByteSize()
                 sizes = (sending.audio_bytes, reply_bytes, own, len(frames))
@@ -210,8 +211,9 @@ class TritonTransport:
 class _Sending:
     """A request under way, and where its answer goes."""
 
-    request: Request
-    output: str
+    audio: InferInput
+    outputs: Sequence[InferRequestedOutput]
+    n_samples: int
     audio_bytes: int
     deadline_s: float
     tries: int = 0

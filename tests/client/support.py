@@ -132,13 +132,15 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
 
 @contextmanager
 def scripted_server(
-    infer: Infer = lambda *_: infer_reply(), contract_json: str = CONTRACT.to_json()
+    infer: Infer = lambda *_: infer_reply(),
+    contract_json: str = CONTRACT.to_json(),
+    port: int = 0,
 ) -> Iterator[str]:
     """Serve model ``demo`` (and ``broken``, which is not loaded); gives ``host:port``."""
     server = grpc.server(ThreadPoolExecutor(8))
     service = _Service(infer, contract_json, unloaded="broken")
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
         yield f"127.0.0.1:{port}"

@@ -24,6 +24,7 @@ from client.transport import TransportOptions, TritonTransport
 from tests.client.support import CONTRACT, infer_reply, scripted_server, tokens_of
 
 SAMPLES = np.zeros(1000, np.int16)
+OTHER_JSON = CONTRACT.to_json().replace("0" * 64, "1" * 64)
 EAGER = FailurePolicy(first_wait_s=0.001, longest_wait_s=0.01, return_s=0.05, longest_return_s=0.2)
 
 
@@ -148,7 +149,7 @@ def test_requests_are_shared_by_servers_and_a_failing_one_is_left_alone():
         finally:
             transport.close()
     assert len(asked_good) == 50
-    assert len(asked_bad) == patient.ejected_after
+    assert len(asked_bad) == patient.away_after
 
 
 def test_healthy_servers_take_turns():
@@ -165,7 +166,7 @@ def test_healthy_servers_take_turns():
 
 
 def test_a_server_that_is_back_takes_requests_again():
-    codes = [UNAVAILABLE] * EAGER.ejected_after
+    codes = [UNAVAILABLE] * EAGER.away_after
     returning, asked = answers(*codes)
     with scripted_server(answers()[0]) as one, scripted_server(returning) as other:
         transport = TritonTransport([one, other], "demo", TransportOptions(failures=EAGER))
@@ -184,13 +185,81 @@ def test_one_of_several_servers_may_be_away_at_the_beginning():
 
 
 def test_servers_of_different_models_are_refused():
-    other_json = CONTRACT.to_json().replace("0" * 64, "1" * 64)
     with (
         scripted_server() as one,
-        scripted_server(contract_json=other_json) as other,
+        scripted_server(contract_json=OTHER_JSON) as other,
         pytest.raises(ContractError, match=f"{other}.*another checkpoint.*{one}"),
     ):
         heard([one, other])
+
+
+def port_of(url):
+    return int(url.rpartition(":")[2])
+
+
+def test_answers_of_another_model_behind_the_same_address_are_not_taken():
+    with scripted_server() as url:
+        transport = TritonTransport(url, "demo", TransportOptions(30.0, failures=EAGER))
+        transport.submit(SAMPLES, TOKENS).result(timeout=10)
+    try:
+        waiting = transport.submit(SAMPLES, TOKENS)
+        time.sleep(0.5)  # it is away, which has been noticed
+        infer, asked = answers()
+        with scripted_server(infer, OTHER_JSON, port_of(url)):
+            with pytest.raises(ContractError, match=f"{url} serves another checkpoint"):
+                waiting.result(timeout=20)
+            with pytest.raises(ContractError):
+                transport.submit(SAMPLES, TOKENS).result(timeout=5)
+        assert asked == []
+    finally:
+        transport.close()
+
+
+def test_a_server_that_comes_with_another_model_later_costs_the_others_nothing():
+    with scripted_server() as gone:
+        pass
+    with scripted_server() as url:
+        transport = TritonTransport([url, gone], "demo", TransportOptions(10.0, failures=EAGER))
+        try:
+            with scripted_server(contract_json=OTHER_JSON, port=port_of(gone)):
+                for _ in range(20):
+                    transport.submit(SAMPLES, TOKENS).result(timeout=10)
+                    time.sleep(0.05)
+        finally:
+            transport.close()
+
+
+def test_a_server_that_hangs_among_others_is_left_alone():
+    over = threading.Event()
+    hung = []
+
+    def hang(request, _):
+        hung.append(request)
+        over.wait(30)
+        return infer_reply()
+
+    with scripted_server() as one, scripted_server(hang) as other:
+        transport = TritonTransport([one, other], "demo", TransportOptions(0.2, failures=EAGER))
+        try:
+            for _ in range(60):
+                transport.submit(SAMPLES, TOKENS).exception(timeout=10)
+        finally:
+            over.set()
+            transport.close()
+    assert EAGER.away_after <= len(hung) < 15
+
+
+def test_a_connection_that_fails_leaves_no_thread():
+    before = threading.active_count()
+    for _ in range(5):
+        with (
+            scripted_server() as one,
+            scripted_server(contract_json=OTHER_JSON) as other,
+            pytest.raises(ContractError),
+        ):
+            heard(["127.0.0.1:1", one, other])
+    time.sleep(0.5)
+    assert threading.active_count() <= before + 1
 
 
 def test_a_timer_calls_in_order_and_at_once_when_closed():
