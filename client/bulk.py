@@ -45,7 +45,7 @@ class Results:
         self._names = array("L")  # by line: what the entry was, to notice another manifest
         self._last_line = 0
         self._in_order = True
-        if path.exists() and not resume:
+        if path.exists() and path.stat().st_size and not resume:
             raise ManifestError(
                 f"{path}: is there already: go on with it (--resume), or remove it to begin anew"
             )
@@ -54,7 +54,8 @@ class Results:
         try:
             self._lock()
             self._read()
-            self._failures: TextIO = self.failures_path.open("w", encoding="utf-8")
+            self._list_failures()
+            self._failures: TextIO = self.failures_path.open("a", encoding="utf-8")
         except BaseException:
             self._stream.close()
             raise
@@ -63,12 +64,12 @@ class Results:
     @property
     def failures_path(self) -> Path:
         """Where the failed entries are listed."""
-        return self.path.with_suffix(".errors.jsonl")
+        return beside(self.path, "errors.jsonl")
 
     @property
     def settings_path(self) -> Path:
         """Where it says what the results were made with."""
-        return self.path.with_suffix(".run.json")
+        return beside(self.path, "run.json")
 
     def missing(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Those of the manifest's entries that have no transcript yet.
@@ -92,23 +93,11 @@ class Results:
         if ERROR in fields:
             record[ATTEMPTS] = self._attempts.get(entry.line, 0) + 1
             self.failed += 1
-            failure = {name: record[name] for name in _FAILURE_FIELDS if name in record}
-            self._failures.write(json.dumps(failure, ensure_ascii=False) + "\n")
+            self._failures.write(_failure_line(record))
             self._failures.flush()
         self._stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
         self._stream.flush()
         self._note(record)
-
-    def finish(self) -> None:
-        """Put the lines in the manifest's order, and of each line the last that was written."""
-        if not self._in_order:
-            self._stream.flush()
-            with written_whole(self.path) as part, part.open("wb") as ordered:
-                for offset in self._offsets():
-                    self._stream.seek(offset)
-                    ordered.write(self._stream.readline())
-        if not self.failed:
-            self.failures_path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -119,8 +108,37 @@ class Results:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Leave each line once, in the manifest's order, also when the run was interrupted."""
         self._failures.close()
-        self._stream.close()
+        try:
+            self._list_failures()
+            self._put_in_order()
+        except OSError:
+            if kind is None:
+                raise  # otherwise what ended the run matters more, and a resumed one mends it
+        finally:
+            self._stream.close()
+
+    def _put_in_order(self) -> None:
+        """The manifest's order, and of each line the last that was written."""
+        if self._in_order:
+            return
+        with written_whole(self.path) as part, part.open("wb") as ordered:
+            for offset in self._offsets():
+                self._stream.seek(offset)
+                ordered.write(self._stream.readline())
+
+    def _list_failures(self) -> None:
+        """The list of what has failed so far; no file where nothing has."""
+        if not self._attempts:
+            self.failures_path.unlink(missing_ok=True)
+            return
+        with written_whole(self.failures_path) as part, part.open("w", encoding="utf-8") as listed:
+            for offset in self._offsets():
+                self._stream.seek(offset)
+                record = _record(self._stream.readline())
+                if record is not None and ERROR in record:
+                    listed.write(_failure_line(record))
 
     def _check_settings(self, *, resume: bool) -> None:
         if resume and self.path.exists() and self.settings_path.exists():
@@ -198,6 +216,16 @@ class Results:
         return (offset for offset in offsets if offset >= 0)
 
 
+def _failure_line(record: Mapping[str, Any]) -> str:
+    failure = {name: record[name] for name in _FAILURE_FIELDS if name in record}
+    return json.dumps(failure, ensure_ascii=False) + "\n"
+
+
+def beside(path: Path, ending: str) -> Path:
+    """``out.errors.jsonl`` beside ``out.jsonl``; of other names all is kept, to tell them apart."""
+    return path.with_name(f"{path.name.removesuffix('.jsonl')}.{ending}")
+
+
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
@@ -209,5 +237,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 def _checksum(fields: Mapping[str, Any]) -> int:
     """Of what an entry's audio is; never 0, which stands for none."""
-    what = [fields.get("audio_filepath"), fields.get("offset")]
+    offset = fields.get("offset")
+    # Without an offset the duration is a remark, which results fill in.
+    what = [fields.get("audio_filepath"), offset, offset is not None and fields.get("duration")]
     return zlib.crc32(json.dumps(what).encode()) or 1

@@ -94,26 +94,42 @@ def _problem_with_tls(
 ) -> ServerError | None:
     """What is wrong on top of a TCP connection."""
     try:
-        with _context(options).wrap_socket(connected, server_hostname=host) as encrypted:
+        context = _context(options)
+    except OSError as error:
+        return _unusable_files(error)
+    try:
+        with context.wrap_socket(connected, server_hostname=host) as encrypted:
             if _speaks_http2(encrypted):
                 return None
-    except ssl.SSLCertVerificationError as error:
-        return SecurityError(
-            f"the certificate of the server at {url} is not trusted ({error.verify_message}): give "
-            "the authority that signed it (--tls-ca), and the host as the certificate names it"
-        )
-    except (ssl.SSLError, OSError) as error:
-        said = getattr(error, "reason", None) or error.strerror or type(error).__name__
-        if any(wanted in str(said) for wanted in _CERTIFICATE_WANTED):
-            return _certificate_wanted(url, options)
-        return SecurityError(
-            f"no TLS comes about with the server at {url} ({said}): it may speak without TLS; leave"
-            " out --tls, or check the port"
-        )
+    except OSError as error:
+        return _failed_handshake(url, error, options)
     # A server that wants a certificate says so only after a handshake that has gone well.
     if options.certificate is None:
         return _certificate_wanted(url, options)
     return ServerUnavailable(f"what listens at {url} speaks TLS and no gRPC: check the port")
+
+
+def _unusable_files(error: OSError) -> SecurityError:
+    reason = getattr(error, "reason", None) or error.strerror
+    return SecurityError(
+        "--tls-ca, --tls-certificate, --tls-key: no PEM certificates, or key and certificate do "
+        f"not belong together ({reason}): give those that do"
+    )
+
+
+def _failed_handshake(url: str, error: OSError, options: ConnectionOptions) -> SecurityError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SecurityError(
+            f"the certificate of the server at {url} is not trusted ({error.verify_message}): give "
+            "the authority that signed it (--tls-ca), and the host as the certificate names it"
+        )
+    said = getattr(error, "reason", None) or error.strerror or type(error).__name__
+    if any(wanted in str(said) for wanted in _CERTIFICATE_WANTED):
+        return _certificate_wanted(url, options)
+    return SecurityError(
+        f"no TLS comes about with the server at {url} ({said}): it may speak without TLS; leave out"
+        " --tls, or check the port"
+    )
 
 
 def _context(options: ConnectionOptions) -> ssl.SSLContext:

@@ -86,7 +86,7 @@ def _check_open(connection: Connection, model: str, timeout_s: float) -> None:
     try:
         connection.ask_for_nothing(model, timeout_s)
     except ServerUnavailable as error:
-        raise _reason(connection, error, timeout_s) from error
+        raise _reason(connection, error, timeout_s, model) from error
     except (SecurityError, DeadlineExceeded):
         raise
     except ServerError:
@@ -117,7 +117,14 @@ def _reason(
 
 
 def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNotReady:
-    url, problems = connection.url, connection.problems(timeout_s)
+    url = connection.url
+    try:
+        problems = connection.problems(timeout_s)
+    except ServerUnavailable:
+        return ModelNotReady(
+            f"the server at {url} has no model {model!r}, and keeps from us what it has: check the "
+            "name, or export the model into the server's repository"
+        )
     if model in problems:
         reason = problems[model] or "it has become so just now"
         return ModelNotReady(

@@ -57,7 +57,11 @@ def main(arguments: Sequence[str]) -> int:
                 write_report,
             )
 
-            options = ReportOptions(args.embed_audio, tokenizers=Tokenizers(args.tokenizers))
+            options = ReportOptions(
+                args.embed_audio,
+                audio=audio_options(args),
+                tokenizers=Tokenizers(args.tokenizers),
+            )
             write_report(evaluation, args.report, evaluator.log_probs, options)
     return 1 if evaluation.failures else 0
 

@@ -163,5 +163,5 @@ def _positive_seconds(text: str) -> float:
 def positive_number(text: str) -> int:
     """A whole number above 0, as an argument's type."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests, expected 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, expected 1 or more")
     return int(text)

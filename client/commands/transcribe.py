@@ -96,7 +96,6 @@ def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
     except KeyboardInterrupt:
         messages.print(f"{done:,} recordings are done: go on with --resume")
         raise
-    results.finish()
     if results.failed:
         messages.print(
             f"{results.failed:,} of {done + results.failed:,} recordings failed, see "
@@ -126,13 +125,21 @@ def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict
         "model": args.model,
         "checkpoint_sha256": contract.checkpoint_sha256,
         "precision": contract.precision,
+        "exporter_version": contract.exporter_version,
         "decoder": "beam" if preset.beam else "greedy",
         "decoder_options": asdict(preset.beam) if preset.beam else {},
+        "decoder_files": _states(preset.beam.lm, preset.beam.unigrams) if preset.beam else [],
         "audio": asdict(audio_options(args)),
         "long_audio": asdict(long_audio_options(args)),
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings, default=str))
     return plain
+
+
+def _states(*paths: Path | str | None) -> list[list[int]]:
+    """Size and time of change of files, which may be made anew under the same name."""
+    states = [Path(path).stat() for path in paths if path is not None]
+    return [[state.st_size, state.st_mtime_ns] for state in states]
 
 
 def _writer(args: Namespace, stack: ExitStack) -> Any:

@@ -83,7 +83,8 @@ class AcousticModel:
         kept = [task for task in tasks if self._cache.holds(task.path)]
         for task in kept:
             yield task.entry, self._noted(task, self._measured(task.entry))
-        missing = [task for task in tasks if task.entry.line not in self.heard]
+        lines = {task.entry.line for task in kept}
+        missing = [task for task in tasks if task.entry.line not in lines]
         stage = _Keeping(self._cache, [task.path for task in missing])
         items = (task.item for task in missing)
         results = transcribe(items, self._transport, stage, self._max_in_flight, self._reader)

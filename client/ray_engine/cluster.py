@@ -85,7 +85,7 @@ def connected(options: RayOptions) -> Iterator[int]:
             ) from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        yield options.workers or int(ray.cluster_resources()["CPU"])
+        yield options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     finally:
         if own:
             ray.shutdown()

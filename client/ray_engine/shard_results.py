@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from client.bulk import Results
+from client.bulk import Results, beside
 
 _PATIENCE_S: Final = 60.0
 _INTERVAL_S: Final = 0.1
@@ -15,7 +15,7 @@ _STARTS: Final = ".starts"
 
 def folder_of(output: Path) -> Path:
     """Where the shards of a job with that output are."""
-    return output.with_suffix(".shards")
+    return beside(output, "shards")
 
 
 def path_of(output: Path, index: int) -> Path:

@@ -67,7 +67,6 @@ class Worker:
             outcomes = transcriber.transcribe(entry.item for entry in todo)
             for entry, result in zip(todo, outcomes, strict=True):
                 results.add(entry, json_fields(entry, result))
-            results.finish()
 
     @cached_property
     def _transcriber(self) -> Transcriber:

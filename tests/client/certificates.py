@@ -8,13 +8,15 @@ import trustme
 
 @dataclass(frozen=True)
 class Certificates:
-    """Files in one folder; ``other_ca`` is an authority that has signed none of them."""
+    """Files in one folder; ``elsewhere`` is for another host, ``other_ca`` has signed nothing."""
 
     ca: Path
     server: Path
     server_key: Path
     client: Path
     client_key: Path
+    elsewhere: Path
+    elsewhere_key: Path
     other_ca: Path
 
 
@@ -30,6 +32,8 @@ def make_certificates(folder: Path) -> Certificates:
                 "server.key",
                 "client.pem",
                 "client.key",
+                "elsewhere.pem",
+                "elsewhere.key",
                 "other_ca.pem",
             )
         )
@@ -39,6 +43,7 @@ def make_certificates(folder: Path) -> Certificates:
     for certificate, chain, key in (
         (authority.issue_cert("localhost", "127.0.0.1"), found.server, found.server_key),
         (authority.issue_cert("client@example.org"), found.client, found.client_key),
+        (authority.issue_cert("elsewhere.example"), found.elsewhere, found.elsewhere_key),
     ):
         certificate.private_key_pem.write_to_path(key)
         for number, blob in enumerate(certificate.cert_chain_pems):

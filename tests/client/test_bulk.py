@@ -40,7 +40,6 @@ def write(path, lines, *, resume=False):
     with Results(path, SETTINGS, resume=resume) as results:
         for line, what in lines.items():
             results.add(entry(line), what)
-        results.finish()
     return results
 
 
@@ -58,7 +57,6 @@ def test_what_is_missing_or_failed_is_done_again_and_comes_in_the_manifests_orde
         assert todo == [2, 3, 5]
         for line in todo:
             results.add(entry(line), fields(line))
-        results.finish()
     assert records(path) == [{"line": line, **fields(line)} for line in [1, 2, 3, 4, 5]]
 
 
@@ -72,6 +70,21 @@ def test_failures_are_listed_with_their_attempts_until_they_succeed(path):
     assert [each["line"] for each in records(path)] == [1, 2]
     write(path, {1: fields(1)}, resume=True)
     assert not listed.exists()
+
+
+def test_an_interrupted_resume_leaves_each_line_once_and_the_failures_listed(path):
+    write(path, {1: failed(1), 2: failed(2), 3: fields(3)})
+    results = Results(path, SETTINGS, resume=True)
+    results.add(entry(1), fields(1))
+    results.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert [each["line"] for each in records(path)] == [1, 2, 3]
+    assert [each["line"] for each in records(path.with_suffix(".errors.jsonl"))] == [2]
+
+
+def test_an_empty_file_is_no_result_to_lose(path):
+    path.touch()
+    write(path, {1: fields(1)})
+    assert [each["line"] for each in records(path)] == [1]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 17])

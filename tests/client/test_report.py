@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from client.audio import Clip
+from client.audio import AudioOptions, Clip
 from client.decoding.alignment import align
 from client.evaluation.report import ReportOptions, write_report
 from client.evaluation.report.alignment import Kind, align_systems, align_words
@@ -305,7 +305,7 @@ def test_embedded_audio_is_the_piece_that_was_transcribed(tmp_path):
     samples = np.random.default_rng(0).integers(-9000, 9000, 2 * RATE_HZ).astype(np.int16)
     soundfile.write(tmp_path / "a.wav", samples, RATE_HZ)
     piece = utterance(1, "a", ["a"], clip=Clip(tmp_path / "a.wav", 0.5, 1.0))
-    sound = embedded(RATE_HZ)(piece)
+    sound = embedded(RATE_HZ, AudioOptions())(piece)
     kind, _, encoded = sound.address.partition(",")
     heard, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(encoded)), dtype="int16")
     assert (kind, rate_hz, sound.offset_s) == ("data:audio/flac;base64", RATE_HZ, 0.0)
@@ -314,7 +314,7 @@ def test_embedded_audio_is_the_piece_that_was_transcribed(tmp_path):
 
 def test_audio_that_has_gone_is_not_embedded(tmp_path):
     gone = utterance(1, "a", ["a"], clip=Clip(tmp_path / "gone.wav"))
-    assert embedded(RATE_HZ)(gone).address is None
+    assert embedded(RATE_HZ, AudioOptions())(gone).address is None
 
 
 def image_of(address):

@@ -188,7 +188,6 @@ def test_shards_that_a_killed_driver_left_are_taken_in_and_not_doubled(tmp_path)
     engine = RayEngine(job, RayOptions(address="not needed"), resume=True)
     with Results(output, {}, resume=True) as results:
         assert [entry.line for entry, _ in engine.transcribe(results)] == [1, 4, 5]
-        results.finish()
     assert output.read_text().splitlines() == records
     assert not path_of(output, 0).parent.exists()
     path_of(output, 0).parent.mkdir()

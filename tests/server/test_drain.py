@@ -1,14 +1,19 @@
 """SIGTERM loses nothing that was accepted before, and waits no longer than allowed."""
 
+import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
+from benchmarks.processes import family
 from server import EmbeddedServer, ServerOptions, free_ports
+from server.installation import STUB_NAME
+from server.processes import command_line
 from tests.server.harness import Launched
 
 REQUESTS = 60
@@ -93,3 +98,25 @@ def test_a_server_that_is_never_idle_is_waited_for_no_longer_than_allowed(demo_r
         assert time.monotonic() - start_s < 10
         sender.wait(REQUESTS)
         sender.client.close()
+
+
+def test_what_dies_while_the_server_drains_is_not_started_again(demo_repository):
+    with Launched(demo_repository, "--drain-timeout-s=60", "--restart") as launched:
+        launched.wait_until_ready()
+        sender = Sender(launched.url)
+        sender.send(2 * REQUESTS)
+        sender.wait(1)
+        launched.process.terminate()
+        while "finishing" not in launched.said[-1]:
+            launched.said.append(launched.process.stderr.readline())
+        stubs = [
+            pid
+            for pid in family(launched.process.pid)
+            if command_line(pid) and Path(command_line(pid)[0]).name == STUB_NAME
+        ]
+        os.kill(stubs[0], signal.SIGKILL)
+        status, said = launched.finish()
+        sender.client.close()
+    assert status == 0
+    assert "died" in said
+    assert said.count("server: ready") == 1

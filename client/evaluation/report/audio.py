@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import soundfile
 
-from client.audio import load_audio
+from client.audio import AudioOptions, load_audio
 from client.errors import AudioError
 from client.evaluation.result import Utterance
 
@@ -41,12 +41,12 @@ def linked(page: Path) -> AudioOf:
     return link
 
 
-def embedded(sample_rate_hz: int) -> AudioOf:
+def embedded(sample_rate_hz: int, options: AudioOptions) -> AudioOf:
     """What the model heard, mono at its rate, as FLAC; no sound where the file is gone."""
 
     def embed(utterance: Utterance) -> Sound:
         try:
-            samples = load_audio(utterance.clip, sample_rate_hz)
+            samples = load_audio(utterance.clip, sample_rate_hz, options)
         except AudioError:
             return Sound(None)
         stream = io.BytesIO()

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio import load_audio
+from client.audio import AudioOptions, load_audio
 from client.contract import Contract
 from client.errors import AudioError
 from client.evaluation.report.image import heat_map
@@ -30,7 +30,9 @@ def details(
     spell = {model: options.tokenizers.spell(contract) for model, contract in contracts}
     return {
         place: {
-            "spectrogram": _spectrogram(evaluation.utterances[place], contracts[0][1]),
+            "spectrogram": _spectrogram(
+                evaluation.utterances[place], contracts[0][1], options.audio
+            ),
             "models": [
                 _posteriors(evaluation.utterances[place], model, outputs, contract, spell[model])
                 for model, contract in contracts
@@ -52,9 +54,9 @@ def _worst(utterances: Sequence[Utterance], options: ReportOptions) -> list[int]
     return sorted(places, key=lambda place: -errors[place])[: options.detailed]
 
 
-def _spectrogram(utterance: Utterance, contract: Contract) -> str | None:
+def _spectrogram(utterance: Utterance, contract: Contract, options: AudioOptions) -> str | None:
     try:
-        samples = load_audio(utterance.clip, contract.sample_rate_hz)
+        samples = load_audio(utterance.clip, contract.sample_rate_hz, options)
     except AudioError:  # it was there when it was transcribed; the page tells when it is played
         return None
     return heat_map(mel_spectrogram(samples, contract.sample_rate_hz, contract.feature_stride_s))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from client.audio import AudioOptions
 from client.evaluation.spelling import Tokenizers
 
 
@@ -15,5 +16,7 @@ class ReportOptions:
     """Utterances with spectrogram and posteriorgram, those with most errors (5 kB a second)."""
     longest_detailed_s: float = 60.0
     """Utterances longer than this have neither."""
+    audio: AudioOptions = field(default_factory=AudioOptions)
+    """How the recordings were read: what is drawn and embedded is what the models heard."""
     tokenizers: Tokenizers = field(default_factory=Tokenizers)
     """To align references with the outputs of models with SentencePiece vocabularies."""

@@ -44,7 +44,8 @@ def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: Repo
     alignments = [align_systems(utterance) for utterance in evaluation.utterances]
     audio = linked(path)
     if options.embed_audio and evaluation.contracts:
-        audio = embedded(next(iter(evaluation.contracts.values())).sample_rate_hz)
+        contract = next(iter(evaluation.contracts.values()))
+        audio = embedded(contract.sample_rate_hz, options.audio)
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     return Template(_asset("report.html")).substitute(
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
