@@ -106,6 +106,7 @@ def _write_changed(config: Any, variant: Variant, folder: Path) -> None:
         tensor.data_type = variant.types.get(tensor.name, tensor.data_type)
         if variant.large and tensor.name == LOG_PROBS:
             tensor.dims[1] = graphs.LARGE_VOCABULARY
+    del config.model_warmup[:]  # with inputs of the former types
     _write_config(config, folder)
 
 
