@@ -138,7 +138,8 @@ def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict
 
 def _states(*paths: Path | str | None) -> list[list[int]]:
     """Size and time of change of files, which may be made anew under the same name."""
-    states = [Path(path).stat() for path in paths if path is not None]
+    files = [Path(path) for path in paths if path is not None]
+    states = [path.stat() for path in files if path.exists()]  # or the decoder says so
     return [[state.st_size, state.st_mtime_ns] for state in states]
 
 

@@ -235,7 +235,7 @@ def test_a_soak_keeps_what_it_has_meanwhile(server_url, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--url", "localhost"], "expected host:port"),
-        (["--url", "localhost:1"], "not reachable"),
+        (["--url", "localhost:1"], "cannot be reached"),
         (["--repository", "nowhere"], "expected a model repository"),
     ],
 )
