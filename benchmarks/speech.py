@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
+from client.acoustic_cache import AcousticCache, default_folder
 from client.commands.arguments import add_model
 from client.contract import Contract
 from client.decoding import Decoder
 from client.manifest import read_manifest
 from client.transport import TransportOptions, TritonTransport
-from client.tuning.acoustics import AcousticCache, Failure, compute, default_folder
+from client.tuning.acoustics import Failure, compute
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Speech:
 def add_speech(parser: ArgumentParser) -> None:
     """The server, its model and the recordings; :func:`speech_of` loads them."""
     add_model(parser)
+    add_manifests(parser)
+
+
+def add_manifests(parser: ArgumentParser) -> None:
+    """``--manifest``, once or more."""
     parser.add_argument(
         "--manifest",
         type=Path,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from time import monotonic
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from client.connection import Connection
 from client.contract import Contract
@@ -30,6 +30,9 @@ from client.failure_policy import FailurePolicy
 from client.timer import Timer
 
 _log = logging.getLogger(__name__)
+
+_BLAMING: Final = (ServerUnavailable, ServerFailed, DeadlineExceeded)
+"""Errors that speak against the server, and not against the request."""
 
 ReadContract: TypeAlias = Callable[[Connection], Contract]
 """Asks a server for the model's contract; raises the errors of connecting."""
@@ -103,7 +106,10 @@ class Servers:
                 server.failures = 0
                 server.absences = 0
                 return
-            if self._sick(server, error):
+            if not isinstance(error, _BLAMING):
+                return
+            server.failures += 1
+            if self._sick(server):
                 server.away = True
                 server.absences += 1
                 delay_s = self._policy.absence_s(server.absences)
@@ -131,11 +137,8 @@ class Servers:
             "network"
         )
 
-    def _sick(self, server: Server, error: ServerError) -> bool:
+    def _sick(self, server: Server) -> bool:
         """Whether it is time to leave a server alone that is there, because others do better."""
-        if not isinstance(error, (ServerUnavailable, ServerFailed, DeadlineExceeded)):
-            return False
-        server.failures += 1
         others = any(other.usable for other in self._servers if other is not server)
         return others and server.failures >= self._policy.away_after and not server.away
 
@@ -150,27 +153,25 @@ class Servers:
             thread.start()
         for thread in threads:
             thread.join()
-        told = [server for server in self._servers if server.contract is not None]
+        told = [(each, each.contract) for each in self._servers if each.contract is not None]
         said = [errors[url] for server in self._servers if (url := server.connection.url) in errors]
         refused = [error for error in said if not _may_pass(error)]
         if refused or not told:
             self.close()
             raise (refused or said)[0]
-        for server in told:
-            if not _same(server.contract, told[0].contract):
+        first, contract = told[0]
+        for server, its_own in told:
+            if not _same(its_own, contract):
                 self.close()
                 raise ContractError(
                     f"the server at {server.connection.url} serves the model from another "
-                    f"checkpoint or export than the one at {told[0].connection.url}: serve the "
+                    f"checkpoint or export than the one at {first.connection.url}: serve the "
                     "same on all, or leave it out"
                 )
         for server in self._servers:
             if server.contract is None:
                 _log.warning("%s; others are used meanwhile", errors[server.connection.url])
                 self._ask(server, self._policy.return_s)
-        contract = told[0].contract
-        if contract is None:  # not so: it is among those that told
-            raise ServerError("no server told its contract")
         return contract
 
     def _meet(self, server: Server, errors: dict[str, AsrError]) -> None:
@@ -226,10 +227,8 @@ def _start_unless(closed: Callable[[], bool], thread: threading.Thread) -> None:
         thread.start()
 
 
-def _same(contract: Contract | None, other: Contract | None) -> bool:
+def _same(contract: Contract, other: Contract) -> bool:
     """Whether both are of one export; which routes are loaded at the moment does not matter."""
-    if contract is None or other is None:
-        return False
     return replace(contract, routes=()) == replace(other, routes=())
 
 

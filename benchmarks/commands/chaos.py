@@ -181,7 +181,7 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def _write_manifest(speech: Path, utterances: int, path: Path) -> None:
-    """The recordings again and again; the first rounds whole, so that texts tell lines apart."""
+    """The recordings again and again, until there are enough."""
     lines = []
     for entry in read_manifest(speech):
         if isinstance(entry.item, ManifestError):

@@ -34,6 +34,7 @@ from benchmarks.long_audio.sessions import (
 from benchmarks.long_audio.windows import Cell, compare
 from benchmarks.numbers import above
 from benchmarks.report import write_report
+from benchmarks.speech import add_manifests
 from client.commands.arguments import output_path
 from client.commands.streams import messages, tables
 from client.decoding import BeamDecoder, BeamOptions, Decoder, GreedyDecoder, GreedyOptions
@@ -175,15 +176,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_target(parser)
+    add_manifests(parser)
     add = parser.add_argument
-    add(
-        "--manifest",
-        type=Path,
-        required=True,
-        action="append",
-        metavar="M.jsonl",
-        help="JSON Lines with text; may be repeated",
-    )
     add(
         "--decoder-config",
         type=Path,

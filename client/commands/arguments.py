@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from client.commands.numbers import whole_number
 from client.commands.recordings import add_recordings, audio_options, long_audio_options
 from client.commands.server import add_requests, add_server, transport_options, urls_of
 from client.commands.streams import messages
@@ -44,7 +45,7 @@ def add_transcriber(parser: ArgumentParser) -> None:
     add_beam_options(group)
     group.add_argument(
         "--processes",
-        type=_processes,
+        type=whole_number(0),
         default=0,
         metavar="N",
         help="decode in N processes of their own (default 0: in this one)",
@@ -203,12 +204,6 @@ def _hotword(text: str) -> Hotword:
         return Hotword(word, float(weight))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{weight!r} is no weight, expected a number") from error
-
-
-def _processes(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes, expected 0 or more")
-    return int(text)
 
 
 def _flag(name: str) -> str:

@@ -16,7 +16,9 @@ from typing import Final
 
 from rich.progress import track
 
+from client.acoustic_cache import default_folder
 from client.commands.arguments import add_output, add_transcriber, output_path
+from client.commands.numbers import whole_number
 from client.commands.progress import shown
 from client.commands.recordings import audio_options, long_audio_options
 from client.commands.server import transport_options, urls_of
@@ -32,7 +34,6 @@ from client.evaluation.text import print_evaluation
 from client.manifest import Entry, read_manifest, survey, with_text
 from client.transcriber import Result
 from client.transport import TritonTransport
-from client.tuning.acoustics import default_folder
 
 _DEFAULT_SHOWN: Final = 20
 
@@ -80,7 +81,7 @@ def _parser() -> ArgumentParser:
     add_output(parser, ("text", "json"))
     parser.add_argument(
         "--show-errors",
-        type=_number,
+        type=whole_number(0),
         default=_DEFAULT_SHOWN,
         metavar="N",
         help="wrong utterances to print (default %(default)s)",
@@ -123,12 +124,6 @@ def _parser() -> ArgumentParser:
         "audio, checkpoint, precision and exporter are the same (default: run the models anew)",
     )
     return parser
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of utterances, expected 0 or more")
-    return int(text)
 
 
 def _steps(text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
-from client.commands.server import positive_number
+from client.commands.numbers import whole_number
 from client.ray_engine import RayOptions
 
 _OPTIONS: Final = ("workers", "shard_entries", "ray_address")
@@ -20,14 +20,14 @@ def add_ray(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--workers",
-        type=positive_number,
+        type=whole_number(1),
         metavar="N",
         help="ray: actors, each with the requests and the decoder of this process (default: the "
         "cluster's CPUs)",
     )
     group.add_argument(
         "--shard-entries",
-        type=positive_number,
+        type=whole_number(1),
         metavar="N",
         help="ray: lines that a worker takes at once, at most (default "
         f"{RayOptions.shard_entries})",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from client.commands.numbers import whole_number
 from client.connection import RESTRICTED_HEADER, ConnectionOptions
 from client.errors import SecurityError
 from client.transport import TransportOptions
@@ -104,7 +105,7 @@ def add_requests(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--in-flight",
-        type=positive_number,
+        type=whole_number(1),
         default=TransportOptions.max_in_flight,
         metavar="N",
         help="requests under way at once (default %(default)s)",
@@ -158,10 +159,3 @@ def _positive_seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no time, expected seconds above 0")
     return seconds
-
-
-def positive_number(text: str) -> int:
-    """A whole number above 0, as an argument's type."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number, expected 1 or more")
-    return int(text)

@@ -23,7 +23,9 @@ from typing import Any, Final
 
 from rich.progress import Progress, track
 
+from client.acoustic_cache import AcousticCache, default_folder
 from client.commands.arguments import add_beam_options, add_model, beam_arguments, output_path
+from client.commands.numbers import whole_number
 from client.commands.server import transport_options, urls_of
 from client.commands.streams import messages, report_failure, tables
 from client.decoding import BeamOptions
@@ -33,7 +35,7 @@ from client.files import written_whole
 from client.manifest import read_manifest, survey
 from client.transport import Transport, TritonTransport
 from client.tuning import report
-from client.tuning.acoustics import AcousticCache, Utterance, compute, default_folder
+from client.tuning.acoustics import Utterance, compute
 from client.tuning.comparison import GREEDY, compare
 from client.tuning.parts import Parts, hold_out
 from client.tuning.processes import Counted, DecodingProcesses
@@ -112,7 +114,7 @@ def _parser() -> ArgumentParser:
 
 
 def _add_search(group: Any) -> None:
-    positive = partial(_number, least=1)
+    positive = whole_number(1)
     group.add_argument(
         "--trials", type=positive, default=100, metavar="N", help="weights to try (default 100)"
     )
@@ -133,9 +135,7 @@ def _add_search(group: Any) -> None:
         metavar="N",
         help="to decode in (default: one for each core, %(default)s here)",
     )
-    group.add_argument(
-        "--seed", type=partial(_number, least=0), default=0, metavar="N", help="(default 0)"
-    )
+    group.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="(default 0)")
     group.add_argument(
         "--cache",
         type=Path,
@@ -143,12 +143,6 @@ def _add_search(group: Any) -> None:
         metavar="DIR",
         help="where the acoustic model's outputs are kept (default %(default)s)",
     )
-
-
-def _number(text: str, *, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} on")
-    return int(text)
 
 
 def _picture(text: str) -> Path:

@@ -1,6 +1,6 @@
 """The acoustic pass: every recording through one model, once; its ``log_probs`` are kept on disk.
 
-Flow: entry → its file in the :class:`~client.tuning.acoustics.AcousticCache` → there: measured;
+Flow: entry → its file in the :class:`~client.acoustic_cache.AcousticCache` → there: measured;
 otherwise :func:`client.transcriber.transcribe`, whose "decoding" here is to write the file. So
 recordings of any length and kind are heard as ``transcribe`` hears them, and none is held longer.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
+from client.acoustic_cache import AcousticCache, read_log_probs
 from client.audio import AudioOptions, Clip
 from client.contract import LOG_PROBS, Contract
 from client.errors import AsrError, ManifestError
@@ -25,7 +25,6 @@ from client.manifest import Entry
 from client.transcriber import Reader, Result, transcribe
 from client.transcript import Transcript
 from client.transport import Transport
-from client.tuning.acoustics import AcousticCache
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,7 @@ class Heard:
 
     def log_probs(self) -> NDArray[Any]:
         """``float32 [S, V]``, mapped into memory."""
-        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r")
-        return mapped
+        return read_log_probs(self.path)
 
 
 class AcousticModel:

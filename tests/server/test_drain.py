@@ -47,6 +47,18 @@ class Sender:
             assert self.answered.acquire(timeout=60), "a request was neither answered nor refused"
 
 
+def drain(launched):
+    """A sender with much under way, on a server that has begun to drain."""
+    launched.wait_until_ready()
+    sender = Sender(launched.url)
+    sender.send(2 * REQUESTS)
+    sender.wait(1)
+    launched.process.terminate()
+    while "finishing" not in launched.said[-1]:
+        launched.said.append(launched.process.stderr.readline())
+    return sender
+
+
 @pytest.mark.parametrize(
     ("number", "timeout_s", "lossless"),
     [(signal.SIGTERM, 60, True), (signal.SIGTERM, 0, False), (signal.SIGINT, 60, False)],
@@ -73,13 +85,7 @@ def test_requests_in_flight_are_answered_unless_there_is_no_time(
 
 def test_a_second_signal_ends_the_wait(demo_repository):
     with Launched(demo_repository, "--drain-timeout-s=60") as launched:
-        launched.wait_until_ready()
-        sender = Sender(launched.url)
-        sender.send(2 * REQUESTS)
-        sender.wait(1)
-        launched.process.terminate()
-        while "finishing" not in launched.said[-1]:
-            launched.said.append(launched.process.stderr.readline())
+        sender = drain(launched)
         launched.process.terminate()
         sender.wait(2 * REQUESTS - 1)
         status, _ = launched.finish()
@@ -102,13 +108,7 @@ def test_a_server_that_is_never_idle_is_waited_for_no_longer_than_allowed(demo_r
 
 def test_what_dies_while_the_server_drains_is_not_started_again(demo_repository):
     with Launched(demo_repository, "--drain-timeout-s=60", "--restart") as launched:
-        launched.wait_until_ready()
-        sender = Sender(launched.url)
-        sender.send(2 * REQUESTS)
-        sender.wait(1)
-        launched.process.terminate()
-        while "finishing" not in launched.said[-1]:
-            launched.said.append(launched.process.stderr.readline())
+        sender = drain(launched)
         stubs = [
             pid
             for pid in family(launched.process.pid)

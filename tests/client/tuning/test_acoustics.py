@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from client.acoustic_cache import AcousticCache, default_folder
 from client.contract import LOG_PROBS
 from client.errors import AudioError, DecoderError, ManifestError, ServerUnavailable
 from client.manifest import read_manifest
-from client.tuning.acoustics import AcousticCache, Failure, compute, default_folder
+from client.tuning.acoustics import Failure, compute
 from tests.client.support import CONTRACT
 from tests.client.tuning.support import Server, log_probs_of, write_wav
 

@@ -1,0 +1,74 @@
+"""A model's ``log_probs`` on disk, found again by the model and the audio that they are of.
+
+They are kept as they came, in float32: what is made of them must not depend on whether they were
+kept.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.audio import Clip
+from client.contract import Contract
+from client.decoding.candidates import check_log_probs
+from client.errors import AudioError
+from client.files import written_whole
+
+
+class AcousticCache:
+    """One model's files in ``folder``: what they are named, which are sound, and how to write them.
+
+    A model is its checkpoint, precision and exporter; audio is a file's path, size and time of
+    change, and the piece of it.
+    """
+
+    def __init__(self, folder: Path, contract: Contract) -> None:
+        model = (contract.checkpoint_sha256, contract.precision, contract.exporter_version)
+        self._folder = folder / _digest(*model)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._n_tokens = contract.blank + 1
+
+    def path(self, clip: Clip) -> Path:
+        """The clip's file, there or not; raises :class:`AudioError` when there is no audio."""
+        source = Path(str(clip.source)).resolve()
+        try:
+            status = source.stat()
+        except OSError as error:
+            raise AudioError(f"{source}: {error.strerror}: check the path") from error
+        audio = (str(source), status.st_size, status.st_mtime_ns, clip.offset_s, clip.duration_s)
+        return self._folder / f"{_digest(*audio)}.npy"
+
+    def holds(self, path: Path) -> bool:
+        """Whether the file is there and holds this model's outputs."""
+        try:
+            check_log_probs(read_log_probs(path), self._n_tokens)
+        except Exception:  # noqa: BLE001 -- however it is damaged, it is computed again
+            return False
+        return True
+
+    def store(self, path: Path, log_probs: NDArray[Any]) -> None:
+        """Write the file; raises :class:`DecoderError` when these are no ``log_probs``."""
+        check_log_probs(log_probs, self._n_tokens)
+        with written_whole(path) as part, part.open("wb") as stream:
+            np.save(stream, log_probs)
+
+
+def default_folder() -> Path:
+    """Where caches belong on this system (XDG Base Directory Specification)."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "nemo-ctc-triton"
+
+
+def read_log_probs(path: Path) -> NDArray[Any]:
+    """What :meth:`AcousticCache.store` wrote, ``float32 [S, V]``, mapped into memory."""
+    mapped: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
+    return mapped
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
