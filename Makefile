@@ -186,8 +186,10 @@ kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary
 	@constraints/system-packages.sh kenlm
 	$(RUNTIME) -m pip download --quiet --no-deps --no-binary kenlm --dest .kenlm kenlm==$(KENLM_VERSION)
 	tar -xzf .kenlm/kenlm-$(KENLM_VERSION).tar.gz -C .kenlm
-	cmake -S .kenlm/kenlm-$(KENLM_VERSION) -B .kenlm -DCMAKE_BUILD_TYPE=Release
-	cmake --build .kenlm --target lmplz build_binary --parallel 2
+	@echo "compiling KenLM, half a minute" >&2
+	@{ cmake -S .kenlm/kenlm-$(KENLM_VERSION) -B .kenlm -DCMAKE_BUILD_TYPE=Release && \
+	    cmake --build .kenlm --target lmplz build_binary --parallel 2; } > .kenlm/build.log 2>&1 || \
+	    { cat .kenlm/build.log >&2; exit 1; }
 
 .PHONY: clean
 clean: ## Remove environments and caches; exported models stay

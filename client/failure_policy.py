@@ -7,6 +7,7 @@ where that may help. Everything happens within the one budget of time that the r
 error                 again
 ====================  =============================================================
 ServerUnavailable     until the budget is used up: queue full, connection lost, restart
+ModelNotReady         likewise: the server had the model when it told its contract
 ServerFailed          a few times: a process of the server may have died, or the input kills it
 all others            no: they would fail again, or the budget is used up
 ====================  =============================================================
@@ -20,8 +21,10 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from client.errors import ServerError, ServerFailed, ServerUnavailable
+from client.errors import ModelNotReady, ServerError, ServerFailed, ServerUnavailable
 
+MAY_PASS: Final = (ServerUnavailable, ModelNotReady)
+"""Errors of a server on its way down or up: it lacks a model whose process died, or which loads."""
 _DOUBLINGS: Final = 30
 
 
@@ -52,7 +55,7 @@ class FailurePolicy:
 
         ``left_s`` is what is left of the request's time.
         """
-        again = isinstance(error, ServerUnavailable) or (
+        again = isinstance(error, MAY_PASS) or (
             isinstance(error, ServerFailed) and tries < self.failures
         )
         if not (self.retries and again):

@@ -26,12 +26,12 @@ from client.errors import (
     ServerFailed,
     ServerUnavailable,
 )
-from client.failure_policy import FailurePolicy
+from client.failure_policy import MAY_PASS, FailurePolicy
 from client.timer import Timer
 
 _log = logging.getLogger(__name__)
 
-_BLAMING: Final = (ServerUnavailable, ServerFailed, DeadlineExceeded)
+_BLAMING: Final = (*MAY_PASS, ServerFailed, DeadlineExceeded)
 """Errors that speak against the server, and not against the request."""
 
 ReadContract: TypeAlias = Callable[[Connection], Contract]
@@ -50,8 +50,8 @@ class Server:
     """In a row."""
     absences: int = 0
     """How often it was left alone since its last answer, and was asked in vain."""
-    away: bool = False
-    """It gets no requests until it has told its contract again."""
+    away: AsrError | None = None
+    """Why it gets no requests until it has told its contract again."""
     alone_until_s: float = 0.0
     asked: bool = False
     refusal: ContractError | None = None
@@ -61,7 +61,7 @@ class Server:
     @property
     def usable(self) -> bool:
         """Whether it takes requests."""
-        return self.contract is not None and not self.away and self.refusal is None
+        return self.contract is not None and self.away is None and self.refusal is None
 
 
 class Servers:
@@ -110,12 +110,12 @@ class Servers:
                 return
             server.failures += 1
             if self._sick(server):
-                server.away = True
+                server.away = error
                 server.absences += 1
                 delay_s = self._policy.absence_s(server.absences)
                 server.alone_until_s = monotonic() + delay_s
                 _log.warning("%s; it gets no requests for %.1f s", error, delay_s)
-            elif isinstance(error, ServerUnavailable):
+            elif isinstance(error, MAY_PASS):
                 delay_s = 0.0  # a full queue, or a restart: the contract tells
             else:
                 return
@@ -131,22 +131,18 @@ class Servers:
         refusals = [server.refusal for server in self._servers]
         if all(refusals):
             return next(filter(None, refusals))
-        urls = ", ".join(server.connection.url for server in self._servers)
-        return ServerUnavailable(
-            f"the server at {urls} is away, and asked again and again: start it, or check the "
-            "network"
-        )
+        reasons = "; ".join(str(server.refusal or server.away) for server in self._servers)
+        return ServerUnavailable(f"no server can be used, though asked again and again: {reasons}")
 
     def _sick(self, server: Server) -> bool:
         """Whether it is time to leave a server alone that is there, because others do better."""
         others = any(other.usable for other in self._servers if other is not server)
-        return others and server.failures >= self._policy.away_after and not server.away
+        return others and server.failures >= self._policy.away_after and server.away is None
 
     def _connect(self) -> Contract:
         """Ask all servers at once; those that do not answer are asked again later."""
-        errors: dict[str, AsrError] = {}
         threads = [
-            threading.Thread(target=self._meet, args=(server, errors), daemon=True)
+            threading.Thread(target=self._meet, args=(server,), daemon=True)
             for server in self._servers
         ]
         for thread in threads:
@@ -154,7 +150,7 @@ class Servers:
         for thread in threads:
             thread.join()
         told = [(each, each.contract) for each in self._servers if each.contract is not None]
-        said = [errors[url] for server in self._servers if (url := server.connection.url) in errors]
+        said = [server.away for server in self._servers if server.away is not None]
         refused = [error for error in said if not _may_pass(error)]
         if refused or not told:
             self.close()
@@ -170,15 +166,15 @@ class Servers:
                 )
         for server in self._servers:
             if server.contract is None:
-                _log.warning("%s; others are used meanwhile", errors[server.connection.url])
+                _log.warning("%s; others are used meanwhile", server.away)
                 self._ask(server, self._policy.return_s)
         return contract
 
-    def _meet(self, server: Server, errors: dict[str, AsrError]) -> None:
+    def _meet(self, server: Server) -> None:
         try:
             server.contract = self._read_contract(server.connection)
         except AsrError as error:
-            errors[server.connection.url] = error
+            server.away = error
 
     def _ask(self, server: Server, delay_s: float) -> None:
         """Ask it for its contract in ``delay_s`` seconds, once at a time."""
@@ -198,7 +194,7 @@ class Servers:
             _log.info("%s", error)
             with self._lock:
                 server.asked = False
-                server.away = True
+                server.away = error
                 server.absences += 1
                 delay_s = min(
                     self._policy.absence_s(server.absences), self._policy.longest_return_s
@@ -215,8 +211,8 @@ class Servers:
                 )
                 return
             server.contract = contract
-            if server.away and alone_s <= 0:
-                server.away = False
+            if server.away is not None and alone_s <= 0:
+                server.away = None
                 server.failures = 0
         if alone_s > 0:  # it was asked about something else
             self._ask(server, alone_s)

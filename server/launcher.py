@@ -73,6 +73,9 @@ class EmbeddedServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if isinstance(error, StubDiedError) and self._process is not None:
+            # Triton would wait, as long as it may, for the requests that died with the stub.
+            self._process.kill()
         self.stop()
 
     @property

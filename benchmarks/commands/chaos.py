@@ -54,6 +54,7 @@ class Verdict:
     missing: int
     doubled: int
     failed: int
+    failed_meanwhile: int
     different: int
     undisturbed_s: float
     disturbed_s: float
@@ -99,7 +100,7 @@ class Job:
             raise LoadError("the undisturbed run failed: see what the client said")
         undisturbed_s = time.monotonic() - start_s
         start_s = time.monotonic()
-        killed, runs = self._disturb(loud)
+        killed, runs, failed = self._disturb(loud)
         disturbed_s = time.monotonic() - start_s
         expected, found = _texts(quiet), _texts(loud)
         lines = [record["line"] for record in found]
@@ -109,6 +110,7 @@ class Job:
             missing=self.utterances - len(set(lines)),
             doubled=len(lines) - len(set(lines)),
             failed=sum("error" in record for record in found),
+            failed_meanwhile=failed,
             different=sum(
                 texts.get(record["line"]) not in (None, record["pred_text"]) for record in expected
             ),
@@ -118,18 +120,23 @@ class Job:
             killed=tuple(killed),
         )
 
-    def _disturb(self, output: Path) -> tuple[list[str], int]:
-        """Who was killed, and how often the client was started until it had done everything."""
+    def _disturb(self, output: Path) -> tuple[list[str], int, int]:
+        """Who was killed, how often the client was started until it had done everything, failures.
+
+        Those are utterances that a run gave up and another did.
+        """
         plan = list(PLAN)
         killed: list[str] = []
+        failed = 0
         for run in range(1, MOST_RUNS + 1):
             client = self._client(output)
             while client.poll() is None:
                 if plan and _count(output) >= plan[0][0] * self.utterances:
                     killed.append(self._kill(plan.pop(0)[1], client))
                 time.sleep(POLL_S)
+            failed += output.read_bytes().count(b'"error":')
             if client.returncode == 0 and not plan:
-                return killed, run
+                return killed, run, failed
         raise LoadError(f"the client did not finish in {MOST_RUNS} runs: see what it said")
 
     def _kill(self, name: str, client: "subprocess.Popen[bytes]") -> str:

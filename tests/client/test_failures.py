@@ -55,11 +55,18 @@ def heard(url, timeout_s=10.0, failures=EAGER):
 
 
 UNAVAILABLE, INTERNAL = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL
+NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
 
 @pytest.mark.parametrize(
     "codes",
-    [[UNAVAILABLE], [UNAVAILABLE] * 20, [INTERNAL] * 4, [INTERNAL, UNAVAILABLE] * 2],
+    [
+        [UNAVAILABLE],
+        [UNAVAILABLE] * 20,
+        [INTERNAL] * 4,
+        [INTERNAL, UNAVAILABLE] * 2,
+        [INTERNAL, *[NOT_FOUND] * 6],  # as a model's process dies
+    ],
 )
 def test_what_may_pass_is_tried_again(codes):
     infer, asked = answers(*codes)
@@ -72,7 +79,6 @@ def test_what_may_pass_is_tried_again(codes):
     ("code", "error"),
     [
         (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
-        (grpc.StatusCode.NOT_FOUND, ModelNotReady),
         (grpc.StatusCode.UNIMPLEMENTED, ServerError),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, ServerError),
     ],
@@ -91,10 +97,13 @@ def test_an_input_that_breaks_the_server_is_given_up_and_says_how_often_it_was_t
     assert len(asked) == 5
 
 
-def test_a_server_that_stays_unavailable_is_given_up_within_the_budget():
-    infer, _ = always(UNAVAILABLE)
+@pytest.mark.parametrize(
+    ("code", "error"), [(UNAVAILABLE, ServerUnavailable), (NOT_FOUND, ModelNotReady)]
+)
+def test_a_server_that_stays_away_is_given_up_within_the_budget(code, error):
+    infer, _ = always(code)
     start_s = time.monotonic()
-    with scripted_server(infer) as url, pytest.raises(ServerUnavailable):
+    with scripted_server(infer) as url, pytest.raises(error):
         heard(url, timeout_s=0.5)
     assert time.monotonic() - start_s < 5
 

@@ -1,7 +1,7 @@
 """The commands that the documentation shows, and where they are run.
 
 A block of ``sh`` is run as it stands, unless the line before it says why not: ``<!-- not run:
-needs a GPU -->``. Files that the texts name are there, with content that fits; see :data:`FILES`.
+needs a GPU -->``. Files that the texts name are there, with content that fits; see :func:`_write_files`.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import string
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -152,12 +153,14 @@ def _write_files(folder: Path) -> None:
 
 
 def _own_recordings(folder: Path, entries: list[dict[str, str]]) -> None:
-    """Two recordings, and folders of recordings and their transcripts."""
-    (folder / "clips").mkdir()
-    (folder / "texts").mkdir()
-    for name, entry in zip(("a", "b"), entries, strict=False):
+    """Recordings by themselves, apart from their transcripts, and beside them."""
+    for name in ("clips", "texts", "dev", "test"):
+        (folder / name).mkdir()
+    for name, entry in zip(string.ascii_lowercase, entries, strict=False):
         source = PROJECT / "demo" / "clips" / entry["audio_filepath"]
-        (folder / f"{name}.flac").symlink_to(source)
-        (folder / f"{name}.wav").symlink_to(source)  # what is in a file says what it is
-        (folder / "clips" / f"{name}.flac").symlink_to(source)
-        (folder / "texts" / f"{name}.txt").write_text(entry["text"], encoding="utf-8")
+        for recording in (f"{name}.wav", f"{name}.flac"):  # what is in a file says what it is
+            (folder / recording).symlink_to(source)
+        for place in ("clips", "dev", "test"):
+            (folder / place / f"{name}.flac").symlink_to(source)
+        for place in ("texts", "dev", "test"):
+            (folder / place / f"{name}.txt").write_text(entry["text"], encoding="utf-8")
