@@ -31,14 +31,20 @@ def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
 
 def log_mel_difference(checkpoint: Checkpoint, audio: NDArray[Any]) -> float:
     """Largest difference between NeMo's and our features before normalisation, as max-abs."""
-    featurizer = checkpoint.model.preprocessor.featurizer
-    ours, _ = Preprocessor(featurizer).log_mel(
+    ours, _ = Preprocessor(checkpoint.model.preprocessor.featurizer).log_mel(
         torch.from_numpy(audio), torch.tensor([[len(audio)]], dtype=torch.int32)
     )
+    return max_abs(ours[0].numpy(), log_mel(checkpoint, audio))
+
+
+def log_mel(checkpoint: Checkpoint, audio: NDArray[Any]) -> NDArray[Any]:
+    """NeMo's features of int16 ``audio`` before normalisation, shape = (mel bands, frames)."""
+    featurizer = checkpoint.model.preprocessor.featurizer
     normalize, featurizer.normalize = featurizer.normalize, None
     try:
         signal = torch.from_numpy(audio).float().unsqueeze(0) * INT16_SCALE
-        nemo, frames = featurizer(signal, torch.tensor([len(audio)]))
+        features, frames = featurizer(signal, torch.tensor([len(audio)]))
     finally:
         featurizer.normalize = normalize
-    return max_abs(ours[0].numpy(), nemo[0, :, : int(frames)].numpy())
+    values: NDArray[Any] = features[0, :, : int(frames)].numpy()
+    return values

@@ -1,7 +1,7 @@
 """The commands that the documentation shows, and where they are run.
 
 A block of ``sh`` is run as it stands, unless the line before it says why not: ``<!-- not run:
-needs a GPU -->``. Files that the texts name are there, with content that fits; see :func:`_write_files`.
+needs a GPU -->``. Files that the texts name are there, with content that fits.
 """
 
 import json
