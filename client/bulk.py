@@ -45,14 +45,10 @@ class Results:
         self._names = array("L")  # by line: what the entry was, to notice another manifest
         self._last_line = 0
         self._in_order = True
-        if path.exists() and path.stat().st_size and not resume:
-            raise ManifestError(
-                f"{path}: is there already: go on with it (--resume), or remove it to begin anew"
-            )
-        self._check_settings(resume=resume)
         self._stream: BinaryIO = path.open("ab+")
         try:
             self._lock()
+            self._settle(resume=resume)
             self._read()
             self._list_failures()
             self._failures: TextIO = self.failures_path.open("a", encoding="utf-8")
@@ -140,29 +136,36 @@ class Results:
                 if record is not None and ERROR in record:
                     listed.write(_failure_line(record))
 
-    def _check_settings(self, *, resume: bool) -> None:
-        if resume and self.path.exists() and self.settings_path.exists():
-            try:
-                earlier = json.loads(self.settings_path.read_text(encoding="utf-8"))
-                differing = sorted(
-                    name
-                    for name in earlier.keys() | self._settings.keys()
-                    if earlier.get(name) != self._settings.get(name)
-                )
-            except (OSError, ValueError, AttributeError) as error:
-                raise ManifestError(
-                    f"{self.settings_path}: says not what {self.path} was made with ({error}): "
-                    "choose another --output"
-                ) from error
-            if differing:
-                raise ManifestError(
-                    f"{self.path}: was made with another {', '.join(differing)} (see "
-                    f"{self.settings_path}): give the same again, or choose another --output"
-                )
+    def _settle(self, *, resume: bool) -> None:
+        """Write down the settings, or refuse to add to what is there: unasked, or with others."""
+        begun = self.path.stat().st_size > 0
+        if begun and not resume:
+            raise ManifestError(
+                f"{self.path}: is there already: go on with it (--resume), or remove it to begin "
+                "anew"
+            )
+        if not (begun and self.settings_path.exists()):
+            with written_whole(self.settings_path) as part:
+                text = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
+                part.write_text(text, encoding="utf-8")
             return
-        with written_whole(self.settings_path) as part:
-            text = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
-            part.write_text(text, encoding="utf-8")
+        try:
+            earlier = json.loads(self.settings_path.read_text(encoding="utf-8"))
+            differing = sorted(
+                name
+                for name in earlier.keys() | self._settings.keys()
+                if earlier.get(name) != self._settings.get(name)
+            )
+        except (OSError, ValueError, AttributeError) as error:
+            raise ManifestError(
+                f"{self.settings_path}: says not what {self.path} was made with ({error}): "
+                "choose another --output"
+            ) from error
+        if differing:
+            raise ManifestError(
+                f"{self.path}: was made with another {', '.join(differing)} (see "
+                f"{self.settings_path}): give the same again, or choose another --output"
+            )
 
     def _lock(self) -> None:
         try:

@@ -42,6 +42,7 @@ _CHANNEL: Final = (
     ("grpc.keepalive_timeout_ms", 10_000),
 )
 _LEAST_KEEPALIVE_S: Final = 20.0
+_MOST_KEEPALIVE_S: Final = 3600.0
 _PINGS: Final = 3
 """More than these in a row, without an answer in between, a server takes for abuse: it hangs up."""
 
@@ -100,7 +101,7 @@ class Connection:
         self.options = options
         self._headers = dict(options.headers)
         credentials = _credentials(options)
-        keepalive_s = max(_LEAST_KEEPALIVE_S, patience_s / _PINGS)
+        keepalive_s = min(_MOST_KEEPALIVE_S, max(_LEAST_KEEPALIVE_S, patience_s / _PINGS))
         channel = [*_CHANNEL, ("grpc.keepalive_time_ms", round(1000 * keepalive_s))]
         self._client = InferenceServerClient(url, creds=credentials, channel_args=channel)
 

@@ -44,24 +44,28 @@ class FailurePolicy:
     retries: bool = True
     first_wait_s: float = 0.1
     longest_wait_s: float = 5.0
+    least_try_s: float = 0.1
     failures: int = 5
     away_after: int = 3
     return_s: float = 0.5
     longest_return_s: float = 5.0
     longest_absence_s: float = 60.0
 
-    def wait_s(self, error: ServerError, tries: int, left_s: float) -> float | None:
+    def wait_s(self, error: ServerError, tries: int, failures: int, left_s: float) -> float | None:
         """How long to wait after the ``tries``-th try failed (from 1); ``None`` to give up.
 
-        ``left_s`` is what is left of the request's time.
+        ``failures`` of the tries ended with :class:`ServerFailed`; ``left_s`` is what is left of
+        the request's time.
         """
         again = isinstance(error, MAY_PASS) or (
-            isinstance(error, ServerFailed) and tries < self.failures
+            isinstance(error, ServerFailed) and failures < self.failures
         )
         if not (self.retries and again):
             return None
-        longest_s = min(_grown(self.first_wait_s, tries - 1, self.longest_wait_s), left_s)
-        return random.uniform(0, longest_s) if left_s > 0 else None  # noqa: S311 -- no secret
+        # A try without time to be answered would hide why the others failed behind its deadline.
+        spare_s = left_s - self.least_try_s
+        longest_s = min(_grown(self.first_wait_s, tries - 1, self.longest_wait_s), spare_s)
+        return random.uniform(0, longest_s) if spare_s > 0 else None  # noqa: S311 -- no secret
 
     def absence_s(self, absences: int) -> float:
         """How long to leave a server alone for the ``absences``-th time (from 1) in a row."""

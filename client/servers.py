@@ -9,6 +9,7 @@ this one's vocabulary. One that fails again and again, while others do not, is l
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -21,6 +22,7 @@ from client.errors import (
     AsrError,
     ContractError,
     DeadlineExceeded,
+    ModelNotReady,
     SecurityError,
     ServerError,
     ServerFailed,
@@ -86,8 +88,9 @@ class Servers:
     def take(self) -> Server:
         """The server for the next request, which counts as in flight there until it is given back.
 
-        Raises :class:`ServerUnavailable` while none can be used, and :class:`ContractError` when
-        every server serves another model than at the beginning.
+        Raises :class:`ServerUnavailable` while none can be used, :class:`ModelNotReady` if all are
+        there without the model, and :class:`ContractError` when every server serves another model
+        than at the beginning.
         """
         with self._lock:
             usable = [server for server in self._servers if server.usable]
@@ -130,9 +133,15 @@ class Servers:
     def _none_usable(self) -> AsrError:
         refusals = [server.refusal for server in self._servers]
         if all(refusals):
-            return next(filter(None, refusals))
+            return copy(next(filter(None, refusals)))  # each raise adds to an error's traceback
+        away = [server.away for server in self._servers if server.refusal is None]
+        gone = all(isinstance(error, ModelNotReady) for error in away)
         reasons = "; ".join(str(server.refusal or server.away) for server in self._servers)
-        return ServerUnavailable(f"no server can be used, though asked again and again: {reasons}")
+        error = (ModelNotReady if gone else ServerUnavailable)(
+            f"no server can be used, though asked again and again: {reasons}"
+        )
+        error.__cause__ = away[0]
+        return error
 
     def _sick(self, server: Server) -> bool:
         """Whether it is time to leave a server alone that is there, because others do better."""

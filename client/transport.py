@@ -20,8 +20,8 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from client.audio import Pcm
 from client.connection import Connection, ConnectionOptions, Request
 from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, Contract
-from client.errors import AudioError, DeadlineExceeded, ServerError, ServerUnavailable
-from client.failure_policy import FailurePolicy
+from client.errors import AudioError, DeadlineExceeded, ServerError, ServerFailed
+from client.failure_policy import MAY_PASS, FailurePolicy
 from client.models import read_contract
 from client.servers import Server, Servers
 from client.timer import Timer
@@ -115,8 +115,8 @@ class TritonTransport:
         """Send one utterance, ``int16 [N]``, and ask for tensor ``output``.
 
         The future holds ``[S]`` or ``[S, V]``, or raises a :class:`ServerError`, at the latest
-        after the deadline. Raises :class:`AudioError` when the utterance is shorter or longer
-        than the model takes.
+        after the deadline, or :class:`ContractError` where another model came to be served. Raises
+        :class:`AudioError` when the utterance is shorter or longer than the model takes.
         """
         _check_length(samples, self.contract)
         audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self.contract.audio_type)
@@ -141,7 +141,7 @@ class TritonTransport:
         try:
             try:
                 server = self._servers.take()
-            except ServerUnavailable as error:
+            except MAY_PASS as error:
                 self._again(sending, error)
             else:
                 self._send(sending, server)
@@ -186,7 +186,8 @@ class TritonTransport:
     def _again(self, sending: "_Sending", error: ServerError) -> None:
         """Try again later, or give up. Raises the error that it is given up with."""
         left_s = sending.deadline_s - perf_counter()
-        wait_s = self._options.failures.wait_s(error, sending.tries, left_s)
+        sending.failures += isinstance(error, ServerFailed)
+        wait_s = self._options.failures.wait_s(error, sending.tries, sending.failures, left_s)
         if self._closed or wait_s is None:
             raise self._last_word(sending, error)
         self._timer.after(wait_s, partial(self._try, sending))
@@ -217,6 +218,8 @@ class _Sending:
     audio_bytes: int
     deadline_s: float
     tries: int = 0
+    failures: int = 0
+    """Of the tries, those that ended with :class:`ServerFailed`."""
     future: Future[NDArray[Any]] = field(default_factory=Future)
 
 

@@ -1,6 +1,7 @@
 """The options of the command line that say how Triton serves a model."""
 
 import argparse
+import math
 import os
 from dataclasses import replace
 from typing import Any
@@ -79,25 +80,35 @@ def serving_of(options: argparse.Namespace) -> Serving:
 
 
 def _above_0(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _delay_ms(text: str) -> float:
-    value = float(text)
+    value = _float(text)
     if not 0 <= value <= 60_000:  # a minute: a request's deadline by default
-        raise argparse.ArgumentTypeError(f"expected 0 to 60000 milliseconds, got {text}")
+        raise argparse.ArgumentTypeError(f"expected 0 to 60000 milliseconds, got {text!r}")
     return value
 
 
 def _timeout_s(text: str) -> float:
-    value = float(text)
+    value = _float(text)
     if not 0.001 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"expected 0.001 to 3600 seconds, got {text}")
+        raise argparse.ArgumentTypeError(f"expected 0.001 to 3600 seconds, got {text!r}")
     return value
 
 
 def _ranges(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(",") if part)
+    ranges = tuple(_float(part) for part in text.split(",") if part)
+    if not all(map(math.isfinite, ranges)):
+        raise argparse.ArgumentTypeError(f"expected seconds with commas between, got {text!r}")
+    return ranges
+
+
+def _float(text: str) -> float:
+    """The number, or none that is within any bounds."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -73,9 +73,6 @@ class EmbeddedServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, StubDiedError) and self._process is not None:
-            # Triton would wait, as long as it may, for the requests that died with the stub.
-            self._process.kill()
         self.stop()
 
     @property
@@ -125,12 +122,7 @@ class EmbeddedServer:
         process = self._running()
         if (code := process.poll()) is not None:
             raise ServerDiedError(f"the Triton server ended with {_describe(code)}{self._said()}")
-        dead = {
-            model
-            for pid, model in self._stubs.items()
-            if not processes.runs_in_session(pid, process.pid)
-        }
-        if dead:
+        if dead := self._dead_models(process):
             raise StubDiedError(
                 f"a process of {', '.join(sorted(dead))} died, perhaps out of memory; Triton does "
                 "not restart it and every request to it fails: restart the server"
@@ -271,6 +263,14 @@ class EmbeddedServer:
                 stubs[pid] = model_file.parent.parent.name
         return stubs
 
+    def _dead_models(self, process: "subprocess.Popen[str]") -> set[str]:
+        """The models whose processes have ended."""
+        return {
+            model
+            for pid, model in self._stubs.items()
+            if not processes.runs_in_session(pid, process.pid)
+        }
+
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is None:
             raise ServerDiedError("the server has not been started: call start() first")
@@ -285,6 +285,9 @@ class EmbeddedServer:
         return f"; it said: {error}" if error else ""
 
     def _end(self, process: "subprocess.Popen[str]", prefix: str) -> None:
+        if self._dead_models(process):
+            # Triton would wait, as long as it may, for the requests that died with the model.
+            process.kill()
         process.terminate()
         try:
             process.wait(self.options.stop_timeout_s + STOP_GRACE_S)

@@ -123,7 +123,7 @@ class Job:
     def _disturb(self, output: Path) -> tuple[list[str], int, int]:
         """Who was killed, how often the client was started until it had done everything, failures.
 
-        Those are utterances that a run gave up and another did.
+        Failures are counted in every run, also those that a later one mended.
         """
         plan = list(PLAN)
         killed: list[str] = []

@@ -112,9 +112,19 @@ def expected_words(transcriber: Transcriber, session: Session) -> list[Word]:
 def _deviations_ms(
     expected: Sequence[Word], heard: Sequence[Word], since_s: float
 ) -> NDArray[np.float64]:
-    """How far starts and ends are apart, of the words heard alike that begin after ``since_s``."""
+    """How far starts and ends are apart, of words heard alike that begin after ``since_s``.
+
+    Their neighbours are heard alike too: in spelled letters the text alone pairs one "a" with
+    another.
+    """
     texts = [" ".join(word.text for word in words) for words in (expected, heard)]
-    pairs = [(expected[ours], heard[theirs]) for ours, theirs in matched_words(*texts)]
+    alike = set(matched_words(*texts))
+    sure = [
+        (ours, theirs)
+        for ours, theirs in sorted(alike)
+        if {(ours - 1, theirs - 1), (ours + 1, theirs + 1)} <= alike
+    ]
+    pairs = [(expected[ours], heard[theirs]) for ours, theirs in sure]
     late = [(ours, theirs) for ours, theirs in pairs if ours.start_s >= since_s]
     if not late:
         raise SpeechError(f"no word after {since_s:.0f} s was heard as in its utterance")

@@ -7,7 +7,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from client.audio.options import check_format
+from client.audio.options import MOST_CHANNELS, check_format
 from client.errors import AudioError
 
 Pcm: TypeAlias = NDArray[np.int16]
@@ -88,6 +88,11 @@ def _check_array(samples: NDArray[Any]) -> None:
         )
     if samples.ndim not in (1, 2):
         raise AudioError(f"samples have shape {samples.shape}, expected [n] or [n, channels]")
+    if samples.ndim == 2 and samples.shape[1] > MOST_CHANNELS:
+        raise AudioError(
+            f"samples have shape {samples.shape}, expected [n] or [n, channels] with at most "
+            f"{MOST_CHANNELS} channels: transpose [channels, n]"
+        )
     if samples.size == 0:
         raise AudioError(NO_SAMPLES)
 

@@ -123,7 +123,7 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
     if decoder == "greedy":
         if given or args.processes:
             given |= {"processes": args.processes} if args.processes else {}
-            parser.error(f"{_flags(given)}: needs --decoder beam")
+            parser.error(f"{flags(given)}: needs --decoder beam")
         return Preset(None)
     if preset.beam and "lm" in given and "alpha" not in given:
         messages.print(
@@ -137,7 +137,7 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
         if name in given
     ]
     if weights and beam.lm is None:
-        parser.error(f"{_flags(weights)}: is for a language model, give one with --lm FILE")
+        parser.error(f"{flags(weights)}: is for a language model, give one with --lm FILE")
     if "nbest" in given and args.format != "jsonl":
         parser.error("--nbest: is for --format jsonl, which shows the hypotheses")
     if "hotword_weight" in given and not beam.hotwords:
@@ -210,5 +210,6 @@ def _flag(name: str) -> str:
     return {"hotwords": "--hotword"}.get(name, "--" + name.replace("_", "-"))
 
 
-def _flags(names: Iterable[str]) -> str:
+def flags(names: Iterable[str]) -> str:
+    """The options as they are written on a command line, by the names of their values."""
     return ", ".join(map(_flag, names))

@@ -7,21 +7,30 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 
 from client.commands.server import add_server, connection_options, urls_of
-from client.commands.streams import tables
+from client.commands.streams import messages, tables
+from client.errors import AsrError
 from client.models import ServedModel, list_models
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; 1 when a model is not ready or its contract not readable."""
+    """Run the command; 1 when a server or a model is not ready, or a contract not readable."""
     parser = argparse.ArgumentParser(prog="python -m client models", description=__doc__)
     add_server(parser)
     args = parser.parse_args(arguments)
     options = connection_options(args)
-    found = {url: list_models(url, options) for url in urls_of(args)}
+    urls = urls_of(args)
     console = tables(sys.stdout)
-    for url, models in found.items():
-        console.print(_table(models, url if len(found) > 1 else None))
-    return 1 if any(model.problem for models in found.values() for model in models) else 0
+    failed = False
+    for url in urls:
+        try:
+            models = list_models(url, options)
+        except AsrError as error:
+            messages.print(f"error: {error}")
+            failed = True
+            continue
+        console.print(_table(models, url if len(urls) > 1 else None))
+        failed = failed or any(model.problem for model in models)
+    return 1 if failed else 0
 
 
 def _table(models: Iterable[ServedModel], title: str | None) -> Table:

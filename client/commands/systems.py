@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, NoReturn
 
-from client.commands.arguments import add_beam_options, beam_arguments, read_decoding
+from client.commands.arguments import add_beam_options, beam_arguments, flags, read_decoding
 from client.commands.streams import messages
 from client.contract import Contract
 from client.decoding import BeamOptions
@@ -82,7 +82,7 @@ def read_systems(parser: ArgumentParser, args: Namespace) -> list[Chosen]:
         return [_chosen(_name_of(args, preset), args.model, preset)]
     single = [name for name in ("decoder", "decoder_config") if getattr(args, name) is not None]
     if single := [*single, *beam_arguments(args)]:
-        parser.error(f"{', '.join(single)}: is for one system, write it into --system NAME=…")
+        parser.error(f"{flags(single)}: is for one system, write it into --system NAME=…")
     systems = [_read_system(parser, text, args.model) for text in args.systems]
     times = Counter(chosen.system.name for chosen in systems)
     if repeated := [name for name in times if times[name] > 1]:

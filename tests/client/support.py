@@ -102,15 +102,16 @@ Infer = Callable[[service_pb2.ModelInferRequest, grpc.ServicerContext], object]
 
 
 class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
-    def __init__(self, infer: Infer, contract_json: str, unloaded: str) -> None:
+    def __init__(self, infer: Infer, contract_json: str, model: str, unloaded: str) -> None:
         self._infer = infer
         self._contract_json = contract_json
+        self._model = model
         self._unloaded = unloaded
 
     def ModelConfig(self, request, context):  # noqa: N802
         if request.name == self._unloaded:
             context.abort(grpc.StatusCode.UNAVAILABLE, "has no available versions")
-        if request.name != "demo":
+        if request.name != self._model:
             context.abort(grpc.StatusCode.NOT_FOUND, "unknown model")
         reply = service_pb2.ModelConfigResponse()
         reply.config.name = request.name
@@ -120,7 +121,7 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def RepositoryIndex(self, request, context):  # noqa: N802, ARG002
         reply = service_pb2.RepositoryIndexResponse()
-        reply.models.add(name="demo", version="1", state="READY")
+        reply.models.add(name=self._model, version="1", state="READY")
         reply.models.add(name=self._unloaded, state="UNAVAILABLE", reason="weights are missing")
         return reply
 
@@ -135,10 +136,11 @@ def scripted_server(
     infer: Infer = lambda *_: infer_reply(),
     contract_json: str = CONTRACT.to_json(),
     port: int = 0,
+    model: str = "demo",
 ) -> Iterator[str]:
-    """Serve model ``demo`` (and ``broken``, which is not loaded); gives ``host:port``."""
+    """Serve ``model`` (and ``broken``, which is not loaded); gives ``host:port``."""
     server = grpc.server(ThreadPoolExecutor(8))
-    service = _Service(infer, contract_json, unloaded="broken")
+    service = _Service(infer, contract_json, model, unloaded="broken")
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

@@ -230,6 +230,7 @@ def test_the_overshoot_of_a_full_scale_square_wave_is_clipped_not_wrapped():
         (np.zeros(5, complex), "complex"),
         (np.array(["a"]), "<U1"),
         (np.zeros((2, 2, 2), np.int16), "shape"),
+        (np.zeros((2, 16000), np.int16), "transpose"),
         (np.array(0.5), "shape"),
         (np.array([np.nan]), "1 of 1"),
     ],

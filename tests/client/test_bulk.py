@@ -131,11 +131,11 @@ def test_a_file_of_something_else_is_left_as_it_is(path, line):
 
 
 def test_two_processes_do_not_write_one_file(path):
-    with (
-        Results(path, SETTINGS, resume=False),
-        pytest.raises(ManifestError, match="by another process"),
-    ):
-        Results(path, SETTINGS, resume=True)
+    with Results(path, SETTINGS, resume=False) as results:
+        for settings in (SETTINGS, {**SETTINGS, "model": "another"}):
+            with pytest.raises(ManifestError, match="by another process"):
+                Results(path, settings, resume=True)
+        assert json.loads(results.settings_path.read_text()) == SETTINGS
 
 
 def test_a_killed_process_leaves_whole_lines_and_at_most_a_torn_one(path):

@@ -145,6 +145,13 @@ def test_models_are_listed_and_one_not_ready_is_a_failure(server, capsys):
         assert fact in out
 
 
+def test_models_are_listed_though_another_server_is_away(server, capsys):
+    assert main(["models", "--url", "127.0.0.1:1", "--url", server]) == 1
+    captured = capsys.readouterr()
+    assert "16000 Hz" in captured.out
+    assert "127.0.0.1:1 cannot be reached" in captured.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

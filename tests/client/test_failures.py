@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+import traceback
 
 import grpc
 import numpy as np
@@ -66,6 +67,7 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
         [INTERNAL] * 4,
         [INTERNAL, UNAVAILABLE] * 2,
         [INTERNAL, *[NOT_FOUND] * 6],  # as a model's process dies
+        [*[UNAVAILABLE] * 5, INTERNAL],  # one after a restart
     ],
 )
 def test_what_may_pass_is_tried_again(codes):
@@ -128,10 +130,10 @@ def test_waits_grow_are_random_and_have_an_end():
     policy = FailurePolicy(first_wait_s=1.0, longest_wait_s=8.0)
     error = ServerUnavailable("busy")
     for tries, most_s in ((1, 1.0), (2, 2.0), (4, 8.0), (100, 8.0)):
-        waits = [policy.wait_s(error, tries, 100.0) for _ in range(200)]
+        waits = [policy.wait_s(error, tries, 0, 100.0) for _ in range(200)]
         assert 0.8 * most_s < max(waits) <= most_s
         assert min(waits) < 0.2 * most_s
-    assert policy.wait_s(error, 1, 0.0) is None
+    assert policy.wait_s(error, 1, 0, 0.0) is None
 
 
 def test_closing_fails_what_waits_to_be_sent_again():
@@ -222,6 +224,36 @@ def test_answers_of_another_model_behind_the_same_address_are_not_taken():
         assert asked == []
     finally:
         transport.close()
+
+
+def test_a_model_that_does_not_come_back_is_the_error():
+    with scripted_server() as url:
+        transport = TritonTransport(url, "demo", TransportOptions(1.0, failures=EAGER))
+    try:
+        with (
+            scripted_server(port=port_of(url), model="other"),
+            pytest.raises(ModelNotReady, match=r"no server can be used.*has no model 'demo'"),
+        ):
+            transport.submit(SAMPLES, TOKENS).result(timeout=10)
+    finally:
+        transport.close()
+
+
+def test_a_refused_server_takes_no_memory_for_each_request():
+    with scripted_server() as url:
+        transport = TritonTransport(url, "demo", TransportOptions(30.0, failures=EAGER))
+    try:
+        with scripted_server(contract_json=OTHER_JSON, port=port_of(url)):
+            errors = [transport.submit(SAMPLES, TOKENS).exception(timeout=20) for _ in range(30)]
+    finally:
+        transport.close()
+    assert isinstance(errors[-1], ContractError)
+    assert len(list(traceback.walk_tb(errors[-1].__traceback__))) < 10
+
+
+def test_any_time_can_be_given():
+    with scripted_server() as url:
+        assert len(heard(url, timeout_s=1e8))
 
 
 def test_a_server_that_comes_with_another_model_later_costs_the_others_nothing():

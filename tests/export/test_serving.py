@@ -264,6 +264,15 @@ def test_the_command_line_changes_a_preset():
     assert changed == replace(throughput(2), queue_delay_us=50_000, ranges_s=(4.0, 8.0))
 
 
+@pytest.mark.parametrize("option", ["--cores", "--queue-delay-ms", "--length-ranges"])
+def test_what_is_no_number_is_said_in_words(option, capsys):
+    with pytest.raises(SystemExit):
+        parsed(option, "x")
+    said = capsys.readouterr().err
+    assert "'x'" in said
+    assert "invalid" not in said  # argparse's own words, which name a function of ours
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

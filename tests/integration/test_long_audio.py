@@ -71,7 +71,7 @@ def test_an_hour_goes_through_the_command_line(server_url, clips, tmp_path):
     assert outcome.errors <= 0.001 * outcome.words
     assert outcome.end_words > 300
     assert outcome.end_median_ms <= 20  # a frame
-    assert outcome.end_percentile_95_ms <= 40
+    assert outcome.end_largest_ms <= 60
 
 
 @needs_an4

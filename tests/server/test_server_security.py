@@ -155,8 +155,9 @@ def test_a_key_is_not_shown(monkeypatch):
         (["--tls-key=k"], "give both or none"),
         (["--tls-client-ca=c"], "needs --tls-certificate"),
         (["--restrict-inference"], "needs --restricted-key"),
-        (["--drain-timeout-s=-1"], "expected seconds"),
-        (["--restart-limit=0"], "expected a number above 0"),
+        (["--drain-timeout-s=-1"], "expected seconds from 0 on"),
+        (["--restart-limit=0"], "is no number from 1 on"),
+        (["--restart-limit=x"], "'x' is no number from 1 on"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(given, message):
