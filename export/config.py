@@ -29,6 +29,9 @@ ACCELERATOR_CACHE: Final = "/tmp/tensorrt_cache"  # noqa: S108  # in the server'
 ACCELERATOR_WORKSPACE_BYTES: Final = 4 << 30
 
 _Group: Final = model_config_pb2.ModelInstanceGroup
+_LEAST_PRIORITY: Final = model_config_pb2.ModelOptimizationPolicy.PRIORITY_MIN
+"""For the first step: under overload what has begun is finished first, and requests wait, and are
+refused, before anything was computed for them. Only the embedded server heeds it."""
 _CUDNN_HEURISTIC: Final = "1"
 """ONNX Runtime's default searches exhaustively, again for every new shape."""
 _PRECISION_MODES: Final = {"fp16": "FP16", "int8": "INT8"}
@@ -212,6 +215,7 @@ def _model_config(name: str, model: Model, backend: str, serving: Serving) -> Mo
         if serving.batch:
             batching.preferred_batch_size.extend(sorted({serving.batch, MAX_BATCH_SIZE}))
     if ragged:
+        config.optimization.priority = _LEAST_PRIORITY
         config.batch_input.add(
             kind=model_config_pb2.BatchInput.BATCH_ITEM_SHAPE,
             target_name=[AUDIO_SIGNAL_LENGTH],

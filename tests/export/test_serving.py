@@ -65,6 +65,12 @@ def test_on_a_cpu_each_core_has_an_encoder_that_takes_one_request_at_a_time(quar
     assert all(list(model.dynamic_batching.preferred_batch_size) == [1] for model in models)
 
 
+def test_what_has_begun_goes_first(quartznet):
+    preprocessor, *others = (model.optimization for model in configs(quartznet, cpu(2)))
+    assert preprocessor.priority == preprocessor.PRIORITY_MIN
+    assert {each.priority for each in others} == {preprocessor.PRIORITY_DEFAULT}
+
+
 @pytest.mark.parametrize("preset", [*PRESETS])
 def test_every_queue_has_an_end_and_a_time(preset, quartznet):
     serving = replace(PRESETS[preset](2), queue_size=7, queue_timeout_us=3_000_000)

@@ -1,5 +1,6 @@
 """The ``onnxruntime`` stand-in serves what the native backend does: a real server, real graphs."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -89,7 +90,7 @@ def server(tmp_path_factory) -> Iterator[EmbeddedServer]:
             },
         },
     )
-    for threads in (1, 5):
+    for threads, priority in ((1, "PRIORITY_DEFAULT"), (5, "PRIORITY_MIN")):
         parameters = {
             "intra_op_thread_count": {"string_value": str(threads)},
             "a_parameter_nobody_knows": {"string_value": "ignored"},
@@ -98,7 +99,11 @@ def server(tmp_path_factory) -> Iterator[EmbeddedServer]:
             repository,
             f"threads_{threads}",
             identity(),
-            {**IDENTITY_CONFIG, "parameters": parameters},
+            {
+                **IDENTITY_CONFIG,
+                "parameters": parameters,
+                "optimization": {"priority": priority},
+            },
         )
     summaries = ("--metrics-config=summary_latencies=true",)
     options = ServerOptions(repository, **free_ports(), extra_arguments=summaries)
@@ -201,6 +206,12 @@ def test_the_thread_count_parameter_reaches_onnx_runtime(server):
     }
     # ONNX Runtime counts the calling thread, so five are four more than one.
     assert threads["threads_5"] - threads["threads_1"] == 4
+
+
+def test_a_model_of_the_least_priority_yields_to_the_others(server):
+    niceness = {model: os.getpriority(os.PRIO_PROCESS, pid) for pid, model in server._stubs.items()}
+    assert niceness.pop("threads_5") == 19
+    assert set(niceness.values()) == {os.getpriority(os.PRIO_PROCESS, 0)}
 
 
 def test_the_server_lists_its_models(server):

@@ -10,11 +10,15 @@ loads here also loads in production. What the native backend serves and this one
 (sequences, ``batch_output``, other ``batch_input`` kinds, strings, TensorRT on a GPU) is refused at
 load as well, never ignored.
 
+A model of the least priority (``optimization { priority }``) yields the CPU to the others. The
+native backend pays no heed to priorities.
+
 Where Triton gives an instance a GPU, its session runs on CUDA with the options that the native
 backend would take from the same config; tensors come and go through host memory all the same.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +68,8 @@ CUDA_CHOICES: Final = {
 }
 CUDA_SETTINGS: Final = ("gpu_mem_limit", "do_copy_in_default_stream")  # passed on as they are
 UNSUPPORTED: Final = ("sequence_batching", "batch_output")
+LOW_PRIORITY: Final = "PRIORITY_MIN"
+NICENESS: Final = 19  # the kernel's highest: it computes when nothing else does
 
 
 class TritonPythonModel:
@@ -79,6 +85,8 @@ class TritonPythonModel:
         self._name = args["model_name"]
         path = _model_path(Path(args["model_repository"]) / args["model_version"], self._config)
         device = _device(args)
+        if device is None and self._config.get("optimization", {}).get("priority") == LOW_PRIORITY:
+            os.nice(NICENESS)  # an instance has a process of its own
         _raise_if(
             self._name,
             [
