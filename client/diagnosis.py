@@ -56,7 +56,8 @@ def _address(url: str) -> tuple[str, int] | None:
 
 def _unreachable(url: str, error: OSError) -> ServerUnavailable:
     if isinstance(error, socket.gaierror):
-        reason, fix = "its name is not known", "check the host's name"
+        reason = "its name is not known"
+        fix = "give HOST:PORT alone" if "://" in url else "check the host's name"
     elif isinstance(error, ConnectionRefusedError):
         reason = "nothing listens there"
         fix = "check host and gRPC port (8001), or start a server with `make serve`"

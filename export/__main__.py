@@ -28,6 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (ExportError, ContractError, OSError) as error:
         sys.stderr.write(f"export: {error}\n")
         return 1
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"export: the package {error.name} is not installed here: use .venv-export/bin/python, "
+            "which `make setup` makes, or pip install 'nemo-ctc-triton[export]'\n"
+        )
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("export: interrupted\n")
         return 130

@@ -44,7 +44,7 @@ def check_ports(options: ServerOptions) -> None:
                 if error.errno == errno.EADDRINUSE:
                     raise PortInUseError(
                         f"cannot listen on {place}: stop the program that does, or choose another "
-                        f"{service} port"
+                        f"port (--{service.lower()}-port)"
                     ) from error
                 raise OptionsError(
                     f"cannot listen on {place}: expected the name or IPv4 address of this machine, "

@@ -125,7 +125,7 @@ class EmbeddedServer:
         if dead := self._dead_models(process):
             raise StubDiedError(
                 f"a process of {', '.join(sorted(dead))} died, perhaps out of memory; Triton does "
-                "not restart it and every request to it fails: restart the server"
+                "not restart it and every request to it fails until the server is restarted"
             )
 
     def watch(self) -> NoReturn:

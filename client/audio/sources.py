@@ -61,7 +61,9 @@ def _opened(path: str | Path) -> FileIO:
         return FileIO(descriptor, "rb")
     os.close(descriptor)
     kind = "directory" if stat.S_ISDIR(mode) else "device or pipe"
-    raise AudioError(f"is a {kind}, expected an audio file")
+    raise AudioError(
+        f"is a {kind}, expected an audio file: give files, or a manifest (`client manifest`)"
+    )
 
 
 def _copied(chunks: Iterable[bytes], max_bytes: int) -> FileIO:

@@ -22,13 +22,19 @@ from client.commands.numbers import whole_number
 from client.commands.progress import shown
 from client.commands.recordings import audio_options, long_audio_options
 from client.commands.server import transport_options, urls_of
-from client.commands.streams import messages, open_output, report_failure, tables
+from client.commands.streams import (
+    messages,
+    open_output,
+    report_failure,
+    tables,
+    warn_of_unwritable,
+)
 from client.commands.systems import EXAMPLES, Chosen, add_systems, read_systems
 from client.errors import ManifestError
 from client.evaluation.acoustics import AcousticModel
 from client.evaluation.as_json import as_json
 from client.evaluation.evaluator import EvaluationOptions, Evaluator
-from client.evaluation.normalization import MEANINGS
+from client.evaluation.normalization import MEANINGS, normalized
 from client.evaluation.spelling import Tokenizers
 from client.evaluation.text import print_evaluation
 from client.manifest import Entry, read_manifest, survey, with_text
@@ -159,12 +165,21 @@ def _evaluated(args: Namespace, chosen: Sequence[Chosen], folder: Path) -> Evalu
     with _models(args, [system.model for system in systems], folder) as models:
         for each in chosen:
             each.warn_of(models[each.system.model].contract)
+        texts = [normalized(text, args.normalize) for text in _references(entries)]
+        for heard in models.values():
+            warn_of_unwritable(texts, heard.contract)
         evaluator = Evaluator(args.manifest, entries, systems, models, options)
         for model in models:
             _run(shown(evaluator.hear(model), size))
     for system in systems:
         _run(_tracked(evaluator.decode(system), f"Decoding {system.name}", evaluator.left))
     return evaluator
+
+
+def _references(entries: Iterable[Entry]) -> Iterator[str]:
+    return (
+        str(entry.fields["text"]) for entry in entries if not isinstance(entry.item, ManifestError)
+    )
 
 
 @contextmanager

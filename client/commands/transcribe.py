@@ -58,6 +58,10 @@ def main(arguments: Sequence[str]) -> int:
     _check(parser, args)
     preset = read_decoding(parser, args)
     size = survey(args.manifest) if args.manifest else Size(len(args.audio))
+    if size is not None and not size.entries:
+        raise ManifestError(
+            f"{args.manifest}: holds no recordings, expected JSON Lines with audio_filepath"
+        )
     if (ray := ray_options(parser, args)) is not None:
         return _on_ray(args, preset, size, ray)
     with ExitStack() as stack:
@@ -96,6 +100,7 @@ def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
     except KeyboardInterrupt:
         messages.print(f"{done:,} recordings are done: go on with --resume")
         raise
+    messages.print(f"{done:,} recordings are in {results.path}")
     if results.failed:
         messages.print(
             f"{results.failed:,} of {done + results.failed:,} recordings failed, see "

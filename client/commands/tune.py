@@ -27,7 +27,7 @@ from client.acoustic_cache import AcousticCache, default_folder
 from client.commands.arguments import add_beam_options, add_model, beam_arguments, output_path
 from client.commands.numbers import whole_number
 from client.commands.server import transport_options, urls_of
-from client.commands.streams import messages, report_failure, tables
+from client.commands.streams import messages, report_failure, tables, warn_of_unwritable
 from client.decoding import BeamOptions
 from client.decoding.preset import write_preset
 from client.errors import DecoderError, ManifestError
@@ -173,6 +173,7 @@ def _parts(args: Namespace, transport: Transport) -> tuple[Parts, int]:
     """The utterances to tune on and to check with, and how many recordings failed."""
     cache = AcousticCache(args.cache, transport.contract)
     utterances, failed = _utterances(args.manifest, transport, cache, args.in_flight)
+    warn_of_unwritable((each.reference for each in utterances), transport.contract)
     if args.held_out is None:
         return hold_out(utterances), failed
     held_out, failed_there = _utterances(args.held_out, transport, cache, args.in_flight)

@@ -25,6 +25,8 @@ def guess_kind(transcripts: Path) -> str:
     A table is never guessed of a folder, which may hold many. Raises :class:`ManifestError` when it
     is none of :data:`KINDS`.
     """
+    if not transcripts.exists():
+        raise ManifestError(f"{transcripts}: no such file or folder: check the path")
     kind = _kind_of_folder(transcripts) if transcripts.is_dir() else _kind_of_file(transcripts)
     if kind is None:
         raise ManifestError(

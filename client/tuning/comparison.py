@@ -21,6 +21,10 @@ GREEDY: Final = GreedyOptions(confidence=True)
 """Greedy decoding of ``log_probs``, which are what is kept."""
 
 
+_FEW: Final = 10
+"""Utterances too few for an interval: drawn from one again and again, they never differ."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """A decoder's errors on both parts."""
@@ -84,7 +88,8 @@ class Comparison:
         if fewer == 0:
             return f"{beam} as many word errors as greedy decoding, {greedy.held_out.errors}."
         low, high = self.against_greedy(tuned)
-        chance = " This may be chance: more speech would tell." if low <= 0 <= high else ""
+        few = len(greedy.held_out.by_utterance) < _FEW
+        chance = " This may be chance: more speech would tell." if few or low <= 0 <= high else ""
         return (
             f"{beam} {abs(fewer)} word errors {'fewer' if fewer > 0 else 'more'} than greedy"
             f" decoding ({tuned.held_out.errors} instead of {greedy.held_out.errors};"

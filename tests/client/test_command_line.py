@@ -132,6 +132,26 @@ def test_evaluate_needs_a_reference(folder, server, capsys):
     assert "0 utterances, 1 failed" in capsys.readouterr().out
 
 
+def test_evaluate_warns_of_references_that_cannot_be_written(folder, server, capsys):
+    line = {"audio_filepath": "good.wav", "text": "café №7"}
+    (folder / "strange.jsonl").write_text(json.dumps(line))
+    assert run("evaluate", "--manifest", "strange.jsonl", url=server) == 0
+    said = capsys.readouterr().err
+    assert "references with characters that the model cannot write: 1;" in said
+    assert "'7' 'é' '№'" in said
+
+
+def test_an_empty_manifest_is_an_error(folder, server, capsys):
+    (folder / "empty.jsonl").write_text("\n")
+    assert run("transcribe", "--manifest", "empty.jsonl", url=server) == 1
+    assert "empty.jsonl: holds no recordings" in capsys.readouterr().err
+
+
+def test_an_address_of_the_web_is_told_from_an_unknown_host(capsys):
+    assert run("transcribe", "good.wav", url="http://localhost:8001") == 1
+    assert "give HOST:PORT alone" in capsys.readouterr().err
+
+
 def test_evaluate_of_nothing_is_an_error(folder, server, capsys):
     (folder / "m.jsonl").write_text("\n")
     assert run("evaluate", "--manifest", "m.jsonl", url=server) == 1

@@ -364,6 +364,11 @@ def test_table_a_quotation_mark_that_is_never_closed_is_reported(tmp_path):
     assert [each.fault for each in left_out(found)] == [Fault.MALFORMED]
 
 
+def test_transcripts_that_are_not_there_are_said_so(tmp_path):
+    with pytest.raises(ManifestError, match="no such file or folder"):
+        guess_kind(tmp_path / "gone")
+
+
 @pytest.mark.parametrize(
     ("files", "path", "kind"),
     [
@@ -379,7 +384,6 @@ def test_table_a_quotation_mark_that_is_never_closed_is_reported(tmp_path):
         (["t.tsv"], "", None),
         (["a.wav"], "", None),
         (["a.txt"], "a.txt", None),
-        ([], "gone", None),
     ],
 )
 def test_the_kind_is_seen_from_what_is_there(files, path, kind, tmp_path):

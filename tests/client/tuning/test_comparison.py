@@ -120,3 +120,8 @@ def test_json_has_the_record_and_every_trial():
         "name": "defaults",
     }
     assert (data["chosen"], data["seed"]) == ("tuned", 5)
+
+
+def test_what_a_few_utterances_show_is_called_chance(monkeypatch):
+    monkeypatch.setattr("tests.client.tuning.test_comparison.UTTERANCES", 3)
+    assert "chance" in tuning((60, 60), (45, 45), (30, 30)).comparison.verdict()
