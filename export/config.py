@@ -18,7 +18,7 @@ from export.engine.plan import PLAN_FILE
 from export.engine.profiles import Profile, Shape
 from export.engine.switch import ONNXRUNTIME, TENSORRT
 from export.serving import Serving
-from export.tensors import AUDIO_SIGNAL_LENGTH, ENCODER, Model, Pipeline, Tensor
+from export.tensors import AUDIO_SIGNAL_LENGTH, ENCODER, PREPROCESSOR, Model, Pipeline, Tensor
 
 MAX_BATCH_SIZE: Final = 16
 WARMUP_S: Final = 2.0
@@ -54,6 +54,8 @@ def model_config(name: str, model: Model, serving: Serving) -> ModelConfig:
     if threads:
         config.parameters["intra_op_thread_count"].string_value = str(threads)
     config.parameters["cudnn_conv_algo_search"].string_value = _CUDNN_HEURISTIC
+    if model.role == PREPROCESSOR:
+        config.optimization.priority = _LEAST_PRIORITY
     return config
 
 
@@ -215,7 +217,6 @@ def _model_config(name: str, model: Model, backend: str, serving: Serving) -> Mo
         if serving.batch:
             batching.preferred_batch_size.extend(sorted({serving.batch, MAX_BATCH_SIZE}))
     if ragged:
-        config.optimization.priority = _LEAST_PRIORITY
         config.batch_input.add(
             kind=model_config_pb2.BatchInput.BATCH_ITEM_SHAPE,
             target_name=[AUDIO_SIGNAL_LENGTH],

@@ -130,7 +130,13 @@ def test_a_plan_takes_and_gives_what_the_graph_does_but_only_on_gpus(model):
     assert (plan.backend, plan.default_model_filename) == ("tensorrt", "model.plan")
     assert [group.kind for group in plan.instance_group] == [ModelInstanceGroup.KIND_GPU]
     assert not plan.HasField("optimization")
-    for field in ("backend", "default_model_filename", "instance_group", "parameters"):
+    for field in (
+        "backend",
+        "default_model_filename",
+        "instance_group",
+        "optimization",
+        "parameters",
+    ):
         plan.ClearField(field)
         plain.ClearField(field)
     assert plan == plain
