@@ -33,7 +33,8 @@ class FailurePolicy:
     """How often and how soon to try again, and when to leave a server alone.
 
     The wait before retry ``n`` (from 0) is drawn from 0 to ``first_wait_s * 2**n``, at most
-    ``longest_wait_s``. ``failures`` bounds the tries that end with :class:`ServerFailed`.
+    ``longest_wait_s``. ``failures`` bounds the tries that end with :class:`ServerFailed`. No
+    try begins with less than ``least_try_s`` of the request's time.
 
     A server that was unavailable is asked for its contract at once, and while it does not tell it
     after ``return_s`` and twice as long each time, at most ``longest_return_s``; it gets no

@@ -288,7 +288,8 @@ class EmbeddedServer:
         if self._dead_models(process):
             # Triton would wait, as long as it may, for the requests that died with the model.
             process.kill()
-        process.terminate()
+        else:
+            process.terminate()
         try:
             process.wait(self.options.stop_timeout_s + STOP_GRACE_S)
         except subprocess.TimeoutExpired:

@@ -21,14 +21,9 @@ from client.commands.arguments import add_output, add_transcriber, output_path
 from client.commands.numbers import whole_number
 from client.commands.progress import shown
 from client.commands.recordings import audio_options, long_audio_options
+from client.commands.references import warn_of_unwritable
 from client.commands.server import transport_options, urls_of
-from client.commands.streams import (
-    messages,
-    open_output,
-    report_failure,
-    tables,
-    warn_of_unwritable,
-)
+from client.commands.streams import messages, open_output, report_failure, tables
 from client.commands.systems import EXAMPLES, Chosen, add_systems, read_systems
 from client.errors import ManifestError
 from client.evaluation.acoustics import AcousticModel

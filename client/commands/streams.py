@@ -9,15 +9,12 @@ from typing import TextIO
 
 from rich.console import Console
 
-from client.contract import Contract
 from client.errors import AsrError
 from client.files import written_whole
-from client.language_models.spelling import Spelling
 from client.manifest import Entry
 from client.transcriber import Result, Transcriber
 
 _WIDTH_OF_FILES = 160
-_SHOWN_CHARACTERS = 20
 
 messages = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
@@ -47,18 +44,6 @@ def transcribe_entries(
         if result.error is not None:
             report_failure(entry.name, result.error)
         yield entry, result
-
-
-def warn_of_unwritable(texts: Iterable[str], contract: Contract) -> None:
-    """Say which of the references a model cannot write: these words can only be wrong."""
-    spelling = Spelling.of_contract(contract)
-    strange = [unwritable for text in texts if (unwritable := spelling.unwritable(text))]
-    if strange:
-        characters = " ".join(map(repr, sorted(frozenset().union(*strange))[:_SHOWN_CHARACTERS]))
-        messages.print(
-            f"warning: references with characters that the model cannot write: {len(strange):,}; "
-            f"their words count as errors: {characters} (`client manifest --check` counts them)"
-        )
 
 
 def report_failure(name: str, error: AsrError) -> None:

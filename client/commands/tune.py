@@ -26,8 +26,9 @@ from rich.progress import Progress, track
 from client.acoustic_cache import AcousticCache, default_folder
 from client.commands.arguments import add_beam_options, add_model, beam_arguments, output_path
 from client.commands.numbers import whole_number
+from client.commands.references import warn_of_unwritable
 from client.commands.server import transport_options, urls_of
-from client.commands.streams import messages, report_failure, tables, warn_of_unwritable
+from client.commands.streams import messages, report_failure, tables
 from client.decoding import BeamOptions
 from client.decoding.preset import write_preset
 from client.errors import DecoderError, ManifestError

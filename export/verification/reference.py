@@ -18,15 +18,29 @@ def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
         length = torch.tensor([len(audio)])
         features, frames = model.preprocessor(input_signal=signal, length=length)
         features = features[:, :, : int(frames)]  # without pad_to's padding
-        encoded, encoded_length = model.encoder(audio_signal=features, length=frames)
-        log_probs = checkpoint.head(encoder_output=encoded)[:, : int(encoded_length)]
-        hypotheses = checkpoint.decoding.ctc_decoder_predictions_tensor(log_probs, encoded_length)
+        log_probs, length = _log_probs(checkpoint, features)
+        hypotheses = checkpoint.decoding.ctc_decoder_predictions_tensor(log_probs, length)
     return Outputs(
         features=features[0].numpy(),
         log_probs=log_probs[0].numpy(),
         tokens=log_probs[0].argmax(dim=-1).to(torch.int32).numpy(),
         text=hypotheses[0].text.lstrip(),
     )
+
+
+def nemo_log_probs(checkpoint: Checkpoint, features: NDArray[Any]) -> NDArray[Any]:
+    """NeMo's ``log_probs`` ``[S, V]`` for an utterance's features, shape = (mel bands, frames)."""
+    with torch.no_grad():
+        log_probs, _ = _log_probs(checkpoint, torch.from_numpy(features.copy()).unsqueeze(0))
+    values: NDArray[Any] = log_probs[0].numpy()
+    return values
+
+
+def _log_probs(checkpoint: Checkpoint, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``[1, S, V]`` and S, ``[1]``, for ``[1, mel bands, frames]`` without padding."""
+    frames = torch.tensor([features.shape[-1]])
+    encoded, length = checkpoint.model.encoder(audio_signal=features, length=frames)
+    return checkpoint.head(encoder_output=encoded)[:, : int(length)], length
 
 
 def log_mel_difference(checkpoint: Checkpoint, audio: NDArray[Any]) -> float:

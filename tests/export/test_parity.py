@@ -3,7 +3,6 @@
 import numpy as np
 import onnxruntime
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +11,12 @@ from export.declared import pipeline_of
 from export.repository import graph_path
 from export.verification.cases import generated_cases
 from export.verification.outputs import max_abs
-from export.verification.reference import log_mel, log_mel_difference, run_nemo
+from export.verification.reference import (
+    log_mel,
+    log_mel_difference,
+    nemo_log_probs,
+    run_nemo,
+)
 from tests.export.support import NAME, noise, problems
 
 HOP = 160
@@ -48,7 +52,9 @@ def test_each_step_equals_nemos_at_any_length_and_level(exported, n_samples, amp
     assert log_mel_difference(exported.checkpoint, audio) <= TOLERANCE
     spread = log_mel(exported.checkpoint, audio).std(axis=1, keepdims=True)
     assert max_abs(actual.features * spread, expected.features * spread) <= TOLERANCE
-    assert max_abs(actual.log_probs, log_probs_of(exported, actual.features)) <= TOLERANCE
+    assert (
+        max_abs(actual.log_probs, nemo_log_probs(exported.checkpoint, actual.features)) <= TOLERANCE
+    )
     assert actual.tokens.tolist() == actual.log_probs.argmax(axis=1).tolist()
 
 
@@ -105,18 +111,6 @@ def test_lengths_equal_nemos_and_tokens_beyond_them_are_blank(exported):
     assert values["log_probs_length"].tolist() == [[length] for length in lengths]
     padding = [row[length:] for row, length in zip(values["tokens"], lengths, strict=True)]
     assert set(np.concatenate(padding)) == {exported.contract.blank}
-
-
-def log_probs_of(exported, features):
-    """NeMo's for our features, shape = (mel bands, frames)."""
-    model = exported.checkpoint.model
-    with torch.no_grad():
-        encoded, length = model.encoder(
-            audio_signal=torch.from_numpy(features.copy()).unsqueeze(0),
-            length=torch.tensor([features.shape[1]]),
-        )
-        log_probs = exported.checkpoint.head(encoder_output=encoded)
-    return log_probs[0, : int(length)].numpy()
 
 
 def raw_outputs(exported, utterances):

@@ -132,7 +132,7 @@ def test_what_one_process_began_two_workers_end_beam_search_too(server_url, on_r
     options = ["--decoder", "beam", "--lm", LANGUAGE_MODEL, "--nbest", "3"]
     one, two = tmp_path / "one" / "out.jsonl", tmp_path / "two" / "out.jsonl"
     one.parent.mkdir()
-    assert run(MANIFEST, one, server_url, *options)[0] == 0
+    assert run(MANIFEST, one, server_url, *options) == (0, f"16 recordings are in {one}\n")
     shutil.copytree(one.parent, two.parent)
     lines = one.read_bytes().splitlines(keepends=True)
     two.write_bytes(lines[2] + lines[4] + lines[5][:10])
