@@ -4,10 +4,12 @@ The scripted server speaks Triton's real gRPC service; it answers what a healthy
 """
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle
 
 import grpc
 import numpy as np
@@ -131,6 +133,21 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
         return self._infer(request, context)
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = cycle(range(20_000 + 500 * WORKER, 20_500 + 500 * WORKER))
+"""Each worker's own, below those that the system hands out: a test frees one and takes it again."""
+
+
+def _bind(server: grpc.Server, port: int) -> int:
+    """Bind to ``port``, or to the next that is free."""
+    while True:
+        try:
+            return server.add_insecure_port(f"127.0.0.1:{port or next(_PORTS)}")
+        except RuntimeError:
+            if port:
+                raise
+
+
 @contextmanager
 def scripted_server(
     infer: Infer = lambda *_: infer_reply(),
@@ -139,10 +156,10 @@ def scripted_server(
     model: str = "demo",
 ) -> Iterator[str]:
     """Serve ``model`` (and ``broken``, which is not loaded); gives ``host:port``."""
-    server = grpc.server(ThreadPoolExecutor(8))
+    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     service = _Service(infer, contract_json, model, unloaded="broken")
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    port = _bind(server, port)
     server.start()
     try:
         yield f"127.0.0.1:{port}"
