@@ -4,7 +4,7 @@ Resumes from the last checkpoint when run again, shows the WER on AN4's ``dev`` 
 and writes the weights of the last step to ``--output``. Uses a GPU when there is one.
 
 ``--subwords N`` trains a variant that writes N SentencePiece pieces, learned from the training
-transcripts, in place of characters. It serves to test subwords and is not shipped.
+transcripts, in place of characters: the tests' model of subwords.
 """
 
 import argparse

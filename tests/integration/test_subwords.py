@@ -1,12 +1,10 @@
 """A trained subword model goes through everything: export, verification, Triton, both decoders.
 
-The model is the variant of the demo that ``make train-subwords`` trains; it is not shipped.
+The model is the variant of the demo that ``make train-subwords`` trains.
 """
 
 import json
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -15,22 +13,20 @@ from client.__main__ import main
 from client.contract import Contract
 from client.manifest import read_manifest
 from client.metrics import word_errors
-from demo.paths import DEMO, GENERATED, SPEECH_DATA
+from demo.paths import DEMO, SPEECH_DATA
 from server import EmbeddedServer, ServerOptions, free_ports
+from tests.conftest import ASSETS
+from tests.needs import needs_speech
 
 NAME = "subwords"
-CHECKPOINT = Path(os.environ.get("SUBWORDS_CHECKPOINT", GENERATED / "subwords.nemo"))
+CHECKPOINT = ASSETS / "subwords.nemo"
 EXPORT_PYTHON = DEMO.parent / ".venv-export" / "bin" / "python"
 AN4 = SPEECH_DATA / "an4"
 CLIPS = DEMO / "clips" / "manifest.jsonl"
 LANGUAGE_MODEL = DEMO / "lm.arpa.gz"
 WEIGHTS = {"alpha": 0.5, "beta": 1.5}  # the best of demo.choose_weights' grid on AN4's dev list
 
-pytestmark = pytest.mark.skipif(
-    not CHECKPOINT.exists(),
-    reason=f"no subword model at {CHECKPOINT}: make train-subwords, or set SUBWORDS_CHECKPOINT",
-)
-needs_an4 = pytest.mark.skipif(not AN4.exists(), reason=f"no AN4 at {AN4} (set SPEECH_DATA)")
+needs_an4 = needs_speech(AN4)
 
 
 def export_command(command, repository, *more):
