@@ -6,6 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 REPOSITORY ?= model_repository
 ARGS ?=
+WORKERS ?= 3
 SPEECH_DATA ?= ../shared/data
 PEERS_FOLDER := .peers
 TRITON_IMAGE ?= nvcr.io/nvidia/tritonserver:24.10-py3
@@ -20,6 +21,9 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
     { echo "Python 3.11 or 3.12 is needed: run make with PYTHON=python3.11" >&2; exit 1; }
 # Tests that need NeMo; the others run in .venv.
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
+# A file's tests share servers, so each file goes to one worker whole, the longest first.
+PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+SLOW_TESTS := tests/docs tests/integration
 
 # Before anything is installed for a command that cannot run.
 ifneq ($(filter export verify peers,$(MAKECMDGOALS)),)
@@ -61,9 +65,15 @@ serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's contai
 	    --exit-timeout-secs=30 --metrics-config=summary_latencies=true $(ARGS)
 
 .PHONY: test
-test: setup kenlm-tools $(REPOSITORY)/demo/config.pbtxt ## Run all tests
-	$(RUNTIME) -m pytest $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS)
-	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS)
+test: setup setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
+	@constraints/system-packages.sh test
+	@status=0; \
+	$(RUNTIME) -m pytest $(PARALLEL) $(SLOW_TESTS) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
+	$(EXPORT) -m pytest $(PARALLEL) $(EXPORT_TESTS) $(ARGS) || status=1; \
+	exit $$status
+
+.cache/kubectl: tests/deploy/fetch_kubectl.py | .venv/.installed
+	$(RUNTIME) $< $@
 
 .PHONY: docs
 docs: .venv/.installed ## Make the documentation as a site that needs no network
@@ -177,7 +187,7 @@ train-subwords: setup ## Train the subword variant of the demo that tests use (2
 	@constraints/system-packages.sh speech
 	test -f demo/data/train.jsonl || $(EXPORT) -m demo.prepare
 	$(EXPORT) -m demo.train --subwords 96 --start-from demo/demo.nemo --steps 1000 \
-	    --output demo/data/subwords.nemo
+	    --output tests/assets/subwords.nemo
 
 .PHONY: kenlm-tools
 kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary

@@ -5,13 +5,17 @@
 #   system-packages.sh build     to install the Python environments (kenlm is compiled)
 #   system-packages.sh kenlm     to compile lmplz and build_binary
 #   system-packages.sh speech    to make the demo's synthetic speech
+#   system-packages.sh test      to run the tests
 set -euo pipefail
 
+# PROGRAM=PACKAGE where the program may come from elsewhere.
 declare -A packages=(
     [build]="g++ cmake"
     [kenlm]="g++ cmake libboost-program-options-dev libboost-system-dev libboost-thread-dev
              libboost-test-dev zlib1g-dev libbz2-dev liblzma-dev libeigen3-dev"
     [speech]="espeak-ng flite"
+    [test]="ffmpeg=ffmpeg chromium=chromium prometheus=prometheus promtool=prometheus
+            node=nodejs npm=npm openssl=openssl"
 )
 wanted=${packages[$1]}
 python=${PYTHON:-python3}
@@ -27,10 +31,17 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
+is_installed() {
+    if [[ $1 == *=* ]]; then
+        command -v "${1%=*}" >/dev/null
+    else
+        dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'
+    fi
+}
+
 missing=()
 for package in $wanted; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' \
-        || missing+=("$package")
+    is_installed "$package" || missing+=("${package#*=}")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 

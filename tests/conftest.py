@@ -2,15 +2,40 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
+from tests.needs import is_allowed
+
 PROJECT = Path(__file__).resolve().parents[1]
 REPOSITORY = PROJECT / "model_repository"
+ASSETS = PROJECT / "tests" / "assets"
 
 # ONNX Runtime's wheels report use to their maker unless told not to.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Shells start background jobs with SIGINT ignored, and the programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def unexpected_skips(config):
+    """Reports of tests and modules that were skipped for a reason that ``tests.needs`` lacks."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []  # a worker has no reporter
+    return [report for report in skipped if not is_allowed(report.longrepr[2])]
+
+
+def pytest_sessionfinish(session):
+    if unexpected_skips(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for report in unexpected_skips(config):
+        terminalreporter.write_line(
+            f"FAILED {report.nodeid}: only speech data and hardware may be missing", red=True
+        )
 
 
 @pytest.fixture(scope="session")

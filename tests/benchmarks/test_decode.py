@@ -22,8 +22,6 @@ from benchmarks.generated_speech import GeneratedSpeech
 from benchmarks.measurement import Speed
 from benchmarks.speech import Speech
 from client.decoding import BeamOptions
-from client.errors import DecoderError
-from client.language_models.tools import find_tool
 from client.metrics import word_errors
 from tests.benchmarks.test_generated_speech import CLEAN
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
@@ -167,15 +165,6 @@ def test_memory_is_that_of_this_process_and_of_those_that_decode(speech, options
     assert pool.children_growth > -0.5
 
 
-@pytest.fixture
-def lmplz():
-    try:
-        find_tool("lmplz")
-    except DecoderError as error:
-        pytest.skip(str(error))
-
-
-@pytest.mark.usefixtures("lmplz")
 def test_generated_speech_is_compared_in_tables_in_json_and_in_a_chart(tmp_path, capsys):
     output, chart = tmp_path / "decode.json", tmp_path / "decode.png"
     arguments = "--generated --utterances 6 --rounds 2 --scan 4 8 --beam-width 8 --memory 20"

@@ -184,9 +184,6 @@ def prepared_demo(demo_repository, tmp_path_factory):
     return folder
 
 
-@pytest.mark.skipif(
-    not PEERS_PYTHON.exists(), reason="no .venv-peers: 'make setup-peers' installs the peers"
-)
 @pytest.mark.parametrize("peer", [ONNX_ASR, SHERPA_ONNX])
 def test_peers_read_the_files_and_transcribe_as_we_do_alone_and_in_batches(
     peer, prepared_demo, demo_repository

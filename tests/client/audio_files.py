@@ -1,23 +1,17 @@
 """A valid recording in every format that can be made here, and what hides or needs ffmpeg."""
 
 import functools
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tests.client.support import encoded
 
 RATE_HZ = 16000
 SECONDS = np.arange(RATE_HZ) / RATE_HZ
 PCM = np.rint(16384 * np.sin(2 * np.pi * 1000 * SECONDS)).astype(np.int16)  # a tone
-
-needs_ffmpeg = pytest.mark.skipif(
-    shutil.which("ffmpeg") is None, reason="ffmpeg is not installed: apt-get install ffmpeg"
-)
 
 BY_LIBSNDFILE = """
     WAV/PCM_U8 WAV/PCM_16 WAV/PCM_24 WAV/PCM_32 WAV/FLOAT WAV/DOUBLE WAV/ULAW WAV/ALAW WAV/IMA_ADPCM

@@ -8,7 +8,6 @@ import functools
 import json
 import os
 import resource
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -45,9 +44,8 @@ def valid_files() -> dict[str, bytes]:
     files = {name: by_libsndfile(name) for name in BY_LIBSNDFILE}
     files["WAV/PCM_16 stereo"] = encoded(np.stack([PCM, -PCM], axis=1))
     files["SPHERE"] = sphere(PCM)
-    if shutil.which("ffmpeg"):
-        files |= {name: by_ffmpeg(*arguments) for name, arguments in BY_FFMPEG.items()}
-        files["MP3 without table"] = by_ffmpeg(*MP3_WITHOUT_TABLE)
+    files |= {name: by_ffmpeg(*arguments) for name, arguments in BY_FFMPEG.items()}
+    files["MP3 without table"] = by_ffmpeg(*MP3_WITHOUT_TABLE)
     return files
 
 

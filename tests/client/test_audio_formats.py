@@ -18,7 +18,6 @@ from tests.client.audio_files import (
     SECONDS,
     by_ffmpeg,
     by_libsndfile,
-    needs_ffmpeg,
     sphere,
 )
 from tests.client.support import encoded
@@ -48,13 +47,11 @@ def test_libsndfile_reads(name):
     assert_is_the_tone(load_audio(by_libsndfile(name), RATE_HZ))
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize("name", BY_FFMPEG)
 def test_ffmpeg_reads(name):
     assert_is_the_tone(load_audio(by_ffmpeg(*BY_FFMPEG[name]), RATE_HZ))
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize("name", BY_FFMPEG)
 def test_what_needs_ffmpeg_says_so_where_it_is_not_installed(name, monkeypatch):
     data = by_ffmpeg(*BY_FFMPEG[name])
@@ -63,13 +60,11 @@ def test_what_needs_ffmpeg_says_so_where_it_is_not_installed(name, monkeypatch):
         load_audio(data, RATE_HZ)
 
 
-@needs_ffmpeg
 def test_ffmpeg_gives_sixteen_bit_mono_bit_by_bit():
     lossless = by_ffmpeg("-f", "matroska", "-c:a", "flac")
     np.testing.assert_array_equal(load_audio(lossless, RATE_HZ), PCM)
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize("kind", ["matroska", "webm", "mp3", "wav", "ogg", "adts", "mpegts"])
 def test_what_ffmpeg_writes_into_a_pipe_is_read(kind):
     """No place to seek back to: lengths and tables are missing."""
@@ -79,13 +74,11 @@ def test_what_ffmpeg_writes_into_a_pipe_is_read(kind):
     assert_is_the_tone(load_audio(piped, RATE_HZ), delay_s=0.15)
 
 
-@needs_ffmpeg
 def test_what_phones_record_in_amr_is_read():
     frames = b"\x3c" + bytes(31)  # 20 ms at 12.2 kbit/s, RFC 4867
     assert len(load_audio(b"#!AMR\n" + 50 * frames, RATE_HZ)) == pytest.approx(RATE_HZ, abs=1)
 
 
-@needs_ffmpeg
 def test_a_sound_track_is_taken_out_of_a_video(tmp_path):
     picture = ("-f", "lavfi", "-i", "testsrc=size=64x64:duration=1", "-shortest")
     path = tmp_path / "-i http: concat:film.mp4"  # a name that no program should read
@@ -124,7 +117,6 @@ def test_a_file_that_ends_too_early_is_refused(name):
             load_audio(data[:length], RATE_HZ)
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize("name", ["mp4", "fragmented mp4", "webm", "adts", "wavpack"])
 def test_what_ffmpeg_complains_about_is_refused(name):
     data = by_ffmpeg(*BY_FFMPEG[name])
@@ -132,7 +124,6 @@ def test_what_ffmpeg_complains_about_is_refused(name):
         load_audio(data[: len(data) * 2 // 3], RATE_HZ)
 
 
-@needs_ffmpeg
 def test_an_mp3_without_a_table_of_frames_is_read_to_its_end(monkeypatch):
     """What libsndfile guesses from the first bit rate is not how long it is."""
     wav = encoded(
@@ -163,7 +154,6 @@ def test_ogg_streams_put_one_after_the_other_are_refused(subtype):
         load_audio(b"".join(streams), RATE_HZ)
 
 
-@needs_ffmpeg
 def test_pieces_of_what_ffmpeg_reads():
     data = by_ffmpeg(*BY_FFMPEG["webm"])
     whole = load_audio(data, 48000)
@@ -250,7 +240,6 @@ def test_limits_hold_for_every_kind_of_source(tmp_path):
     assert len(load_audio(Clip(path, 0.1, 0.9), RATE_HZ, short)) == 14400
 
 
-@needs_ffmpeg
 def test_the_limit_of_length_holds_where_only_the_end_tells_it():
     data = by_ffmpeg(*BY_FFMPEG["mp4"])
     with pytest.raises(AudioError, match=r"is longer, expected at most 0\.5 s"):

@@ -18,7 +18,6 @@ from tests.client.audio_files import (
     BY_LIBSNDFILE,
     by_ffmpeg,
     by_libsndfile,
-    needs_ffmpeg,
     peak_bytes,
     reset_peak,
 )
@@ -94,9 +93,7 @@ def open_files():
     return set(Path("/proc/self/fd").iterdir())
 
 
-@pytest.mark.parametrize(
-    "name", [*BY_LIBSNDFILE, *(pytest.param(n, marks=needs_ffmpeg) for n in BY_FFMPEG)]
-)
+@pytest.mark.parametrize("name", [*BY_LIBSNDFILE, *BY_FFMPEG])
 @pytest.mark.parametrize("how", ["to the end", "abandoned", "truncated"])
 def test_nothing_is_left_open(name, how):
     data = by_ffmpeg(*BY_FFMPEG[name]) if name in BY_FFMPEG else by_libsndfile(name)
@@ -112,7 +109,6 @@ def test_nothing_is_left_open(name, how):
     assert open_files() == before
 
 
-@needs_ffmpeg
 def test_ffmpeg_stops_at_the_first_damage():
     data = bytearray(by_ffmpeg("-f", "adts", wav=encoded(noise(60 * 16000))))
     data[10000:11000] = np.random.default_rng(0).bytes(1000)

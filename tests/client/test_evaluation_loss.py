@@ -1,7 +1,7 @@
 """The CTC loss is PyTorch's, and the sum over all alignments; references in a model's tokens."""
 
+import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from itertools import groupby, product
 
 import numpy as np
@@ -13,10 +13,6 @@ from client.errors import DecoderError
 from client.evaluation.ctc_loss import ctc_loss
 from client.evaluation.spelling import Tokenizers
 from tests.client.support import CONTRACT, PIECES
-
-needs_sentencepiece = pytest.mark.skipif(
-    find_spec("sentencepiece") is None, reason="no sentencepiece: pip install it"
-)
 
 
 def log_softmax(values):
@@ -80,8 +76,8 @@ def test_pieces_are_not_spelled_without_a_tokenizer():
     assert Tokenizers().spell(PIECES) is None
 
 
-@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="sentencepiece is there")
-def test_a_tokenizer_without_its_package_is_an_error_that_names_the_extra(tmp_path):
+def test_a_tokenizer_without_its_package_is_an_error_that_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
     with pytest.raises(DecoderError, match=r"nemo-ctc-triton\[tokenizer\]"):
         Tokenizers([tmp_path / "tokenizer.model"])
 
@@ -108,7 +104,6 @@ def tokenizer(tmp_path_factory):
     return path, replace(PIECES, vocabulary=pieces, blank=len(pieces))
 
 
-@needs_sentencepiece
 def test_pieces_are_those_of_the_models_own_tokenizer(tokenizer):
     path, contract = tokenizer
     spell = Tokenizers([path]).spell(contract)
@@ -117,7 +112,6 @@ def test_pieces_are_those_of_the_models_own_tokenizer(tokenizer):
     assert spell("dog") is None  # it would be <unk>
 
 
-@needs_sentencepiece
 def test_another_models_tokenizer_is_refused(tokenizer, tmp_path):
     path, _ = tokenizer
     with pytest.raises(DecoderError, match="the pieces are not the 6 of the model"):

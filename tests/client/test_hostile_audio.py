@@ -24,7 +24,6 @@ from client.errors import AudioError
 from tests.client.audio_files import (
     PCM,
     by_libsndfile,
-    needs_ffmpeg,
     peak_bytes,
     reset_peak,
     sphere,
@@ -159,7 +158,7 @@ HAND_MADE = {
 }
 
 
-@pytest.mark.parametrize("ffmpeg", [pytest.param(True, marks=needs_ffmpeg), False])
+@pytest.mark.parametrize("ffmpeg", [True, False])
 @pytest.mark.parametrize(("data", "says"), HAND_MADE.values(), ids=HAND_MADE)
 def test_hand_made_files_are_refused(data, says, ffmpeg, monkeypatch):
     if not ffmpeg:
@@ -168,7 +167,6 @@ def test_hand_made_files_are_refused(data, says, ffmpeg, monkeypatch):
         load_audio(data, 16000, OPTIONS)
 
 
-@needs_ffmpeg
 def test_a_bomb_of_unknown_length_is_stopped_where_it_gets_too_long():
     flac = bytearray(silence(20, kind="FLAC"))
     flac[21] &= 0xF0
@@ -236,7 +234,6 @@ PLAYLISTS = {
 }
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize(
     "target", ["secret.wav", "{folder}/secret.wav", "http://{address}/a.wav", "0"]
 )
@@ -256,7 +253,6 @@ def test_a_playlist_reaches_no_other_file_and_no_address(playlist, target, as_fi
             server.accept()
 
 
-@needs_ffmpeg
 def test_scripts_of_ffmpegs_are_no_container_for_it():
     """Even "0", itself by the name that it has in ffmpeg's process."""
     with bounded(), pytest.raises(AudioError, match="Format not on whitelist"):

@@ -11,6 +11,7 @@ from client.manifest import read_manifest
 from demo.paths import DEMO, SPEECH_DATA
 from tests.client.recordings import record, write
 from tests.client.support import scripted_server
+from tests.needs import needs_speech
 
 AN4 = SPEECH_DATA / "an4"
 SINGAPORE = SPEECH_DATA / "singapore"
@@ -288,7 +289,7 @@ def test_the_notebooks_layout_is_transcribed_by_the_real_server(folder, server_u
     assert len(results) == 3
 
 
-@pytest.mark.skipif(not AN4.exists(), reason=f"no AN4 at {AN4}: set SPEECH_DATA")
+@needs_speech(AN4)
 def test_an4_is_read_as_it_comes(tmp_path):
     """Its transcripts become those of the manifests that were made of them by other means."""
     known = {
@@ -306,9 +307,7 @@ def test_an4_is_read_as_it_comes(tmp_path):
     assert manifest("--check", AN4 / "test_manifest.json") == 0
 
 
-@pytest.mark.skipif(
-    not SINGAPORE.exists(), reason=f"no speech data at {SINGAPORE}: set SPEECH_DATA"
-)
+@needs_speech(SINGAPORE)
 def test_the_notebooks_own_clips(tmp_path):
     output = tmp_path / "m.jsonl"
     assert manifest("--audio", SINGAPORE, "--output", output) == 0

@@ -22,6 +22,7 @@ from client.metrics import (
     word_errors,
 )
 from demo.paths import SPEECH_DATA
+from tests.needs import needs_speech
 
 NOTEBOOK = SPEECH_DATA / "singapore" / "notebook_hypotheses.json"
 
@@ -89,7 +90,7 @@ def test_side_by_side_loses_no_word_and_lines_up(reference, hypothesis):
     assert len(above) == len(below)
 
 
-@pytest.mark.skipif(not NOTEBOOK.exists(), reason=f"needs {NOTEBOOK} (set SPEECH_DATA)")
+@needs_speech(NOTEBOOK)
 @pytest.mark.parametrize(("decoder", "wer_percent"), [("greedy", 21.26), ("beam", 29.13)])
 def test_the_reference_notebooks_figures_come_out(decoder, wer_percent):
     samples = json.loads(NOTEBOOK.read_text())["samples"]

@@ -14,6 +14,7 @@ from demo.paths import DEMO, SPEECH_DATA
 from demo.prepare import HELD_OUT_TAKES, digit_takes, training_sentences
 from demo.sentences import sentences
 from demo.synthesis import CLIP_VOICES, SAMPLE_RATE_HZ, TRAINING_VOICES
+from tests.needs import needs_speech
 
 AN4 = SPEECH_DATA / "an4"
 DIGITS = SPEECH_DATA / "fsdd"
@@ -50,13 +51,13 @@ def test_no_clip_has_a_voice_or_a_sentence_of_the_synthetic_training_speech(clip
     assert {clip["voice"] for clip in clips} <= {f"{v.engine} {v.name}" for v in CLIP_VOICES}
 
 
-@pytest.mark.skipif(not AN4.exists(), reason=f"no AN4 at {AN4} (set SPEECH_DATA)")
+@needs_speech(AN4)
 def test_no_clip_has_a_sentence_of_an4s_training_list(clips):
     lines = (AN4 / "train_manifest.json").read_text().splitlines()
     assert not {clip["text"] for clip in clips} & {json.loads(line)["text"] for line in lines}
 
 
-@pytest.mark.skipif(not DIGITS.exists(), reason=f"no spoken digits at {DIGITS} (set SPEECH_DATA)")
+@needs_speech(DIGITS)
 def test_takes_of_digits_are_either_trained_on_or_held_out():
     training, held_out = digit_takes()
     assert training

@@ -2,18 +2,18 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEPLOY = PROJECT / "server" / "deploy"
+KUBECTL = PROJECT / ".cache" / "kubectl"
+"""`make test` puts it there."""
 MONITORING = DEPLOY / "monitoring"
 OVERLAYS = {path.name: path for path in (DEPLOY / "kubernetes" / "overlays").iterdir()}
 
@@ -30,18 +30,10 @@ def documents(path: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(path.read_text()))
 
 
-def find_program(name: str) -> str:
-    """Where a program is that this project does not need but for tests; else skip."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
 @cache
 def rendered(overlay: str) -> tuple[dict[str, Any], ...]:
     """All objects of an overlay, as ``kubectl apply -k`` would send them."""
-    command = [find_program("kubectl"), "kustomize", OVERLAYS[overlay]]
+    command = [KUBECTL, "kustomize", OVERLAYS[overlay]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(yaml.safe_load_all(done.stdout))

@@ -26,7 +26,6 @@ from tests.deploy.support import (
     alert_rules,
     dashboard,
     documents,
-    find_program,
     labels_in,
     metrics_in,
     queries,
@@ -122,11 +121,10 @@ def test_the_queue_alert_comes_before_the_queue_is_full(triton):
 
 
 def test_alerts_sound_when_they_must_and_only_then(tmp_path):
-    promtool = find_program("promtool")
     shutil.copy(MONITORING / "alerts.yaml", tmp_path)
     cases = shutil.copy(CASES, tmp_path)
     done = subprocess.run(
-        [promtool, "test", "rules", cases], capture_output=True, text=True, check=False
+        ["promtool", "test", "rules", cases], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -143,7 +141,7 @@ def test_every_alert_has_a_case():
 
 
 def test_the_configuration_of_prometheus_is_valid():
-    command = [find_program("promtool"), "check", "config", MONITORING / "prometheus.yaml"]
+    command = ["promtool", "check", "config", MONITORING / "prometheus.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -151,7 +149,6 @@ def test_the_configuration_of_prometheus_is_valid():
 @pytest.fixture(scope="module")
 def prometheus(triton, tmp_path_factory):
     """Ask a real Prometheus, configured as compose's, that has scraped the live Triton."""
-    program = find_program("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     (configuration,) = documents(MONITORING / "prometheus.yaml")
     configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
@@ -161,7 +158,7 @@ def prometheus(triton, tmp_path_factory):
     shutil.copy(MONITORING / "alerts.yaml", folder)
     address = f"127.0.0.1:{free_ports()['http_port']}"
     command = [
-        program,
+        "prometheus",
         f"--config.file={folder / 'prometheus.yaml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",

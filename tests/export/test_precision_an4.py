@@ -19,9 +19,10 @@ from export.precision.int8 import Int8Options, quantise_encoder
 from export.verification.cases import manifest_cases
 from export.verification.outputs import greedy_text
 from tests.export.support import NAME, export
+from tests.needs import needs_speech
 
 AN4 = SPEECH_DATA / "an4"
-pytestmark = pytest.mark.skipif(not AN4.exists(), reason=f"no AN4 at {AN4}: set SPEECH_DATA")
+pytestmark = needs_speech(AN4)
 CALIBRATION_UTTERANCES = 128
 
 

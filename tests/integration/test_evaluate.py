@@ -9,6 +9,7 @@ from tritonclient.grpc import InferenceServerClient
 from client.__main__ import main
 from demo.paths import DEMO, SPEECH_DATA
 from server import EmbeddedServer, ServerOptions, free_ports
+from tests.needs import needs_speech
 
 CLIPS = DEMO / "clips" / "manifest.jsonl"
 LM = DEMO / "lm.arpa.gz"
@@ -17,7 +18,7 @@ AN4 = SPEECH_DATA / "an4" / "test_manifest.json"
 NOTEBOOK = f"notebook=lm={LM},alpha=2,beta=1.5,beam_width=32"
 SYSTEMS = ["--system", "greedy", "--system", f"tuned={PRESET}", "--system", NOTEBOOK]
 
-needs_an4 = pytest.mark.skipif(not AN4.exists(), reason=f"no speech data at {AN4}: set SPEECH_DATA")
+needs_an4 = needs_speech(AN4)
 
 
 @pytest.fixture

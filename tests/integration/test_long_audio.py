@@ -10,12 +10,13 @@ from client.errors import AudioError
 from client.long_audio import LongAudioOptions
 from client.metrics import word_errors
 from demo.paths import DEMO, SPEECH_DATA
+from tests.needs import needs_speech
 
 AN4 = SPEECH_DATA / "an4" / "test_manifest.json"
 RATE_HZ = 16000
 PAUSES = Joining(RATE_HZ, (0.7, 1.3))
 
-needs_an4 = pytest.mark.skipif(not AN4.exists(), reason=f"no speech data at {AN4}: set SPEECH_DATA")
+needs_an4 = needs_speech(AN4)
 
 
 @pytest.fixture(scope="module")

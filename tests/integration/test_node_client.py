@@ -37,12 +37,6 @@ PROJECT = Path(demo.__file__).parents[1]
 SOURCE = PROJECT / "client" / "node"
 WIRE = (PROJECT / "docs" / "wire.md").read_text()
 MANIFEST = PROJECT / "demo" / "clips" / "manifest.jsonl"
-NO_REGISTRY = {"EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT"}
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")),
-    reason="no node or npm: install Node.js, for instance with apt-get install nodejs npm",
-)
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +45,6 @@ def client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("node") / "client"
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("node_modules"))
     done = run(folder, "npm", "ci", "--prefer-offline", "--no-audit", "--fetch-retries=1")
-    if set(re.findall(r"npm (?:error|ERR!) code (\w+)", done.stderr)) & NO_REGISTRY:
-        pytest.skip(f"npm does not reach its registry: {done.stderr.splitlines()[0]}")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -398,7 +390,6 @@ def test_routes_are_used_where_the_server_has_them(
     assert sum(counts.values()) == len(recordings)
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl: apt-get install openssl")
 def test_tls_and_the_key_of_a_restricted_protocol(
     client, demo_repository, recordings, transcripts, tmp_path
 ):

@@ -24,6 +24,7 @@ from export.verification.triton import (
     run_triton_batch,
 )
 from export.verification.verify import verify
+from tests.needs import needs_speech
 
 NAME = "demo"
 CHECKPOINT = str(DEMO / "demo.nemo")
@@ -116,7 +117,7 @@ def test_a_request_of_several_utterances_is_one_batch_and_gives_each_its_own(siz
         assert max_abs(expected.log_probs, outputs.log_probs) <= ALLOWED.batch
 
 
-@pytest.mark.skipif(not AN4_TEST.exists(), reason=f"no AN4 at {AN4_TEST} (set SPEECH_DATA)")
+@needs_speech(AN4_TEST)
 def test_an4_with_16_requests_at_once_has_nemos_text_file_by_file(checkpoint, contract, url):
     cases = manifest_cases(AN4_TEST, contract)
     assert len(cases) == 130

@@ -30,8 +30,6 @@ from client.ray_engine.worker import Worker
 from tests.conftest import PROJECT
 from tests.integration.test_client_server import MANIFEST
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'nemo-ctc-triton[ray]'")
-
 LANGUAGE_MODEL = Path(demo.__file__).parent / "lm.arpa.gz"
 COPIES = 16
 MARK = "not-for-any-log"

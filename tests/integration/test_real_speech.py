@@ -8,15 +8,10 @@ from client.manifest import read_manifest
 from client.metrics import word_errors
 from demo.paths import DEMO, SPEECH_DATA
 from demo.prepare import HELD_OUT_DIGIT_STRINGS, digit_takes, held_out_digit_string
+from tests.needs import needs_speech
 
 AN4 = SPEECH_DATA / "an4" / "test_manifest.json"
 SINGAPORE = SPEECH_DATA / "singapore"
-
-
-def needs(data):
-    return pytest.mark.skipif(
-        not data.exists(), reason=f"no speech data at {data}: set SPEECH_DATA"
-    )
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +28,12 @@ def word_error_rate(server_url, manifest, beam=None):
     return word_errors([entry.fields["text"] for entry in entries], texts).rate
 
 
-@needs(AN4)
+@needs_speech(AN4)
 def test_greedy_errs_in_at_most_ten_percent_of_an4s_words(server_url):
     assert word_error_rate(server_url, AN4) <= 0.10
 
 
-@needs(AN4)
+@needs_speech(AN4)
 def test_the_language_model_saves_fifteen_percent_of_an4s_errors(server_url, tuned_beam):
     greedy = word_error_rate(server_url, AN4)
     assert word_error_rate(server_url, AN4, tuned_beam) <= 0.85 * greedy
@@ -48,7 +43,7 @@ def test_greedy_errs_in_at_most_eight_percent_of_the_clips_words(server_url):
     assert word_error_rate(server_url, DEMO / "clips" / "manifest.jsonl") <= 0.08
 
 
-@needs(SPEECH_DATA / "fsdd")
+@needs_speech(SPEECH_DATA / "fsdd")
 def test_greedy_errs_in_at_most_ten_percent_of_held_out_digits(server_url):
     """The same speakers as in training, other takes."""
     _, takes = digit_takes()
@@ -59,7 +54,7 @@ def test_greedy_errs_in_at_most_ten_percent_of_held_out_digits(server_url):
     assert word_errors([text for _, text in strings], texts).rate <= 0.10
 
 
-@needs(SINGAPORE)
+@needs_speech(SINGAPORE)
 @pytest.mark.parametrize("decoder", ["greedy", "beam"])
 def test_singaporean_clips_go_through_the_whole_path(server_url, tuned_beam, decoder):
     """This small-vocabulary model cannot understand them; failing would be another matter."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from playwright import sync_api as playwright
 
 from client import BeamOptions, Clip
 from client.audio import load_audio
@@ -22,15 +23,6 @@ from client.transport import TransportOptions, TritonTransport
 from demo.paths import DEMO
 from tests.client.evaluations import evaluation, utterance
 from tests.client.support import CONTRACT, peaky, tokens_of
-
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="no playwright: pip install 'nemo-ctc-triton[test]'"
-)
-BROWSER = next(
-    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome", "chrome"])),
-    None,
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome on PATH")
 
 RATE_HZ = 16_000
 DESKTOP = {"width": 1280, "height": 900}
@@ -48,7 +40,7 @@ HOSTILE = [
 def browser():
     with playwright.sync_playwright() as driver:
         launched = driver.chromium.launch(
-            executable_path=BROWSER,
+            executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
         )
         yield launched

@@ -9,6 +9,7 @@ import pytest
 from server import EmbeddedServer, ServerOptions, StartError, free_ports
 from server.backend_directory import BACKENDS
 from server.installation import find_installation
+from tests.needs import needs_hardware
 from tests.server.harness import IDENTITY_CONFIG, identity, write_model
 
 
@@ -38,7 +39,7 @@ def config(accelerators=(), **parameters):
     }
 
 
-@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")
+@needs_hardware(there=not Path("/dev/nvidiactl").exists(), what="a machine without a GPU")
 def test_a_machine_without_a_gpu_does_not_serve_on_the_cpu_in_silence(tmp_path):
     write_model(tmp_path, "identity", identity(), IDENTITY_CONFIG)
     with (

@@ -1,27 +1,12 @@
-"""What the tests of language models share: KenLM's tools or a reason to skip, and ARPA files."""
+"""What the tests of language models share: building binaries, and ARPA files."""
 
 import random
 from pathlib import Path
 
-import pytest
-
-from client.errors import DecoderError
 from client.language_models.convert import BinaryOptions, convert
-from client.language_models.tools import find_tool
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz'"
 
-
-def _tools_are_there() -> bool:
-    try:
-        return all(map(find_tool, ("lmplz", "build_binary")))
-    except DecoderError:
-        return False
-
-
-needs_tools = pytest.mark.skipif(
-    not _tools_are_there(), reason="KenLM's tools are not there: `make kenlm-tools` compiles them"
-)
 
 TYPES = {
     "probing": BinaryOptions("probing"),

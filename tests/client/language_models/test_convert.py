@@ -18,7 +18,7 @@ from client.__main__ import main
 from client.errors import DecoderError
 from client.language_models import load_language_model, read_words
 from client.language_models.convert import BinaryOptions
-from tests.client.language_models.support import TYPES, arpa_of, build, large_arpa, needs_tools
+from tests.client.language_models.support import TYPES, arpa_of, build, large_arpa
 from tests.client.support import ARPA
 
 UPPER = re.sub(r"\b(cat|cot|dog)\b", lambda word: word[0].upper(), ARPA)
@@ -31,8 +31,6 @@ VOCABULARIES = st.lists(
     max_size=20,
     unique=True,
 )
-
-pytestmark = needs_tools
 
 
 @pytest.fixture(autouse=True)

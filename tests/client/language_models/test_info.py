@@ -18,7 +18,6 @@ from tests.client.language_models.support import (
     arpa_of,
     build,
     large_arpa,
-    needs_tools,
 )
 from tests.client.support import ARPA, CONTRACT, PIECES, scripted_server
 
@@ -69,7 +68,6 @@ def models(folder):
     }
 
 
-@needs_tools
 def test_arpa_and_binary_give_the_same_facts(models, folder, capsys):
     for name, structure in models.items():
         found = info_as_json(capsys, name, "--manifest", "text")
@@ -112,7 +110,6 @@ def test_a_manifests_texts_are_measured(folder, capsys):
     assert info_as_json(capsys, "model.arpa", "--manifest", "m.jsonl")["text"] == FITS
 
 
-@needs_tools
 def test_perplexity_is_that_of_kenlms_scores(folder):
     text, sentences = large_arpa()
     (folder / "large").write_text(text)

@@ -18,7 +18,6 @@ from tests.client.language_models.support import (
     arpa_of,
     build,
     large_arpa,
-    needs_tools,
 )
 from tests.client.support import ARPA
 
@@ -75,7 +74,6 @@ def arpa(tmp_path):
     return path
 
 
-@needs_tools
 @pytest.mark.parametrize("options", TYPES.values(), ids=TYPES)
 def test_a_binary_has_the_words_of_its_arpa_file_and_scores_alike(options, arpa):
     binary = arpa.with_name("model.binary")
@@ -87,7 +85,6 @@ def test_a_binary_has_the_words_of_its_arpa_file_and_scores_alike(options, arpa)
         assert of_binary.kenlm.score(sentence) == pytest.approx(score, abs=1e-5)
 
 
-@needs_tools
 @pytest.mark.parametrize("name", TYPES)
 def test_a_large_binary_agrees_with_its_arpa_file(name, large):
     folder, sentences = large
@@ -100,7 +97,6 @@ def test_a_large_binary_agrees_with_its_arpa_file(name, large):
         assert of_binary.kenlm.score(sentence) == pytest.approx(score, abs=rounding)
 
 
-@needs_tools
 def test_the_header_says_which_structure_and_how_many(large):
     folder, _ = large
     headers = {name: read_header(folder / name) for name in TYPES}
@@ -113,7 +109,6 @@ def test_the_header_says_which_structure_and_how_many(large):
     assert {header.n_words for header in headers.values()} == {counts[0]}
 
 
-@needs_tools
 @pytest.mark.parametrize("options", TYPES.values(), ids=TYPES)
 def test_a_model_without_unk_gets_one_that_is_no_word(options, tmp_path):
     (tmp_path / "arpa").write_text(ARPA.replace("-1.0\t<unk>\n", "").replace("1=6", "1=5"))
@@ -123,7 +118,6 @@ def test_a_model_without_unk_gets_one_that_is_no_word(options, tmp_path):
     assert load_language_model(tmp_path / "binary").kenlm.score("cat") == pytest.approx(-0.2)
 
 
-@needs_tools
 @pytest.mark.parametrize("kind", ["arpa", "gzip", "binary"])
 @pytest.mark.parametrize("name", ["model", "model.arpa", "model.arpa.gz", "model.binary", "a b.é"])
 def test_a_model_is_told_by_content_whatever_its_name(kind, name, tmp_path):
@@ -138,7 +132,6 @@ def test_a_model_is_told_by_content_whatever_its_name(kind, name, tmp_path):
     assert model.kenlm.score("cat") == pytest.approx(-0.2)
 
 
-@needs_tools
 def test_words_that_end_as_unk_does_are_words(tmp_path):
     words = ["a<unk>", "<unk>b", "<<unk>", "<UNK>x", "unk", "z<unk>"]
     (tmp_path / "arpa").write_text(arpa_of(words))
@@ -147,7 +140,7 @@ def test_words_that_end_as_unk_does_are_words(tmp_path):
         assert read_words(tmp_path / "binary") == set(words)
 
 
-@pytest.mark.parametrize("name", ["arpa", pytest.param("binary", marks=needs_tools)])
+@pytest.mark.parametrize("name", ["arpa", "binary"])
 def test_a_list_of_words_takes_the_place_of_the_models(name, arpa, tmp_path):
     path = arpa
     if name == "binary":
@@ -180,7 +173,6 @@ def test_a_list_without_a_known_word_is_an_error(listed, says, arpa, tmp_path):
     assert str(path) in str(raised.value)
 
 
-@needs_tools
 @pytest.mark.parametrize("name", TYPES)
 @pytest.mark.parametrize("with_list", [False, True], ids=["its words", "a list of words"])
 def test_a_binary_cut_anywhere_is_refused_or_loads_fully_right(name, with_list, large, tmp_path):
@@ -205,7 +197,6 @@ def test_a_binary_cut_anywhere_is_refused_or_loads_fully_right(name, with_list, 
         assert set(cut) == {"REFUSED"}
 
 
-@needs_tools
 @pytest.mark.parametrize("name", TYPES)
 @pytest.mark.parametrize("with_list", [False, True], ids=["its words", "a list of words"])
 def test_a_binary_whose_header_is_noise_is_no_crash(name, with_list, large, tmp_path):
@@ -240,7 +231,6 @@ def test_the_magic_alone_makes_no_model(rest, tmp_path):
         load_language_model(path)
 
 
-@needs_tools
 def test_a_binary_without_words_needs_a_list(arpa, tmp_path):
     path = tmp_path / "model.binary"
     build(arpa, path)

@@ -23,10 +23,7 @@ from tests.client.language_models.test_arpa import words_of_scripts
 from tests.client.support import ARPA, CONTRACT, scripted_server
 from tests.conftest import PROJECT
 
-try:
-    BUILD_BINARY = find_tool("build_binary")
-except DecoderError as missing:
-    pytest.skip(str(missing), allow_module_level=True)
+BUILD_BINARY = find_tool("build_binary")
 
 ENGLISH = Spelling.of_contract(CONTRACT)
 
