@@ -18,7 +18,7 @@ from export.errors import CheckpointError
 INT16_SCALE = 1 / 32768  # int16 to [-1, 1), as soundfile does
 STD_FLOOR = 1e-5  # NeMo's CONSTANT, added to each standard deviation
 SUPPORTED = {
-    "normalize": ("per_feature", "all_features", "NA", None),
+    "normalize": ("per_feature", "all_features", "NA", "None", None),
     "frame_splicing": (1,),
     "exact_pad": (False,),
 }
@@ -99,10 +99,15 @@ class Preprocessor(nn.Module):
             return features
         bands = 1 if self.normalize == "per_feature" else features.shape[1]
         count = (frames * bands).unsqueeze(2).to(features.dtype)  # [B, 1, 1]
-        mean = self._sum(features, valid) / count
-        deviation = torch.where(valid, features - mean, 0.0)
+        # Digital silence is thousands of equal values, whose fp32 sum errs always to one side: the
+        # mean of what is left after the first subtraction corrects it.
+        deviation = self._centred(self._centred(features, count, valid), count, valid)
         variance = self._sum(deviation.square(), valid) / (count - 1.0)
         return deviation / (variance.sqrt() + STD_FLOOR)
+
+    def _centred(self, features: Tensor, count: Tensor, valid: Tensor) -> Tensor:
+        """Features less their mean over the valid frames, and zero beyond."""
+        return torch.where(valid, features - self._sum(features, valid) / count, 0.0)
 
     def _sum(self, features: Tensor, valid: Tensor) -> Tensor:
         """Sum [B, F, T] over the valid frames to [B, F, 1], or over bands too to [B, 1, 1].
@@ -148,6 +153,11 @@ def _windowed_dft(featurizer: FilterbankFeatures) -> Tensor:
     return basis.unsqueeze(1).float()
 
 
+def _short(value: object) -> str:
+    """A setting for a message: of fixed statistics, a number for each band, the names alone."""
+    return f"{{{', '.join(value)}}}" if isinstance(value, dict) else repr(value)
+
+
 def _check_supported(featurizer: FilterbankFeatures) -> None:
     if featurizer.window is None:
         raise CheckpointError("the preprocessor has no window; exported are windows of torch")
@@ -155,6 +165,6 @@ def _check_supported(featurizer: FilterbankFeatures) -> None:
         value = getattr(featurizer, setting)
         if value not in supported:
             raise CheckpointError(
-                f"the preprocessor has {setting} = {value!r}; exported are"
+                f"the preprocessor has {setting} = {_short(value)}; exported are"
                 f" {', '.join(map(repr, supported))}"
             )

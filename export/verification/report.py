@@ -23,12 +23,14 @@ def print_table(verification: Verification, sample_rate_hz: int) -> None:
     for heading in ("utterance", "seconds", "features", "log_probs", "batched", "Triton"):
         justify: JustifyMethod = "left" if heading == "utterance" else "right"
         table.add_column(heading, justify=justify, no_wrap=True)
+    if any(row.rounding is not None for row in verification.rows):
+        table.caption = "*: from NeMo in float64, for the rounding of NeMo's fp32 is larger"
     table.add_column("transcript", no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
     rows = verification.rows
     for row in rows:
         if len(rows) <= MAX_ROWS or row.problems:
             table.add_row(
-                row.case.name,
+                row.case.name + ("" if row.rounding is None else "*"),
                 f"{len(row.case.audio) / sample_rate_hz:.2f}",
                 *_differences((row,)),
                 row.text,

@@ -1,7 +1,7 @@
 """What an exported model may differ by and still be published, per precision: the one table."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -24,6 +24,25 @@ class Thresholds:
     tie: float
     token_agreement: float
     extra_word_errors: float
+
+    def with_rounding(self, features: float, log_probs: float) -> "Thresholds":
+        """The same with room for NeMo's own fp32 rounding, as far from NeMo in float64.
+
+        Twice the rounding is allowed, but at most ten times what is allowed otherwise. Scores that
+        close may then trade places.
+        """
+
+        def roomier(limit: float, rounding: float) -> float:
+            return max(limit, min(2 * rounding, 10 * limit))
+
+        allowed = roomier(self.log_probs, log_probs)
+        return replace(
+            self,
+            features=roomier(self.features, features),
+            log_probs=allowed,
+            batch=roomier(self.batch, log_probs),
+            tie=max(self.tie, 2 * allowed if self.token_agreement == 1.0 else 0.0),
+        )
 
     def tie_on(self, *, recorded: bool) -> float:
         """The ``tie`` that holds for recorded or for made-up speech."""
