@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from export.build import BuildOptions
 
 
+LONGEST_CASE_S = 120.0
+"""What ``verify`` goes up to with made-up utterances; a build stops at a quarter of it."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when it succeeded, 1 when not, 2 for wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
@@ -204,6 +208,7 @@ def _verify(options: argparse.Namespace) -> None:
     from rich.progress import track
 
     from export.checkpoint import load_checkpoint
+    from export.record import check_models
     from export.verification.cases import generated_cases, manifest_cases
     from export.verification.declarations import check_origin, verifiable_contract
     from export.verification.report import print_table
@@ -211,7 +216,8 @@ def _verify(options: argparse.Namespace) -> None:
     from export.verification.verify import Verification, verify
 
     contract = verifiable_contract(options.repository, options.name)
-    cases = generated_cases(contract)
+    check_models(options.repository, options.name)
+    cases = generated_cases(contract, LONGEST_CASE_S)
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
     checkpoint = load_checkpoint(options.checkpoint)

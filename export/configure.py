@@ -30,7 +30,7 @@ from export.engine.profiles import profiles
 from export.engine.switch import TENSORRT, config_for, serving_backend, switch
 from export.errors import RepositoryError
 from export.layout import VERSION
-from export.record import read_record, write_json
+from export.record import check_models, read_record, write_json
 from export.repository import (
     check_replaceable,
     publish,
@@ -93,6 +93,7 @@ def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
     then unchanged.
     """
     record = read_record(repository, name)
+    check_models(repository, name)
     layout = Layout(
         name,
         _published_pipeline(repository, name),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from export.errors import RepositoryError
+from export.layout import VERSION
 
 RECORD_VERSION: Final = 1
 RECORD_FILE: Final = "build.json"
@@ -84,6 +85,22 @@ def read_record(repository: Path, name: str) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("record_version") != RECORD_VERSION:
         raise RepositoryError(f"{path} is not a build record of version {RECORD_VERSION}: {fix}")
     return record
+
+
+def check_models(repository: Path, name: str) -> None:
+    """Raise :class:`RepositoryError` unless the graphs of ``name`` are those that were verified."""
+    for model, entry in read_record(repository, name)["models"].items():
+        check_files(repository / model / VERSION, entry["files"])
+
+
+def check_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Raise :class:`RepositoryError` unless ``folder`` holds ``files``, SHA-256 by name."""
+    for name, sha256 in files.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
+            raise RepositoryError(
+                f"{folder / name} is not the file that was exported: its SHA-256 differs from the"
+                " one in the build record. Copy it again, or export the model again"
+            )
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

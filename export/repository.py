@@ -16,11 +16,15 @@ Models are written to a staging folder beside the repository and renamed into it
 nothing half-written is ever seen, and an interrupted build leaves the old models in place.
 """
 
+import fcntl
+import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -59,18 +63,51 @@ def write_config(repository: Path, config: ModelConfig) -> None:
 def staging(repository: Path) -> Iterator[Path]:
     """A folder on the repository's file system but outside it, gone afterwards.
 
-    Raises :class:`RepositoryError` when it cannot be made.
+    What a killed build left there is removed. Raises :class:`RepositoryError` when it cannot be
+    made.
     """
     beside = repository.resolve().parent  # "." has a parent only when resolved
+    prefix = f".{repository.resolve().name}.staging-"
     try:
         beside.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".{repository.name}.staging-", dir=beside)
+        with _Lock(beside):  # so that no folder looks abandoned before it is locked
+            _remove_abandoned(beside, prefix)
+            folder = tempfile.TemporaryDirectory(prefix=prefix, dir=beside)
+            lock = _Lock(Path(folder.name))
     except OSError as error:
         raise RepositoryError(
             f"cannot make a staging folder beside the repository {repository}: {error}"
         ) from error
-    with folder as staged:
+    with lock, folder as staged:
         yield Path(staged)
+
+
+def _remove_abandoned(beside: Path, prefix: str) -> None:
+    """Remove the staging folders whose builds were killed."""
+    for folder in beside.glob(f"{prefix}*"):
+        with suppress(OSError), _Lock(folder, fcntl.LOCK_NB):
+            shutil.rmtree(folder)
+
+
+class _Lock:
+    """A lock on a folder, which the kernel releases however this process ends.
+
+    Raises ``BlockingIOError`` when another process holds it and ``flags`` are ``LOCK_NB``.
+    """
+
+    def __init__(self, folder: Path, flags: int = 0) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | flags)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
 def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> None:

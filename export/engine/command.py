@@ -37,9 +37,9 @@ from export.engine.switch import (
     serving_backend,
     switch,
 )
-from export.errors import EngineError, RepositoryError
+from export.errors import EngineError
 from export.layout import GRAPH_FILE, VERSION
-from export.record import sha256_of
+from export.record import check_files
 
 TIMING_CACHE_FILE: Final = ".tensorrt-timing-cache"
 
@@ -108,7 +108,7 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
     models = _runnable(record)
     for model in models:
         check_switchable(repository / model.name, TENSORRT)
-        _check_graph(repository / model.name / VERSION, model)
+        check_files(repository / model.name / VERSION, model.files)
     tensorrt = load_tensorrt()
     gpu = _only_gpu(visible_gpus())
     folders = [repository / model.name / VERSION for model in models]
@@ -201,14 +201,6 @@ def _finite_plan(
         else "serve it by ONNX Runtime"
     )
     raise EngineError(f"{model.name} in {precision}: {'; '.join(problems)}. Instead, {advice}")
-
-
-def _check_graph(folder: Path, model: EngineModel) -> None:
-    for name, sha256 in model.files.items():
-        if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
-            raise RepositoryError(
-                f"{folder / name} is not the file that was exported: export the model again"
-            )
 
 
 def _metadata(

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -134,7 +135,8 @@ def _server_errors(url: str) -> Iterator[None]:
 def embedded_server(repository: Path, names: Sequence[str]) -> Iterator[str]:
     """Serve the models ``names`` of ``repository`` with the embedded Triton; yields its gRPC URL.
 
-    The server runs in ``.venv``, whose packages conflict with NeMo's, as a subprocess.
+    The server runs in ``.venv``, whose packages conflict with NeMo's, as a subprocess that ends
+    with this process, even if it is killed.
     Raises :class:`ExportError` when it does not become ready.
     """
     python = PROJECT / ".venv" / "bin" / "python"
@@ -144,7 +146,8 @@ def embedded_server(repository: Path, names: Sequence[str]) -> Iterator[str]:
             " address of a running Triton with --url"
         )
     ports = free_ports()
-    command = [str(python), "-m", "server", "--repository", str(repository.resolve())]
+    command = [str(python), str(PROJECT / "server" / "tether.py"), str(os.getpid())]
+    command += [str(python), "-m", "server", "--repository", str(repository.resolve())]
     command += [f"--model={name}" for name in names]
     command += [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
     with subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr) as process:

@@ -8,13 +8,16 @@ import pytest
 
 import export.assemble
 import export.graph
+from export.__main__ import main
 from export.build import build
+from export.configure import reconfigure
 from export.declared import pipeline_of
-from export.errors import ExportError, ParityError
+from export.errors import ExportError, ParityError, RepositoryError
 from export.modules.convolutional import TraceableMaskedConv1d
 from export.modules.preprocessor import Preprocessor
 from export.record import file_hashes
 from export.repository import graph_path, read_contract
+from export.serving import DEFAULT_SERVING
 from export.verification.cases import generated_cases
 from export.verification.onnx_pipeline import OnnxPipeline
 from tests.export import models
@@ -159,7 +162,7 @@ def test_silence_or_noise_that_is_not_finite_is_found(quartznet, tmp_path, monke
     )
     result = build(quartznet, quick_build(tmp_path / "repository"))
     assert not result.published
-    silent = next(row for row in result.verification.rows if row.case.digital_silence)
+    silent = next(row for row in result.verification.rows if not row.case.audio.any())
     assert any("max-abs inf" in problem for problem in silent.problems)
 
 
@@ -183,3 +186,17 @@ def test_int8_is_not_verified_on_made_up_utterances_alone(quartznet, tmp_path, m
     )
     with pytest.raises(ExportError, match="judged on recorded speech: give --manifest"):
         build(quartznet, quick_build(tmp_path / "repository"))
+
+
+def test_a_flipped_byte_is_found_before_anything_is_compared_or_served(quartznet, tmp_path, capsys):
+    repository = tmp_path / "repository"
+    build(quartznet, quick_build(repository))
+    graph = graph_path(repository, f"{NAME}_encoder")
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    command = ["verify", "--checkpoint", "gone.nemo", "--name", NAME, "--repository"]
+    assert main([*command, str(repository)]) == 1
+    assert f"{graph} is not the file that was exported" in capsys.readouterr().err
+    with pytest.raises(RepositoryError, match="is not the file that was exported"):
+        reconfigure(repository, NAME, DEFAULT_SERVING)

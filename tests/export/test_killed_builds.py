@@ -1,0 +1,92 @@
+"""A build that is killed leaves no server behind, and its files only until the next build."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from export.repository import staging
+from export.verification.triton import PROJECT
+from tests.conftest import REPOSITORY
+
+DEADLINE_S = 60.0
+STAGES = """
+import sys
+from pathlib import Path
+from export.repository import staging
+with staging(Path(sys.argv[1])) as folder:
+    (folder / "half.onnx").write_bytes(b"half")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+SERVES = """
+import sys
+from pathlib import Path
+from export.verification.triton import embedded_server
+with embedded_server(Path(sys.argv[1]), ["demo"]) as url:
+    print(url, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start():
+    """Run a program that prints a line when it has begun; gives the process and the line."""
+    processes = []
+
+    def start(code, *arguments):
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen(command, cwd=PROJECT, text=True, **pipes)
+        processes.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def servers_of(pid):
+    """The processes that a process has started, and those that these have."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            child = int(path.parent.name)
+            found += [child, *servers_of(child)]
+    return found
+
+
+def test_the_next_build_removes_what_a_killed_one_left_and_nothing_of_one_that_runs(
+    start, tmp_path
+):
+    repository = tmp_path / "models"
+    killed, abandoned = start(STAGES, repository)
+    _, in_use = start(STAGES, repository)
+    killed.kill()
+    killed.wait()
+    with staging(repository) as staged:
+        assert not Path(abandoned).exists()
+        assert (Path(in_use) / "half.onnx").exists()
+        assert staged.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == [Path(in_use).name]
+
+
+def test_a_killed_build_takes_its_server_with_it(start):
+    build, url = start(SERVES, REPOSITORY)
+    assert url
+    left = servers_of(build.pid)
+    assert len(left) > 3  # our launcher, Triton, and a stub for each instance
+    build.kill()
+    build.wait()
+    deadline_s = time.monotonic() + DEADLINE_S
+    while left:
+        assert time.monotonic() < deadline_s, f"processes {left} go on"
+        left = [pid for pid in left if Path(f"/proc/{pid}").exists()]
+        time.sleep(0.1)
