@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.contract import Contract
-from export.checkpoint import Checkpoint
+from export.checkpoint import Checkpoint, objections, refuse
 from export.config import MAX_BATCH_SIZE, model_name
 from export.configure import Layout, write_configs
 from export.declared import contract_of, pipeline_of
@@ -73,8 +73,10 @@ def assemble(
 ) -> Assembly:
     """Write the models of ``checkpoint`` into ``folder``.
 
-    Raises :class:`GraphError`, or :class:`ExportError` when there is nothing to calibrate with.
+    Raises :class:`CheckpointError` with every objection to the checkpoint, :class:`GraphError`, or
+    :class:`ExportError` when there is nothing to calibrate with.
     """
+    refuse(checkpoint.name, objections(checkpoint))
     contract = contract_of(checkpoint, recipe.precision, recipe.max_duration_s)
     calibration = _calibration(recipe, contract)
     declared = pipeline_of(checkpoint)

@@ -79,6 +79,7 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
             manifests=_manifests(options),
             models=assembly.models,
             gate=gate_record(verification, forced=options.force and not verification.passed),
+            checkpoint_notes=checkpoint.notes,
         )
         write_record(staged, record)
         published = verification.passed or options.force

@@ -1,11 +1,10 @@
 """Loading a NeMo checkpoint: from a ``.nemo`` file, NGC or Hugging Face, in eval mode."""
 
-import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from nemo.collections.asr.models import (
     ASRModel,
     EncDecCTCModel,
@@ -18,14 +17,18 @@ from nemo.collections.common.tokenizers import SentencePieceTokenizer
 from torch import nn
 
 from client.vocabulary import Detokenizer
+from export.archive import check_archive, local_file, read_config
 from export.errors import CheckpointError
 from export.families import SUPPORTED, Family, family_of
+from export.modules.preprocessor import objections as preprocessor_objections
 from export.record import sha256_of
+from export.restoring import cause, restore
+from export.saved_config import parse_config, simplify, unknown_keys
 
 HYBRIDS: Final = (EncDecHybridRNNTCTCModel, EncDecHybridRNNTCTCBPEModel)
 """RNNT-CTC and TDT-CTC models: their CTC head is exported, their transducer is not."""
 
-_VOCABULARIES: Final = "exported are characters and SentencePiece units"
+_VOCABULARIES: Final = "exported: characters and SentencePiece units"
 
 SUBWORD_MODELS: Final = (EncDecCTCModelBPE, EncDecHybridRNNTCTCBPEModel)
 MODELS: Final = (EncDecCTCModel, EncDecCTCModelBPE, *HYBRIDS)
@@ -33,11 +36,15 @@ MODELS: Final = (EncDecCTCModel, EncDecCTCModelBPE, *HYBRIDS)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded model and where it came from; ``name`` is the file's or the pretrained name."""
+    """A loaded model and where it came from; ``name`` is the file's or the pretrained name.
+
+    ``notes`` say what was left out of its saved configuration.
+    """
 
     model: Any
     name: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
     @property
     def head(self) -> nn.Module:
@@ -84,75 +91,99 @@ class Checkpoint:
 def load_checkpoint(checkpoint: str) -> Checkpoint:
     """Load ``checkpoint``: a ``.nemo`` file, or a pretrained name on NGC or Hugging Face.
 
-    The model comes back on the CPU, in eval mode, without dither. Raises
-    :class:`CheckpointError` when it is not there, damaged, or not exported by this project.
+    The model comes back on the CPU, in eval mode, without dither, and decodes greedily. Raises
+    :class:`CheckpointError` when it is not there, damaged, or NeMo cannot build it; whether it can
+    be exported is what :func:`objections` says.
     """
-    path = _local_file(checkpoint)
-    config = _restore(path, return_config=True)
-    target = str(config.get("target", "nothing")).rsplit(".", 1)[-1]
-    if target not in (model.__name__ for model in MODELS):
-        raise CheckpointError(
-            f"{path.name} holds a {target}; exported are CTC models, and the CTC head of hybrid"
-            f" RNNT-CTC and TDT-CTC models, with an encoder of {SUPPORTED}"
+    path = local_file(checkpoint) or _downloaded(checkpoint)
+    check_archive(path)
+    config = parse_config(read_config(path), path.name)
+    notes = simplify(config)
+    refuse(path.name, [*_config_objections(config), *unknown_keys(config)])
+    model = restore(_model_class(config), path, config)
+    return checkpoint_of(model, path.stem, sha256_of(path), notes)
+
+
+def checkpoint_of(model: Any, name: str, sha256: str, notes: tuple[str, ...] = ()) -> Checkpoint:
+    """Set ``model`` up for inference."""
+    model.eval()
+    model.preprocessor.featurizer.dither = 0.0
+    return Checkpoint(model, name, sha256, notes)
+
+
+def refuse(name: str, objections: list[str]) -> None:
+    """Raise :class:`CheckpointError` with all ``objections`` to exporting ``name``, if any."""
+    if objections:
+        raise CheckpointError(f"{name} is not exported: {'; and '.join(objections)}")
+
+
+def objections(checkpoint: Checkpoint) -> list[str]:
+    """Everything that keeps ``checkpoint`` from being exported as NeMo computes it."""
+    model = checkpoint.model
+    found: list[str] = []
+    if type(model.preprocessor) is AudioToMelSpectrogramPreprocessor:
+        found += preprocessor_objections(model.preprocessor.featurizer)
+    else:
+        found.append(_kind("preprocessor", model.preprocessor, AudioToMelSpectrogramPreprocessor))
+    try:
+        family = checkpoint.family
+    except CheckpointError as error:
+        found.append(str(error))
+    else:
+        found += family.objections(model.encoder)
+    if type(checkpoint.head) is ConvASRDecoder:
+        found += _tokenizer_objections(checkpoint)
+    else:
+        found.append(_kind("decoder", checkpoint.head, ConvASRDecoder))
+    return found
+
+
+def _kind(part: str, module: nn.Module, expected: type[nn.Module]) -> str:
+    return f"its {part} is of class {type(module).__name__} (exported: {expected.__name__})"
+
+
+def _model_class(config: Any) -> Any:
+    """The class among ``MODELS`` that ``config`` names, or None."""
+    target = str(config.get("target")).rsplit(".", 1)[-1]
+    return next((model for model in MODELS if model.__name__ == target), None)
+
+
+def _config_objections(config: Any) -> Iterator[str]:
+    """What is known before NeMo builds the model, which it may be unable to."""
+    if _model_class(config) is None:
+        target = config.get("target")
+        holds = f"it holds the model {target}" if target else "its model_config.yaml has no target"
+        yield (
+            f"{holds} (exported: CTC models, and the CTC head of hybrid RNNT-CTC and TDT-CTC"
+            f" models, with an encoder of {SUPPORTED})"
         )
     tokenizer = str((config.get("tokenizer") or {}).get("type", "bpe")).lower()
     if tokenizer != "bpe":  # NeMo asks Hugging Face for parts of some others
-        raise CheckpointError(f"{path.name} has a tokenizer of type {tokenizer}; {_VOCABULARIES}")
-    model = _restore(path, map_location=torch.device("cpu"))
-    return checkpoint_of(model, path.stem, sha256_of(path))
+        yield f"it has a tokenizer of type {tokenizer} ({_VOCABULARIES})"
 
 
-def checkpoint_of(model: Any, name: str, sha256: str) -> Checkpoint:
-    """Check that ``model`` is of a supported kind and set it up for inference."""
-    checkpoint = Checkpoint(model, name, sha256)
-    family_of(model.encoder)
-    parts = (
-        (model.preprocessor, AudioToMelSpectrogramPreprocessor),
-        (checkpoint.head, ConvASRDecoder),
-    )
-    for part, expected in parts:
-        if type(part) is not expected:
-            raise CheckpointError(
-                f"{name} has a {type(part).__name__} where a {expected.__name__} is expected"
-            )
-    _check_tokenizer(checkpoint)
-    model.eval()
-    model.preprocessor.featurizer.dither = 0.0
-    return checkpoint
-
-
-def _check_tokenizer(checkpoint: Checkpoint) -> None:
-    """Raise :class:`CheckpointError` unless the contract's vocabulary gives NeMo's text."""
+def _tokenizer_objections(checkpoint: Checkpoint) -> Iterator[str]:
+    """Where the contract's vocabulary would not give NeMo's text."""
     if checkpoint.vocabulary_kind == "char":
         return
     tokenizer = checkpoint.model.tokenizer
     if type(tokenizer) is not SentencePieceTokenizer:
-        raise CheckpointError(
-            f"{checkpoint.name} has a {type(tokenizer).__name__}; {_VOCABULARIES}"
-        )
+        yield f"it has a {type(tokenizer).__name__} ({_VOCABULARIES})"
+        return
     detokenizer = Detokenizer(checkpoint.vocabulary, "sentencepiece")
     nemo_text = checkpoint.decoding.decode_tokens_to_str_with_strip_punctuation
-    for token, piece in enumerate(checkpoint.vocabulary):
+    other = [
+        piece
+        for token, piece in enumerate(checkpoint.vocabulary)
         # Twice, for white space at the start is dropped.
-        if detokenizer.text([token] * 2).lstrip() != nemo_text([token] * 2).lstrip():
-            raise CheckpointError(
-                f"the tokenizer of {checkpoint.name} writes its unit {piece!r} as another text;"
-                f" {_VOCABULARIES} without control or byte units"
-            )
-
-
-def _local_file(checkpoint: str) -> Path:
-    path = Path(checkpoint)
-    if path.is_file():
-        if not tarfile.is_tarfile(path):
-            raise CheckpointError(
-                f"{path} is not a .nemo file: expected a tar archive with model_config.yaml and"
-                " weights inside"
-            )
-        return path
-    if path.suffix == ".nemo" or path.exists():
-        raise CheckpointError(f"no checkpoint file at {path}: give a .nemo file")
-    return _downloaded(checkpoint)
+        if detokenizer.text([token] * 2).lstrip() != nemo_text([token] * 2).lstrip()
+    ]
+    if other:
+        units = f"its unit {other[0]!r}" + (f" and {len(other) - 1} more" if other[1:] else "")
+        yield (
+            f"the tokenizer writes {units} as another text ({_VOCABULARIES} without control or"
+            " byte units)"
+        )
 
 
 def _downloaded(name: str) -> Path:
@@ -163,22 +194,6 @@ def _downloaded(name: str) -> Path:
     except Exception as error:
         raise CheckpointError(
             f"{name!r} is neither a file nor a pretrained model that could be fetched"
-            f" ({_cause(error)}). Give the path of a .nemo file, or a name of"
+            f" ({cause(error)}). Give the path of a .nemo file, or a name of"
             " NGC or Hugging Face on a machine with access to it."
         ) from error
-
-
-def _restore(path: Path, **options: Any) -> Any:
-    try:
-        return ASRModel.restore_from(str(path), **options)
-    # A damaged archive surfaces as whatever the unpickler, YAML or tar reader trips over.
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} cannot be restored by NeMo ({_cause(error)}):"
-            " the file is damaged or not a NeMo ASR checkpoint; fetch it again"
-        ) from error
-
-
-def _cause(error: Exception) -> str:
-    """The first line: torch's and NeMo's go on with advice about their own functions."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

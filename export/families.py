@@ -1,6 +1,6 @@
 """The families of encoders that are exported. A new one is a line here and a traceable module."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from nemo.collections.asr.modules import ConvASREncoder
 from torch import nn
 
 from export.errors import CheckpointError
+from export.modules import conformer, convolutional
 from export.modules.conformer import ConformerEncoder
 from export.modules.convolutional import ConvolutionalEncoder
 
@@ -18,14 +19,16 @@ class Family:
     """Encoders of one NeMo class.
 
     ``traceable`` makes a traceable module of such an encoder, given the most feature frames of an
-    utterance. ``max_duration_s`` is how long an utterance may be unless a build says otherwise:
-    a batch is padded to its longest, so its memory bounds it. A batch of 16 times 120 s takes
-    about 1 GB in the preprocessor; attention takes memory by the square of the duration.
+    utterance; ``objections`` say what of it cannot be made traceable. ``max_duration_s`` is how
+    long an utterance may be unless a build says otherwise: a batch is padded to its longest, so its
+    memory bounds it. A batch of 16 times 120 s takes about 1 GB in the preprocessor; attention
+    takes memory by the square of the duration.
     """
 
     name: str
     encoder: type[nn.Module]
     traceable: Callable[[Any, int], nn.Module]
+    objections: Callable[[Any], Iterator[str]]
     max_duration_s: int
 
 
@@ -34,12 +37,14 @@ FAMILIES: Final = (
         "Jasper, QuartzNet, Citrinet",
         ConvASREncoder,
         lambda encoder, _: ConvolutionalEncoder(encoder),
+        convolutional.objections,
         max_duration_s=120,
     ),
     Family(
         "Conformer-CTC, FastConformer-CTC",
         NemoConformerEncoder,
         ConformerEncoder,
+        conformer.objections,
         max_duration_s=60,
     ),
 )
@@ -52,5 +57,5 @@ def family_of(encoder: nn.Module) -> Family:
         if type(encoder) is family.encoder:
             return family
     raise CheckpointError(
-        f"the model has an encoder of kind {type(encoder).__name__}; exported are {SUPPORTED}"
+        f"its encoder is of class {type(encoder).__name__} (exported: {SUPPORTED})"
     )

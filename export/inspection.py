@@ -6,18 +6,25 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from export.checkpoint import Checkpoint
+from export.checkpoint import Checkpoint, objections, refuse
 from export.declared import contract_of, pipeline_of
 
 WIDTH_OF_FILES = 120
 
 
 def print_inspection(checkpoint: Checkpoint) -> None:
-    """Print the modules with their sizes, the tensors between them, and the vocabulary."""
+    """Print the modules with their sizes, the tensors between them, and the vocabulary.
+
+    Raises :class:`CheckpointError` with every objection that a build would raise, after the name
+    and whatever was left out of the saved configuration.
+    """
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
-    contract = contract_of(checkpoint)
     console.print(f"{checkpoint.name}: {type(checkpoint.model).__name__}", highlight=False)
     console.print(f"SHA-256 {checkpoint.sha256}", highlight=False)
+    for note in checkpoint.notes:
+        console.print(note, highlight=False, markup=False)
+    refuse(checkpoint.name, objections(checkpoint))
+    contract = contract_of(checkpoint)
     table = Table()
     for heading in ("part", "NeMo module", "parameters", "gives"):
         table.add_column(heading, justify="right" if heading == "parameters" else "left")

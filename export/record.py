@@ -39,7 +39,8 @@ class ModelRecord:
 class BuildRecord:
     """A whole build; ``date`` is UTC in ISO 8601, ``tools`` are versions by distribution.
 
-    ``serving`` is how Triton runs it. ``manifests`` are the names and SHA-256 of what was
+    ``checkpoint_notes`` say what was left out of the checkpoint's saved configuration. ``serving``
+    is how Triton runs it. ``manifests`` are the names and SHA-256 of what was
     calibrated with and verified on.
     """
 
@@ -54,6 +55,7 @@ class BuildRecord:
     manifests: Mapping[str, Mapping[str, str]]
     models: Mapping[str, ModelRecord]
     gate: Mapping[str, Any]
+    checkpoint_notes: tuple[str, ...] = ()
     record_version: int = RECORD_VERSION
 
 

@@ -6,6 +6,7 @@ lengths NeMo counts in floating point, which no reduced precision may touch.
 """
 
 import copy
+from collections.abc import Iterator
 
 from nemo.collections.asr.modules import ConformerEncoder as NemoConformerEncoder
 from nemo.collections.asr.parts.submodules.subsampling import (
@@ -14,7 +15,6 @@ from nemo.collections.asr.parts.submodules.subsampling import (
 )
 from torch import Tensor, nn
 
-from export.errors import CheckpointError
 from export.modules.masks import valid_frames
 
 
@@ -22,12 +22,11 @@ class ConformerEncoder(nn.Module):
     """A copy of a Conformer or FastConformer encoder that can be traced.
 
     ``max_frames``: the most feature frames of an utterance; positional encodings reach as far.
-    Raises :class:`CheckpointError` for encoders with layers that are not made traceable here.
+    :func:`objections` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: NemoConformerEncoder, max_frames: int) -> None:
         super().__init__()
-        _check_supported(encoder)
         encoder = copy.deepcopy(encoder)
         encoder.set_max_audio_length(-(-max_frames // encoder.subsampling_factor) + 1)
         if not isinstance(encoder.pre_encode, nn.Linear):
@@ -85,14 +84,20 @@ def _time_padding(convolution: nn.Conv2d) -> int:
     return 2 * int(convolution.padding[0])
 
 
-def _check_supported(encoder: NemoConformerEncoder) -> None:
-    problems = []
+def objections(encoder: NemoConformerEncoder) -> Iterator[str]:
+    """What in ``encoder`` is not made traceable here."""
     if encoder.self_attention_model not in ("rel_pos", "abs_pos"):
-        problems.append(
-            f"self_attention_model {encoder.self_attention_model!r} (exported: rel_pos, abs_pos)"
+        yield (
+            f"the encoder's self_attention_model is {encoder.self_attention_model!r} (exported:"
+            " rel_pos, abs_pos)"
         )
     if encoder.reduction_subsampling is not None:
-        problems.append("a reduction between its layers (exported: none)")
+        yield "the encoder has a reduction between its layers (exported: none)"
+    if any(isinstance(module, nn.InstanceNorm1d) for module in encoder.modules()):
+        yield (
+            "the encoder's conv_norm_type is 'instance_norm', with which NeMo itself fails on an"
+            " utterance of one frame (exported: batch_norm, layer_norm, group_norm)"
+        )
     subsampling = encoder.pre_encode
     if not isinstance(subsampling, nn.Linear) and not (
         isinstance(subsampling, ConvSubsampling)
@@ -100,6 +105,4 @@ def _check_supported(encoder: NemoConformerEncoder) -> None:
         and all(isinstance(layer, (nn.Conv2d, nn.ReLU)) for layer in subsampling.conv)
     ):
         kind = getattr(subsampling, "_subsampling", type(subsampling).__name__)
-        problems.append(f"subsampling {kind!r} (exported: striding, dw_striding, none)")
-    if problems:
-        raise CheckpointError(f"the Conformer encoder has {', and '.join(problems)}")
+        yield f"the encoder's subsampling is {kind!r} (exported: striding, dw_striding, none)"

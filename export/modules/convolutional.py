@@ -7,37 +7,30 @@ lengths, so an utterance's output does not depend on its neighbours.
 """
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from nemo.collections.asr.modules import ConvASREncoder
 from nemo.collections.asr.parts.submodules.jasper import JasperBlock, MaskedConv1d, SqueezeExcite
 from torch import Tensor, nn
 
-from export.errors import CheckpointError
 from export.modules.masks import valid_frames
 
 
 class ConvolutionalEncoder(nn.Module):
     """A copy of a Jasper, QuartzNet or Citrinet encoder that can be traced.
 
-    Raises :class:`CheckpointError` for encoders with layers that are not made traceable here.
+    :func:`objections` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: ConvASREncoder) -> None:
         super().__init__()
         encoder = copy.deepcopy(encoder)
-        for name, module in encoder.named_modules():
+        for module in encoder.modules():
             if isinstance(module, MaskedConv1d):
                 module.__class__ = TraceableMaskedConv1d
             elif isinstance(module, SqueezeExcite):
                 module.__class__ = TraceableSqueezeExcite
-            unsupported = _unsupported(module)
-            if unsupported:
-                raise CheckpointError(
-                    f"the encoder's layer {name} has {unsupported}, which is not exported;"
-                    " exported are Jasper, QuartzNet and Citrinet encoders with batch"
-                    " normalisation and conv_mask: true"
-                )
         self.encoder = encoder.encoder
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,10 +82,15 @@ class TraceableSqueezeExcite(SqueezeExcite):
         return x * scale, lengths
 
 
-def _unsupported(module: nn.Module) -> str | None:
-    """What in ``module`` lets the padding of a batch into the result, if anything."""
-    if isinstance(module, nn.GroupNorm):
-        return "layer, group or instance normalisation"
-    if isinstance(module, JasperBlock) and not module.conv_mask:
-        return "convolutions without length masks (conv_mask: false)"
-    return None
+def objections(encoder: ConvASREncoder) -> Iterator[str]:
+    """What in ``encoder`` lets the padding of a batch into the result."""
+    if any(isinstance(module, nn.GroupNorm) for module in encoder.modules()):
+        yield (
+            "the encoder has layer, group or instance normalisation (exported:"
+            " normalization_mode: batch)"
+        )
+    if any(isinstance(m, JasperBlock) and not m.conv_mask for m in encoder.modules()):
+        yield (
+            "the encoder has convolutions without length masks (conv_mask: false; exported:"
+            " conv_mask: true)"
+        )

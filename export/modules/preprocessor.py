@@ -8,32 +8,26 @@ DFT basis) → mel bands → log → normalisation over the valid frames → [B,
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 from nemo.collections.asr.parts.preprocessing.features import FilterbankFeatures
 from torch import Tensor, nn
 
-from export.errors import CheckpointError
-
 INT16_SCALE = 1 / 32768  # int16 to [-1, 1), as soundfile does
 STD_FLOOR = 1e-5  # NeMo's CONSTANT, added to each standard deviation
-SUPPORTED = {
-    "normalize": ("per_feature", "all_features", "NA", "None", None),
-    "frame_splicing": (1,),
-    "exact_pad": (False,),
-}
-"""NeMo's settings and those of their values that are exported."""
+SUPPORTED = {"frame_splicing": 1, "exact_pad": False}
+"""NeMo's settings and their value that is exported."""
 
 
 class Preprocessor(nn.Module):
     """NeMo's mel features for a ragged batch.
 
-    Raises :class:`CheckpointError` for settings that no supported checkpoint has.
+    :func:`objections` names the settings that it would not reproduce.
     """
 
     def __init__(self, featurizer: FilterbankFeatures) -> None:
         super().__init__()
-        _check_supported(featurizer)
         self.hop_length: int = featurizer.hop_length
         self.preemphasis: float | None = featurizer.preemph
         self.power: float = featurizer.mag_power
@@ -153,18 +147,21 @@ def _windowed_dft(featurizer: FilterbankFeatures) -> Tensor:
     return basis.unsqueeze(1).float()
 
 
-def _short(value: object) -> str:
-    """A setting for a message: of fixed statistics, a number for each band, the names alone."""
-    return f"{{{', '.join(value)}}}" if isinstance(value, dict) else repr(value)
-
-
-def _check_supported(featurizer: FilterbankFeatures) -> None:
+def objections(featurizer: FilterbankFeatures) -> Iterator[str]:
+    """The settings of ``featurizer`` whose features are not reproduced here."""
+    fix = "train or fine-tune the model with that, for the features are others"
     if featurizer.window is None:
-        raise CheckpointError("the preprocessor has no window; exported are windows of torch")
+        yield (
+            "the preprocessor has no window, with which NeMo itself fails (exported: hann,"
+            " hamming, blackman, bartlett)"
+        )
+    # A string that names no normalisation, such as "None" or "NA", is NeMo's way to have none.
+    if featurizer.normalize and not isinstance(featurizer.normalize, str):
+        yield (
+            "the preprocessor normalises with a fixed_mean and fixed_std (exported: per_feature,"
+            f" all_features, none): {fix}"
+        )
     for setting, supported in SUPPORTED.items():
         value = getattr(featurizer, setting)
-        if value not in supported:
-            raise CheckpointError(
-                f"the preprocessor has {setting} = {_short(value)}; exported are"
-                f" {', '.join(map(repr, supported))}"
-            )
+        if value != supported:
+            yield f"the preprocessor has {setting} = {value!r} (exported: {supported!r}): {fix}"

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
+from export.__main__ import main
 from export.build import build
-from export.checkpoint import load_checkpoint
+from export.checkpoint import load_checkpoint, objections
 from export.errors import CheckpointError
 from export.verification import random_models
 from export.verification.reference import run_nemo
@@ -85,30 +86,41 @@ def with_damaged_weights(good, path):
     return write_tar(path, files)
 
 
+def with_weights_of_another_model(good, path):
+    return reconfigured(good, path, lambda config: config["encoder"]["jasper"][0].update(filters=8))
+
+
+def reconfigured(good, path, change):
+    """A copy of ``good`` at ``path`` whose configuration went through ``change``."""
+    files = members(good)
+    config = yaml.safe_load(files[config_name(files)])
+    change(config)
+    files[config_name(files)] = yaml.safe_dump(config).encode()
+    return write_tar(path, files)
+
+
 def of_class(target):
     def damage(good, path):
-        files = members(good)
-        config = yaml.safe_load(files[config_name(files)])
-        config["target"] = target
-        files[config_name(files)] = yaml.safe_dump(config).encode()
-        return write_tar(path, files)
+        return reconfigured(good, path, lambda config: config.update(target=target))
 
-    damage.__name__ = target.rsplit(".", 1)[-1]
+    damage.__name__ = str(target).rsplit(".", 1)[-1]
     return damage
 
 
 ASR_MODELS = "nemo.collections.asr.models"
 REFUSED_FILES = [
     (absent, "no checkpoint file"),
-    (a_folder, "no checkpoint file"),
+    (a_folder, "no checkpoint file .* it is a folder"),
     (empty, "not a .nemo file"),
     (text, "not a .nemo file"),
-    (without_config, "cannot be restored"),
-    (without_weights, "cannot be restored"),
-    (truncated, "cannot be restored"),
-    (with_damaged_weights, "cannot be restored"),
-    (of_class(f"{ASR_MODELS}.EncDecRNNTModel"), "holds a EncDecRNNTModel; exported are"),
-    (of_class(f"{ASR_MODELS}.EncDecMultiTaskModel"), "holds a EncDecMultiTaskModel; exported are"),
+    (without_config, "has no model_config.yaml"),
+    (without_weights, "has no model_weights.ckpt"),
+    (truncated, "is damaged"),
+    (with_damaged_weights, "weights .* are damaged"),
+    (with_weights_of_another_model, "weights .* are not those of the model .* size mismatch"),
+    (of_class(f"{ASR_MODELS}.EncDecRNNTModel"), r"holds the model .*EncDecRNNTModel \(exported"),
+    (of_class(f"{ASR_MODELS}.EncDecMultiTaskModel"), "holds the model .*EncDecMultiTaskModel"),
+    (of_class(None), "its model_config.yaml has no target"),
 ]
 
 
@@ -119,7 +131,7 @@ def test_a_file_that_holds_no_usable_model_is_refused(damage, message, nemo_file
     path = damage(nemo_file, tmp_path / "given.nemo")
     with pytest.raises(CheckpointError, match=message) as raised:
         load_checkpoint(str(path))
-    assert "given.nemo" in str(raised.value)
+    assert "fetch" not in str(raised.value) or "damaged" in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
 
 
@@ -153,12 +165,15 @@ REFUSED_ENCODERS = {
     "layer, group or instance normalisation": models.convolutional(
         models.block(32, 11), normalization_mode="layer"
     ),
-    "self_attention_model 'rel_pos_local_attn'": models.fastconformer(
+    "self_attention_model is 'rel_pos_local_attn'": models.fastconformer(
         32, 1, 4, self_attention_model="rel_pos_local_attn", att_context_size=[8, 8]
     ),
-    "subsampling 'StackingSubsampling'": models.fastconformer(32, 1, 4, subsampling="stacking"),
+    "subsampling is 'StackingSubsampling'": models.fastconformer(32, 1, 4, subsampling="stacking"),
     "a reduction between its layers": models.fastconformer(
         32, 2, 4, reduction="striding", reduction_position=0, reduction_factor=2
+    ),
+    "conv_norm_type is 'instance_norm'": models.fastconformer(
+        32, 1, 4, conv_norm_type="instance_norm"
     ),
 }
 
@@ -171,23 +186,38 @@ def test_an_encoder_that_mixes_utterances_is_refused_and_writes_nothing(named, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_build_and_inspect_list_every_objection_at_once(tmp_path, capsys):
+    encoder = models.convolutional(
+        models.block(32, 11), conv_mask=False, normalization_mode="group", norm_groups=4
+    )
+    features = random_models.preprocessor(80, exact_pad=True, frame_splicing=1)
+    checkpoint = models.variant(encoder, features)
+    named = ["conv_mask: false", "group or instance normalisation", "exact_pad = True"]
+    with pytest.raises(CheckpointError) as raised:
+        build(checkpoint, quick_build(tmp_path / "repository"))
+    assert all(part in str(raised.value) for part in named)
+    checkpoint.model.save_to(str(tmp_path / "given.nemo"))
+    assert main(["inspect", "--checkpoint", str(tmp_path / "given.nemo")]) == 1
+    printed = capsys.readouterr().err
+    assert all(part in printed for part in named)
+
+
 def test_units_that_are_no_text_are_refused(monkeypatch):
     with_control_units = partial(random_models.write_tokenizer, bos_id=1)
     monkeypatch.setattr(random_models, "write_tokenizer", with_control_units)
-    with pytest.raises(CheckpointError, match="its unit '<s>' as another text"):
-        models.small("citrinet")
+    assert "its unit '<s>' as another text" in " ".join(objections(models.small("citrinet")))
 
 
 @pytest.mark.parametrize("kind", ["wpe", "agg"])
 def test_a_tokenizer_of_another_kind_is_refused_before_nemo_restores_it(kind, tmp_path):
     checkpoint = models.small("citrinet")
     checkpoint.model.save_to(str(tmp_path / "good.nemo"))
-    files = members(tmp_path / "good.nemo")
-    config = yaml.safe_load(files[config_name(files)])
-    config["tokenizer"]["type"] = kind
-    files[config_name(files)] = yaml.safe_dump(config).encode()
-    path = write_tar(tmp_path / "given.nemo", files)
-    with pytest.raises(CheckpointError, match=f"given.nemo has a tokenizer of type {kind}"):
+
+    def change(config):
+        config["tokenizer"]["type"] = kind
+
+    path = reconfigured(tmp_path / "good.nemo", tmp_path / "given.nemo", change)
+    with pytest.raises(CheckpointError, match=f"given.nemo .* a tokenizer of type {kind}"):
         load_checkpoint(str(path))
 
 

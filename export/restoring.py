@@ -1,0 +1,97 @@
+"""A model from its ``.nemo`` file by NeMo, with an error that names the step that failed.
+
+NeMo's own says "Can't instantiate abstract class" whatever went wrong.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
+from omegaconf import DictConfig
+
+from export.errors import CheckpointError
+
+_FORBIDDEN = "Unsupported global"
+"""In torch's message when weights hold something else than tensors."""
+
+
+def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
+    """The model of class ``model_class`` that ``config`` describes, with the weights in ``path``.
+
+    Raises :class:`CheckpointError`.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"no temporary folder can be written to ({error.strerror}): make room, or set TMPDIR"
+        ) from error
+    try:
+        return model_class.restore_from(
+            str(path),
+            override_config_path=config,
+            map_location=torch.device("cpu"),
+            save_restore_connector=_Connector(),
+        )
+    except CheckpointError:
+        raise
+    # Whatever the constructors of the model's parts trip over.
+    except Exception as error:
+        why = cause(error)
+        if error.__cause__ is not None:  # the part of the model, and what went wrong in it
+            why += f" {cause(error.__cause__)}"
+        raise CheckpointError(
+            f"NeMo cannot build the model that the model_config.yaml in {path} describes"
+            f" ({why}): correct what it names, or save the model again with this NeMo"
+        ) from error
+
+
+def cause(error: BaseException) -> str:
+    """The first line: torch's and NeMo's go on with advice about their own functions."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+class _Connector(SaveRestoreConnector):  # type: ignore[misc]
+    """NeMo's steps of restoring, each with its own error."""
+
+    def _unpack_nemo_file(self, path2file: str, out_folder: str, members: Any = None) -> str:
+        try:
+            return str(super()._unpack_nemo_file(path2file, out_folder, members))
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            free = shutil.disk_usage(folder).free
+            raise CheckpointError(
+                f"cannot unpack {path2file} into the temporary folder {folder}, which has"
+                f" {free / 1e6:,.0f} MB free ({error.strerror}): make room there, or set TMPDIR to"
+                " another folder"
+            ) from error
+
+    def _load_state_dict_from_disk(self, model_weights: str, map_location: Any = "cpu") -> Any:
+        try:
+            return super()._load_state_dict_from_disk(model_weights, map_location)
+        except Exception as error:  # whatever the unpickler trips over
+            if _FORBIDDEN in str(error):
+                raise CheckpointError(
+                    "the weights in the checkpoint hold Python objects, which torch loads only"
+                    " from files that you trust: set TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 if you do,"
+                    " or save the model again with this NeMo"
+                ) from error
+            raise CheckpointError(
+                f"the weights in the checkpoint are damaged ({cause(error)}): fetch or copy the"
+                " file again"
+            ) from error
+
+    def load_instance_with_state_dict(self, instance: Any, state_dict: Any, strict: bool) -> None:  # noqa: FBT001  # NeMo's
+        """Put the weights into the model; they must be the model's, all of them."""
+        try:
+            super().load_instance_with_state_dict(instance, state_dict, strict)
+        except RuntimeError as error:
+            mismatch = " ".join(str(error).split("\n")[1:3]).strip()
+            raise CheckpointError(
+                "the weights in the checkpoint are not those of the model that its"
+                f" model_config.yaml describes ({' '.join(mismatch.split())[:300]}): save the"
+                " model again with NeMo's save_to"
+            ) from error
