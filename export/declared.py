@@ -33,16 +33,19 @@ def contract_of(
     feature_stride_s = checkpoint.hop_samples / rate_hz
     if max_duration_s is None:
         max_duration_s = checkpoint.family.max_duration_s
-    least_s = MIN_FRAMES * checkpoint.hop_samples / rate_hz
-    if max_duration_s < least_s:
+    # torch centres an odd window a sample later, so each frame takes one more.
+    odd = checkpoint.model.preprocessor.featurizer.n_fft % 2
+    min_samples = MIN_FRAMES * checkpoint.hop_samples + odd
+    if max_duration_s < min_samples / rate_hz:
         raise ExportError(
-            f"the longest utterance is to be {max_duration_s:g} s, expected {least_s:g} s or more"
+            f"the longest utterance is to be {max_duration_s:g} s, expected"
+            f" {min_samples / rate_hz:g} s or more"
         )
     return Contract(
         version=CONTRACT_VERSION,
         audio_type="INT16",
         sample_rate_hz=rate_hz,
-        min_samples=MIN_FRAMES * checkpoint.hop_samples,
+        min_samples=min_samples,
         max_samples=round(max_duration_s * rate_hz),
         feature_stride_s=feature_stride_s,
         frame_stride_s=feature_stride_s * checkpoint.subsampling,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from nemo.collections.asr.modules import ConformerEncoder as NemoConformerEncoder
 from nemo.collections.asr.modules import ConvASREncoder
+from nemo.core.classes.mixins.adapter_mixins import get_registered_adapter
 from torch import nn
 
 from export.errors import CheckpointError
@@ -53,8 +54,11 @@ SUPPORTED: Final = " and ".join(family.name for family in FAMILIES)
 
 def family_of(encoder: nn.Module) -> Family:
     """The family of ``encoder``; raises :class:`CheckpointError` when it belongs to none."""
+    # An encoder with adapters is of a class of its own, which NeMo registers for the plain one.
+    registered = get_registered_adapter(type(encoder))
+    kind = type(encoder) if registered is None else registered.base_class
     for family in FAMILIES:
-        if type(encoder) is family.encoder:
+        if kind is family.encoder:
             return family
     raise CheckpointError(
         f"its encoder is of class {type(encoder).__name__} (exported: {SUPPORTED})"

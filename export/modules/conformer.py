@@ -8,7 +8,9 @@ lengths NeMo counts in floating point, which no reduced precision may touch.
 import copy
 from collections.abc import Iterator
 
+import torch
 from nemo.collections.asr.modules import ConformerEncoder as NemoConformerEncoder
+from nemo.collections.asr.parts.submodules.conformer_modules import ConformerConvolution
 from nemo.collections.asr.parts.submodules.subsampling import (
     ConvSubsampling,
     MaskedConvSequential,
@@ -35,6 +37,9 @@ class ConformerEncoder(nn.Module):
         for module in encoder.modules():
             if hasattr(module, "use_pytorch_sdpa"):
                 module.use_pytorch_sdpa = False  # the same sums, spelled out
+            if isinstance(getattr(module, "batch_norm", None), nn.GroupNorm):
+                module.batch_norm = MaskedGroupNorm(module.batch_norm)
+                module.__class__ = TraceableConvolution
         self.encoder = encoder
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,6 +80,40 @@ class TraceableMaskedConvSequential(MaskedConvSequential):
                 reach = _time_padding(layer) - layer.kernel_size[0]
                 lengths = (lengths + reach).div(layer.stride[0], rounding_mode="trunc") + 1
         return x, lengths
+
+
+class TraceableConvolution(ConformerConvolution):
+    """``ConformerConvolution`` whose group normalisation knows the padding; takes its class."""
+
+    def forward(self, x: Tensor, pad_mask: Tensor, cache: None = None) -> Tensor:
+        """Convolve (B, S, D); ``pad_mask``, shape (B, S), is true beyond the length."""
+        self.batch_norm.valid = ~pad_mask
+        convolved: Tensor = super().forward(x, pad_mask, cache)
+        return convolved
+
+
+class MaskedGroupNorm(nn.Module):
+    """``GroupNorm`` of (B, D, S) over the valid frames alone, those in ``valid``, (B, S)."""
+
+    def __init__(self, norm: nn.GroupNorm) -> None:
+        super().__init__()
+        self.groups, self.eps = norm.num_groups, norm.eps
+        self.weight, self.bias = norm.weight, norm.bias
+        self.valid: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each group of channels of each utterance, as it would be alone."""
+        valid = self.valid.unsqueeze(2).to(x.dtype)  # [B, S, 1]
+        weights = valid / valid.sum(1, keepdim=True)
+        deviation = x - self._group_mean(torch.matmul(x, weights))
+        variance = self._group_mean(torch.matmul(deviation.square(), weights))
+        normed = deviation / (variance + self.eps).sqrt()
+        return normed * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)
+
+    def _group_mean(self, channels: Tensor) -> Tensor:
+        """From each channel's mean, (B, D, 1), its group's, same shape."""
+        grouped = channels.reshape(channels.shape[0], self.groups, -1)  # [B, G, D / G]
+        return grouped.mean(2, keepdim=True).expand_as(grouped).reshape(channels.shape)
 
 
 def _time_padding(convolution: nn.Conv2d) -> int:

@@ -1,5 +1,7 @@
 """NeMo's CTC head: encoder output to log-probabilities, and their arg max as tokens."""
 
+import copy
+
 import torch
 from nemo.collections.asr.modules import ConvASRDecoder
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ class Decoder(nn.Module):
         convolution = decoder.decoder_layers[0]  # of width 1: a product for each frame
         self.weight = nn.Parameter(convolution.weight[:, :, 0].T.contiguous())  # [D, V]
         self.bias = convolution.bias
+        self.adapters = copy.deepcopy(decoder) if decoder.get_enabled_adapters() else None
         self.temperature: float = decoder.temperature
         self.blank: int = decoder.num_classes_with_blank - 1
 
@@ -28,7 +31,10 @@ class Decoder(nn.Module):
             shape = (B, S, V); ``log_probs_length`` int64, shape = (B, 1).
         """
         # Frames as rows: ONNX Runtime's rounding then does not depend on how many there are.
-        logits = torch.matmul(encoded.transpose(1, 2), self.weight) + self.bias  # [B, S, V]
+        frames = encoded.transpose(1, 2)  # [B, S, D]
+        if self.adapters is not None:
+            frames = self.adapters.forward_enabled_adapters(frames)
+        logits = torch.matmul(frames, self.weight) + self.bias  # [B, S, V]
         if self.temperature != 1.0:
             logits = logits / self.temperature
         log_probs = torch.log_softmax(logits, dim=-1)

@@ -1,5 +1,12 @@
 """Small random models: the families' own, and variants that tests need."""
 
+import torch
+from nemo.collections.asr.parts.submodules.adapters import (
+    RelPositionMultiHeadAttentionAdapterConfig,
+)
+from nemo.collections.common.parts.adapter_modules import LinearAdapterConfig
+from omegaconf import OmegaConf
+
 from export.checkpoint import Checkpoint
 from export.verification.random_models import (
     LABELS,
@@ -18,6 +25,7 @@ __all__ = [
     "SHA256",
     "SMALL",
     "VARIANTS",
+    "adapted",
     "block",
     "convolutional",
     "fastconformer",
@@ -48,6 +56,28 @@ def variant(encoder: dict, features: dict | None = None, **settings) -> Checkpoi
     )
 
 
+def adapted(encoder: dict, *adapters: str, enabled: bool = True) -> Checkpoint:
+    """A model whose parts have ``adapters``, each named as NeMo does: ``encoder:mha``.
+
+    Their weights are drawn: NeMo begins with adapters that change nothing.
+    """
+    checkpoint = variant({**encoder, "_target_": encoder["_target_"] + "Adapter"})
+    for name in adapters:
+        config = (
+            RelPositionMultiHeadAttentionAdapterConfig(n_head=4, n_feat=encoder["d_model"])
+            if name.endswith("mha")
+            else LinearAdapterConfig(in_features=0, dim=8)  # NeMo fills in_features in
+        )
+        checkpoint.model.add_adapter(name, OmegaConf.structured(config))
+        checkpoint.model.set_enabled_adapters(name, enabled=enabled)
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in checkpoint.model.named_parameters():
+        if "adapter" in name:
+            parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    checkpoint.model.eval()
+    return checkpoint
+
+
 VARIANTS = {
     "strided_last": lambda: variant(
         convolutional(
@@ -68,6 +98,15 @@ VARIANTS = {
     "local_context_conformer": lambda: variant(fastconformer(32, 2, 4, att_context_size=[20, 10])),
     "absolute_positions": lambda: variant(
         fastconformer(32, 2, 4, self_attention_model="abs_pos", xscaling=False)
+    ),
+    "group_norm": lambda: variant(fastconformer(32, 2, 4, conv_norm_type="group_norm4")),
+    "odd_fft": lambda: variant(SMALL["quartznet"].encoder, preprocessor(80, n_fft=511)),
+    "conformer_with_adapters": lambda: adapted(
+        fastconformer(32, 2, 4), "encoder:linear", "encoder:mha", "decoder:head"
+    ),
+    "quartznet_with_adapters": lambda: adapted(SMALL["quartznet"].encoder, "encoder:linear"),
+    "quartznet_with_disabled_adapters": lambda: adapted(
+        SMALL["quartznet"].encoder, "encoder:linear", enabled=False
     ),
     "character_hybrid": lambda: variant(fastconformer(32, 2, 4), hybrid=True),
 }  # fmt: skip
