@@ -1,7 +1,11 @@
 """``python -m export``: NeMo checkpoints to verified model repositories, and TensorRT plans."""
 
 import argparse
+import errno
+import math
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -14,6 +18,7 @@ from export.engine.switch import TENSORRT
 from export.errors import ExportError, GraphError, ParityError
 from export.process import Progress, interrupt_on_termination, quiet_nemo
 from export.serving import Serving
+from export.tensors import MAX_DURATION_S
 from export.verification.thresholds import THRESHOLDS
 
 if TYPE_CHECKING:
@@ -29,8 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ExportError, ContractError, OSError) as error:
+    except (ExportError, ContractError) as error:
         sys.stderr.write(f"export: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"export: {error}{_room(error, options)}\n")
         return 1
     except ModuleNotFoundError as error:
         sys.stderr.write(
@@ -42,6 +50,17 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("export: interrupted\n")
         return 130
     return 0
+
+
+def _room(error: OSError, options: argparse.Namespace) -> str:
+    """What is left where a command writes, for a full disk whose error names no file."""
+    if error.errno != errno.ENOSPC:
+        return ""
+    folders = {Path(tempfile.gettempdir()), getattr(options, "repository", Path()).resolve().parent}
+    free = (
+        f"{folder} has {shutil.disk_usage(folder).free / 1e6:,.0f} MB free" for folder in folders
+    )
+    return f" ({', '.join(sorted(free))}): make room, or set TMPDIR to another folder"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +106,7 @@ def _add_build_options(build: argparse.ArgumentParser) -> None:
     )
     build.add_argument(
         "--max-duration",
-        type=engine.positive,
+        type=_duration_s,
         metavar="SECONDS",
         help="the longest utterance (default: 120, and 60 for encoders with attention)",
     )
@@ -99,23 +118,34 @@ def _add_build_options(build: argparse.ArgumentParser) -> None:
     )
 
 
+def _duration_s(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MAX_DURATION_S:
+        raise argparse.ArgumentTypeError(
+            f"expected seconds above 0 and at most {MAX_DURATION_S}, got {text!r}"
+        )
+    return value
+
+
 def _build(options: argparse.Namespace) -> None:
+    from export.preflight import check_build
+
+    serving = _build_serving(options)
+    precisions = _precisions(options, serving)
+    manifests = (options.manifest, options.calibration_manifest)
+    check_build(options.checkpoint, options.repository, options.name, serving, manifests)
     quiet_nemo()
     from export.build import build
     from export.checkpoint import load_checkpoint
-    from export.repository import check_name
     from export.verification.report import print_summary
 
-    check_name(options.name)
-    serving = serving_options.serving_of(options)
-    if serving.cpu and options.accelerator is not None:
-        raise ExportError(
-            "--serving cpu runs on the CPU alone, where --accelerator tensorrt does nothing: choose"
-            " --serving throughput, or leave the accelerator out"
-        )
-    precisions = _precisions(options, serving)
     with _status() as progress:
         checkpoint = load_checkpoint(options.checkpoint)
+    for note in checkpoint.notes:
+        sys.stderr.write(f"{checkpoint.name}: {note}\n")
     for precision in precisions:
         last = precision == precisions[-1]
         build_options = _build_options(options, serving, precision, force=options.force and last)
@@ -152,6 +182,16 @@ def _build(options: argparse.Namespace) -> None:
     )
 
 
+def _build_serving(options: argparse.Namespace) -> Serving:
+    serving = serving_options.serving_of(options)
+    if serving.cpu and options.accelerator is not None:
+        raise ExportError(
+            "--serving cpu runs on the CPU alone, where --accelerator tensorrt does nothing: choose"
+            " --serving throughput, or leave the accelerator out"
+        )
+    return serving
+
+
 def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, ...]:
     """What to build, and what instead where that is not as good."""
     calibrated = options.calibration_manifest is not None
@@ -159,6 +199,11 @@ def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, ...
         return ("int8", "fp32")
     if options.precision is None and serving.cpu:
         sys.stderr.write("int8 is faster on a CPU: give --calibration-manifest to have it\n")
+    if options.precision == "int8" and not calibrated:
+        raise ExportError(
+            "int8 takes its ranges from speech: give --calibration-manifest, some hundred"
+            " utterances like those to be transcribed"
+        )
     if calibrated and options.precision != "int8":
         raise ExportError(
             "--calibration-manifest is for --precision int8, or --serving cpu without a precision:"
@@ -203,6 +248,12 @@ def _configure(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
+    from export.preflight import check_checkpoint, check_manifests
+    from export.repository import read_contract
+
+    read_contract(options.repository, options.name)
+    check_checkpoint(options.checkpoint)
+    check_manifests([options.manifest])
     quiet_nemo()
     from rich.console import Console
     from rich.progress import track
@@ -239,6 +290,9 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
+    from export.preflight import check_checkpoint
+
+    check_checkpoint(options.checkpoint)
     quiet_nemo()
     from export.checkpoint import load_checkpoint
     from export.inspection import print_inspection

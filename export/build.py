@@ -12,8 +12,8 @@ from typing import Any, Final
 from client.contract import Contract
 from export.assemble import Recipe, assemble
 from export.checkpoint import Checkpoint
-from export.config import model_name, route_name
-from export.declared import DISTRIBUTION, pipeline_of
+from export.declared import DISTRIBUTION
+from export.preflight import built_names
 from export.process import Progress, silent
 from export.record import BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
@@ -63,7 +63,7 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
     """
     recipe = options.recipe
     check_name(recipe.name)
-    check_replaceable(options.repository, _names(checkpoint, recipe), recipe.name)
+    check_replaceable(options.repository, built_names(recipe.name, recipe.serving), recipe.name)
     with staging(options.repository) as staged:
         assembly = assemble(checkpoint, recipe, staged, progress)
         verification = _verified(checkpoint, options, staged, assembly.contract, progress)
@@ -86,14 +86,6 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
         if published:
             publish(staged, options.repository, recipe.name)
     return Build(assembly.contract, verification, published)
-
-
-def _names(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
-    """Every model that a build may write."""
-    models = pipeline_of(checkpoint).models
-    names = [recipe.name, *(model_name(recipe.name, model) for model in models)]
-    routed = (recipe.name, model_name(recipe.name, models[0]))
-    return names + [route_name(name, s) for s in recipe.serving.ranges_s for name in routed]
 
 
 def _manifests(options: BuildOptions) -> dict[str, dict[str, str]]:

@@ -6,7 +6,7 @@ from typing import Final
 from client.contract import CONTRACT_VERSION, Contract
 from export.checkpoint import Checkpoint
 from export.errors import ExportError
-from export.tensors import Pipeline, pipeline
+from export.tensors import MAX_DURATION_S, Pipeline, pipeline
 
 DISTRIBUTION: Final = "nemo-ctc-triton"
 MIN_FRAMES: Final = 2
@@ -27,7 +27,8 @@ def contract_of(
 ) -> Contract:
     """What clients will be told of ``checkpoint``; by default its family's longest utterance.
 
-    Raises :class:`ExportError` when that is shorter than the shortest.
+    Raises :class:`ExportError` when that is shorter than the shortest, or beyond
+    ``MAX_DURATION_S``.
     """
     rate_hz = checkpoint.sample_rate_hz
     feature_stride_s = checkpoint.hop_samples / rate_hz
@@ -36,10 +37,10 @@ def contract_of(
     # torch centres an odd window a sample later, so each frame takes one more.
     odd = checkpoint.model.preprocessor.featurizer.n_fft % 2
     min_samples = MIN_FRAMES * checkpoint.hop_samples + odd
-    if max_duration_s < min_samples / rate_hz:
+    if not min_samples / rate_hz <= max_duration_s <= MAX_DURATION_S:
         raise ExportError(
             f"the longest utterance is to be {max_duration_s:g} s, expected"
-            f" {min_samples / rate_hz:g} s or more"
+            f" {min_samples / rate_hz:g} to {MAX_DURATION_S} s"
         )
     return Contract(
         version=CONTRACT_VERSION,

@@ -23,6 +23,10 @@ AUDIO_SIGNAL_LENGTH: Final = "audio_signal_length"
 
 BATCH: Final = "batch"
 
+MAX_DURATION_S: Final = 7200
+"""Of an utterance. A batch of 16 of two hours at 16 kHz has 1.8 of the 2.1 thousand million samples
+that an INT32 can count."""
+
 PREPROCESSOR: Final = "preprocessor"
 ENCODER: Final = "encoder"
 DECODER: Final = "decoder"

@@ -1,8 +1,10 @@
 """``python -m export``: quick help, one line for each failure, and an exit status."""
 
+import errno
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -45,7 +47,13 @@ def test_help_does_not_wait_for_torch(arguments):
         ["build", "--checkpoint", "a", "--name", "a", "--repository", "r", "--precision", "fp7"],
         *(
             ["build", *("--checkpoint", "a", "--name", "a", "--repository", "r"), duration]
-            for duration in ("--max-duration=nan", "--max-duration=inf", "--max-duration=-5")
+            for duration in (
+                "--max-duration=nan",
+                "--max-duration=inf",
+                "--max-duration=-5",
+                "--max-duration=1e9",
+                "--max-duration=long",
+            )
         ),
     ],
     ids=str,
@@ -77,6 +85,38 @@ def test_a_bad_checkpoint_is_one_line_on_stderr_and_leaves_the_repository(tmp_pa
     assert line.startswith("export: ")
     assert "bad.nemo is not a .nemo file" in line
     assert contents(tmp_path) == before
+
+
+MISTAKES = {
+    "no checkpoint file": ["--checkpoint=gone.nemo"],
+    "cannot name a model": ["--name=a b"],
+    "gone.jsonl": ["--manifest=gone.jsonl"],
+    "is a file": [f"--repository={__file__}"],
+    "give --calibration-manifest": ["--precision=int8"],
+}
+
+
+@pytest.mark.parametrize("said", MISTAKES)
+def test_a_cheap_mistake_does_not_wait_for_nemo(said, nemo_file, tmp_path, capsys, monkeypatch):
+    def loaded():
+        raise AssertionError("NeMo was loaded")
+
+    monkeypatch.setattr("export.__main__.quiet_nemo", loaded)
+    arguments = build_arguments(nemo_file, tmp_path / "repository") + MISTAKES[said]
+    assert main(arguments) == 1
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_says_where(nemo_file, tmp_path, capsys, monkeypatch):
+    def full(_checkpoint):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("export.preflight.check_checkpoint", full)
+    assert main(build_arguments(nemo_file, tmp_path / "repository")) == 1
+    printed = capsys.readouterr().err
+    assert f"{tmp_path} has " in printed
+    assert f"{tempfile.gettempdir()} has " in printed
 
 
 def test_build_writes_the_models_and_says_what_they_are(nemo_file, tmp_path, capsys):
