@@ -14,11 +14,12 @@ from pathlib import Path
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
-from nemo.collections.asr.models import ASRModel, EncDecCTCModel, EncDecCTCModelBPE
+from nemo.collections.asr.models import EncDecCTCModel, EncDecCTCModelBPE
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from demo.paths import DEMO, GENERATED
 from demo.subwords import train_tokenizer
+from export.checkpoint import load_checkpoint
 
 SEED = 20261123
 STEPS_BETWEEN_VALIDATIONS = 250
@@ -97,7 +98,7 @@ def _model_config() -> DictConfig:
 
 def _start_from(model: EncDecCTCModel, checkpoint: str) -> None:
     """Take the weights of ``checkpoint``; a head for another vocabulary stays new."""
-    started = ASRModel.restore_from(checkpoint, map_location="cpu")
+    started = load_checkpoint(checkpoint).model
     model.encoder.load_state_dict(started.encoder.state_dict())
     if list(started.decoder.vocabulary) == list(model.decoder.vocabulary):
         model.decoder.load_state_dict(started.decoder.state_dict())

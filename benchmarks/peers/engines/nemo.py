@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
-from nemo.collections.asr.models import ASRModel
 
 from benchmarks.peers.worker import Engine
+from export.checkpoint import load_checkpoint
 from export.process import quiet_nemo
 
 PACKAGES: Final = ("nemo_toolkit", "torch", "numpy")
@@ -29,9 +29,8 @@ class Nemo:
 
 @contextmanager
 def load(settings: Mapping[str, Any], threads: int) -> Iterator[Engine]:
-    """Restore ``settings["checkpoint"]``."""
+    """Load ``settings["checkpoint"]``, which decodes greedily as every peer does."""
     quiet_nemo()
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    model = ASRModel.restore_from(settings["checkpoint"], map_location=torch.device("cpu"))
-    yield Nemo(model.eval())
+    yield Nemo(load_checkpoint(settings["checkpoint"]).model)
