@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from client.decoding.options import BeamOptions, Hotword
 from client.errors import DecoderError
+from client.utf8 import json_text
 
 PRESET_VERSION: Final = 1
 _PATHS: Final = ("lm", "unigrams")
@@ -68,7 +69,7 @@ def write_preset(path: Path, preset: Preset) -> None:
         data["checkpoint_sha256"] = preset.checkpoint_sha256
     if preset.tuning:
         data["tuning"] = dict(preset.tuning)
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _preset(path: Path, data: Mapping[str, Any]) -> Preset:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from client.contract import Contract
 from client.errors import DecoderError
+from client.utf8 import holds
 
 Spell: TypeAlias = Callable[[str], list[int] | None]
 """A text's tokens, or ``None`` where they cannot write it."""
@@ -57,7 +58,7 @@ def _cut(model: Any) -> Spell:
     unknown = model.unk_id()
 
     def spell(text: str) -> list[int] | None:
-        tokens = list(model.encode(text))
+        tokens = list(model.encode(text)) if holds(text) else [unknown]
         return None if unknown in tokens else tokens
 
     return spell

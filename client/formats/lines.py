@@ -5,10 +5,10 @@ and add ``pred_text``, ``words`` with their times in seconds and confidence, of 
 ``nbest`` with scores, or ``error``.
 """
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from client.transcript import Hypothesis, Word
+from client.utf8 import json_text
 
 if TYPE_CHECKING:
     from client.manifest import Entry
@@ -25,7 +25,7 @@ def text_line(entry: "Entry", result: "Result") -> str:
 
 def json_line(entry: "Entry", result: "Result") -> str:
     """The entry's fields and what became of it."""
-    return json.dumps(json_fields(entry, result), ensure_ascii=False) + "\n"
+    return json_text(json_fields(entry, result)) + "\n"
 
 
 def json_fields(entry: "Entry", result: "Result") -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """An utterance as a line of a manifest."""
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from client.manifest_sources.files import plain
 from client.manifest_sources.measuring import Measured
+from client.utf8 import json_text
 
 _DECIMALS: Final = 3  # of seconds
 
@@ -25,7 +25,7 @@ def manifest_line(measured: Measured, folder: Path) -> str:
         fields["offset"] = round(utterance.offset_s, _DECIMALS)
     if utterance.speaker is not None:
         fields["speaker"] = utterance.speaker
-    return json.dumps(fields, ensure_ascii=False) + "\n"
+    return json_text(fields) + "\n"
 
 
 def _path_from(folder: Path, audio: Path) -> str:

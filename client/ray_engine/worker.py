@@ -12,6 +12,7 @@ from client.formats.lines import json_fields
 from client.ray_engine.shard_results import count_start, open_shard, path_of
 from client.ray_engine.shards import Shard, entries_of
 from client.transcriber import Transcriber
+from client.utf8 import replaced
 
 _MOST_STARTS: Final = 5
 """Of a shard, at one line: Ray would never give up, and a recording may kill every worker."""
@@ -50,7 +51,7 @@ class Worker:
         try:
             self._transcribe(shard)
         except (AsrError, OSError) as error:  # expected ones come without Ray's traceback
-            problem = str(error)
+            problem = replaced(str(error))  # Ray's tables are UTF-8
         return {"index": [shard.index], "problem": [problem]}
 
     def _transcribe(self, shard: Shard) -> None:

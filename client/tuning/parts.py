@@ -59,4 +59,4 @@ def _sentence(utterance: Utterance) -> str:
 
 
 def _hash(sentence: str) -> bytes:
-    return hashlib.sha256(sentence.encode()).digest()
+    return hashlib.sha256(sentence.encode(errors="surrogatepass")).digest()

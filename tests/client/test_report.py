@@ -230,10 +230,9 @@ def test_hostile_text_stays_text_wherever_it_comes_from(tmp_path, text):
     assert "img" not in page.tags
     assert len(page.scripts) == len(harmless.scripts) == 2
     assert page.scripts[1] == harmless.scripts[1]
-    expected = text.replace("\ud83d", "?")
-    assert page.data["utterances"][0]["reference"] == " ".join(expected.split())
-    assert page.data["utterances"][0]["name"] == expected
-    assert page.data["systems"] == [expected, "beam"]
+    assert page.data["utterances"][0]["reference"] == " ".join(text.split())
+    assert page.data["utterances"][0]["name"] == text
+    assert page.data["systems"] == [text, "beam"]
 
 
 def test_an_utterance_is_written_with_what_differs_from_its_reference(tmp_path):

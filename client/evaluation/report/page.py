@@ -1,6 +1,5 @@
 """Puts the page together; it is one file, and asks nothing of any network."""
 
-import json
 from base64 import b64encode
 from datetime import datetime
 from hashlib import sha256
@@ -19,6 +18,7 @@ from client.evaluation.report.options import ReportOptions
 from client.evaluation.report.wording import finding
 from client.evaluation.result import Evaluation
 from client.files import written_whole
+from client.utf8 import json_text
 
 _ASSETS: Final = files("client.evaluation.report") / "assets"
 _SCRIPTS: Final = ("utterances.js", "player.js", "timeline.js", "list.js", "report.js")
@@ -36,7 +36,7 @@ def write_report(
     options = options or ReportOptions()
     page = _page(evaluation, path, log_probs, options)
     with written_whole(path) as part:
-        part.write_bytes(page.encode(errors="replace"))  # JSON may hold halves of characters
+        part.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: ReportOptions) -> str:
@@ -80,7 +80,7 @@ def _words(alignments: statistics.Alignments, names: list[str]) -> dict[str, str
 
 def _json(document: Any) -> str:
     """JSON that can stand in a ``script`` element, whatever its texts are."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json_text(document, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 
 
