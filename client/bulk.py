@@ -20,12 +20,17 @@ from typing import Any, BinaryIO, Final, Self, TextIO
 
 from client.errors import ManifestError
 from client.files import written_whole
-from client.manifest import Entry
+from client.manifest import AUDIO_FIELDS, Entry, audio_of
+from client.utf8 import json_text
 
 LINE: Final = "line"
 ERROR: Final = "error"
 ATTEMPTS: Final = "attempts"
-_FAILURE_FIELDS: Final = (LINE, "audio_filepath", ERROR, ATTEMPTS)
+_FAILURE_FIELDS: Final = (LINE, *AUDIO_FIELDS, ERROR, ATTEMPTS)
+_FAILURES: Final = "errors.jsonl"
+_SETTINGS: Final = "run.json"
+_BEGINNING: Final = b'{"line": '
+"""Of every line that is written."""
 
 
 class Results:
@@ -60,12 +65,12 @@ class Results:
     @property
     def failures_path(self) -> Path:
         """Where the failed entries are listed."""
-        return beside(self.path, "errors.jsonl")
+        return beside(self.path, _FAILURES)
 
     @property
     def settings_path(self) -> Path:
         """Where it says what the results were made with."""
-        return beside(self.path, "run.json")
+        return beside(self.path, _SETTINGS)
 
     def missing(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Those of the manifest's entries that have no transcript yet.
@@ -91,7 +96,7 @@ class Results:
             self.failed += 1
             self._failures.write(_failure_line(record))
             self._failures.flush()
-        self._stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        self._stream.write(json_text(record).encode() + b"\n")
         self._stream.flush()
         self._note(record)
 
@@ -146,7 +151,7 @@ class Results:
             )
         if not (begun and self.settings_path.exists()):
             with written_whole(self.settings_path) as part:
-                text = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
+                text = json_text(self._settings, indent=2) + "\n"
                 part.write_text(text, encoding="utf-8")
             return
         try:
@@ -180,9 +185,10 @@ class Results:
         self._stream.seek(0)
         end = 0
         for number, line in enumerate(self._stream, start=1):
-            if not line.endswith(b"\n"):
+            torn = not line.endswith(b"\n")
+            if torn and (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
                 break
-            record = _record(line)
+            record = None if torn else _record(line)
             if record is None:
                 raise ManifestError(
                     f"{self.path} line {number}: is no result of a manifest's line: choose another "
@@ -221,7 +227,12 @@ class Results:
 
 def _failure_line(record: Mapping[str, Any]) -> str:
     failure = {name: record[name] for name in _FAILURE_FIELDS if name in record}
-    return json.dumps(failure, ensure_ascii=False) + "\n"
+    return json_text(failure) + "\n"
+
+
+def side_files(path: Path) -> tuple[Path, Path]:
+    """What is written besides the results at ``path``: the failures and the settings."""
+    return beside(path, _FAILURES), beside(path, _SETTINGS)
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -242,5 +253,5 @@ def _checksum(fields: Mapping[str, Any]) -> int:
     """Of what an entry's audio is; never 0, which stands for none."""
     offset = fields.get("offset")
     # Without an offset the duration is a remark, which results fill in.
-    what = [fields.get("audio_filepath"), offset, offset is not None and fields.get("duration")]
+    what = [audio_of(fields), offset, offset is not None and fields.get("duration")]
     return zlib.crc32(json.dumps(what).encode()) or 1

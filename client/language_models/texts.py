@@ -65,8 +65,11 @@ def writable(texts: Iterable[str], spelling: Spelling, tally: Tally) -> Iterator
 
 
 def _text(path: Path, entry: Entry) -> str:
-    text = entry.fields.get("text")
-    if isinstance(text, str):
+    try:
+        text = entry.text()
+    except ManifestError as error:
+        raise ManifestError(f"{path} line {entry.line} {error}") from error
+    if text is not None:
         return text
     if isinstance(entry.item, ManifestError):
         raise entry.item

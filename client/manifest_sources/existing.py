@@ -4,26 +4,40 @@ import math
 from pathlib import Path
 
 from client.errors import ManifestError
-from client.manifest import duration_of, read_manifest
+from client.manifest import Entry, duration_of, read_manifest
 from client.manifest_sources.source import Fault, Found, Problem, Utterance
+from client.utf8 import holds
 
 
 def read_existing(path: Path) -> Found:
     """Each line's utterance; raises :class:`ManifestError` when the file cannot be read.
 
     Without ``offset`` the recording is meant to be as long as ``duration``, which NeMo requires.
+    With one, the piece goes to the end where ``duration`` is 0, ``null`` or missing.
     """
     for entry in read_manifest(path):
         where = f"{path} line {entry.line}"
-        fields = entry.fields
-        duration_s = duration_of(entry)
-        if isinstance(entry.item, ManifestError):
-            reason = str(entry.item).removeprefix(f"{where}: ")
+        try:
+            yield _utterance(where, entry)
+        except ManifestError as error:
+            reason = str(error).removeprefix(f"{where}: ")
             yield Problem(where, reason, Fault.MALFORMED)
-        elif not 0 < duration_s < math.inf:
-            reason = f"duration is {fields.get('duration')!r}, expected seconds above 0"
-            yield Problem(where, reason, Fault.MALFORMED)
-        else:
-            offset_s = None if fields.get("offset") is None else entry.item.offset_s
-            audio = path.parent / fields["audio_filepath"]
-            yield Utterance(where, audio, fields.get("text"), offset_s, duration_s)
+
+
+def _utterance(where: str, entry: Entry) -> Utterance:
+    if isinstance(entry.item, ManifestError):
+        raise entry.item
+    if halves := [name for name, value in entry.fields.items() if not holds({name: value})]:
+        raise ManifestError(
+            f"{', '.join(map(repr, halves))}: UTF-8 cannot hold it (half a character, or a file "
+            "name in another encoding): write whole characters, rename the file"
+        )
+    audio, text = Path(str(entry.item.source)), entry.text()
+    if entry.fields.get("offset") is not None:
+        return Utterance(where, audio, text, entry.item.offset_s, entry.item.duration_s)
+    duration_s = duration_of(entry)
+    if not 0 < duration_s < math.inf:
+        raise ManifestError(
+            f"duration is {entry.fields.get('duration')!r}, expected seconds above 0"
+        )
+    return Utterance(where, audio, text, None, duration_s)
