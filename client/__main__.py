@@ -5,10 +5,10 @@ status: 0 when all went well, 1 when anything failed, 2 for wrong usage, 130 whe
 Each command is imported when it is called, so that help comes at once.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 
+from client import standard_streams
 from client.commands.dispatch import Program
 from client.errors import AsrError
 
@@ -29,18 +29,23 @@ _CLIENT = Program(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    standard_streams.prepare()
     try:
         status = _CLIENT.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (AsrError, OSError) as error:
+        status = 1
+    except AsrError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 1
+        status = 1
+    except OSError as error:
+        where = error.filename or "results cannot be written"
+        sys.stderr.write(f"error: {where}: {error.strerror or error}\n")
+        status = 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        return 130
+        status = 130
+    standard_streams.give_up_output()
     return status
 
 

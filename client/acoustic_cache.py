@@ -7,6 +7,7 @@ kept.
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from client.audio import Clip
 from client.contract import Contract
 from client.decoding.candidates import check_log_probs
-from client.errors import AudioError
-from client.files import written_whole
+from client.errors import AudioError, OutputError
+from client.files import check_folder, written_whole
 
 
 class AcousticCache:
@@ -30,16 +31,18 @@ class AcousticCache:
     def __init__(self, folder: Path, contract: Contract) -> None:
         model = (contract.checkpoint_sha256, contract.precision, contract.exporter_version)
         self._folder = folder / _digest(*model)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         self._n_tokens = contract.blank + 1
 
     def path(self, clip: Clip) -> Path:
         """The clip's file, there or not; raises :class:`AudioError` when there is no audio."""
-        source = Path(str(clip.source)).resolve()
+        name = str(clip.source)
         try:
+            source = Path(name).resolve()
             status = source.stat()
-        except OSError as error:
-            raise AudioError(f"{source}: {error.strerror}: check the path") from error
+        except (OSError, RuntimeError, ValueError) as error:  # also for what cannot be a path
+            reason = getattr(error, "strerror", None) or f"cannot be a path ({error})"
+            raise AudioError(f"{name}: {reason}: check the path") from error
         audio = (str(source), status.st_size, status.st_mtime_ns, clip.offset_s, clip.duration_s)
         return self._folder / f"{_digest(*audio)}.npy"
 
@@ -60,8 +63,22 @@ class AcousticCache:
 
 def default_folder() -> Path:
     """Where caches belong on this system (XDG Base Directory Specification)."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "nemo-ctc-triton"
+    try:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as in containers
+        caches = Path(tempfile.gettempdir())
+    return caches / "nemo-ctc-triton"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for caches; raises :class:`OutputError` when it is of no use."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the folder for caches cannot be made: {error.strerror}: choose another one"
+        ) from error
+    check_folder(folder)
 
 
 def read_log_probs(path: Path) -> NDArray[Any]:

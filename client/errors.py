@@ -7,6 +7,7 @@
     ├── AudioError           one recording cannot be read or is not acceptable
     ├── DecoderError         decoding options or a language model are unusable
     ├── ManifestError        a manifest, or one line of it, is malformed
+    ├── OutputError          results, a report or a cache cannot be written there
     ├── RayJobError          Ray is not there, or a job on it failed
     └── ServerError          the server did not answer as it should
         ├── ServerUnavailable    not reachable, or overloaded
@@ -38,6 +39,10 @@ class DecoderError(AsrError):
 
 class ManifestError(AsrError):
     """A manifest, or one line of it, is malformed."""
+
+
+class OutputError(AsrError):
+    """Results, a report or a cache cannot be written there, or would destroy an input."""
 
 
 class RayJobError(AsrError):

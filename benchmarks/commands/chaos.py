@@ -28,7 +28,7 @@ from benchmarks.load.packages import PACKAGES
 from benchmarks.numbers import above
 from benchmarks.processes import family
 from benchmarks.report import write_report
-from client.commands.arguments import output_path
+from client.commands.outputs import output_path
 from client.commands.streams import messages, tables
 from client.errors import AsrError, ManifestError
 from client.manifest import read_manifest

@@ -35,7 +35,7 @@ from benchmarks.long_audio.windows import Cell, compare
 from benchmarks.numbers import above
 from benchmarks.report import write_report
 from benchmarks.speech import add_manifests
-from client.commands.arguments import output_path
+from client.commands.outputs import output_path
 from client.commands.streams import messages, tables
 from client.decoding import BeamDecoder, BeamOptions, Decoder, GreedyDecoder, GreedyOptions
 from client.decoding.preset import read_preset

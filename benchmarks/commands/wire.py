@@ -27,7 +27,7 @@ from benchmarks.wire.padding import paddings
 from benchmarks.wire.tables import Cells, accuracy_cells, cost_cells, padding_cells
 from benchmarks.wire.variants import write_variants
 from benchmarks.wire.ways import PARTS
-from client.commands.arguments import output_path
+from client.commands.outputs import output_path
 from client.commands.streams import messages, tables
 from client.decoding import DecoderOptions, GreedyOptions
 from client.decoding.preset import read_preset

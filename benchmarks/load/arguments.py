@@ -10,7 +10,8 @@ from benchmarks.load.lengths import LIBRISPEECH, MANIFEST, Choice, Utterances, c
 from benchmarks.load.loop import LoadOptions, Target
 from benchmarks.load.target import embedded, running
 from benchmarks.numbers import above
-from client.commands.arguments import add_beam_options, output_path, read_decoding
+from client.commands.arguments import add_beam_options, read_decoding
+from client.commands.outputs import output_path
 from client.commands.streams import messages
 from client.contract import Contract
 from client.decoding import GreedyOptions

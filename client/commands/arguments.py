@@ -97,20 +97,6 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     )
 
 
-def add_output(parser: ArgumentParser, formats: tuple[str, ...], *, folder: bool = False) -> None:
-    """``--output`` and ``--format``; the first format is the default.
-
-    With ``folder`` the output may be one that exists.
-    """
-    parser.add_argument(
-        "--output",
-        type=_file_or_folder if folder else output_path,
-        metavar="OUT",
-        help="file for the results (default standard output)",
-    )
-    parser.add_argument("--format", choices=formats, default=formats[0], help="default %(default)s")
-
-
 def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
     """The decoder of the arguments: the preset's, changed by the options that were given.
 
@@ -182,18 +168,6 @@ def beam_arguments(args: Namespace) -> dict[str, Any]:
     if "hotwords" in given:
         given["hotwords"] = tuple(given["hotwords"])
     return given
-
-
-def output_path(text: str) -> Path:
-    """A file in a folder that exists."""
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no file in a folder that exists")
-    return path
-
-
-def _file_or_folder(text: str) -> Path:
-    return Path(text) if Path(text).is_dir() else output_path(text)
 
 
 def _hotword(text: str) -> Hotword:

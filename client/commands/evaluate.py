@@ -6,7 +6,6 @@ rate: they are counted apart, and the exit status is 1.
 """
 
 import argparse
-import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -16,16 +15,25 @@ from typing import Final
 
 from rich.progress import track
 
-from client.acoustic_cache import default_folder
-from client.commands.arguments import add_output, add_transcriber, output_path
+from client.acoustic_cache import default_folder, make_folder
+from client.commands.arguments import add_transcriber
 from client.commands.numbers import whole_number
+from client.commands.outputs import (
+    STANDARD_OUTPUT,
+    add_output,
+    language_files,
+    output_path,
+    refuse_overwriting,
+    with_recordings,
+)
 from client.commands.progress import shown
 from client.commands.recordings import audio_options, long_audio_options
 from client.commands.references import warn_of_unwritable
 from client.commands.server import transport_options, urls_of
 from client.commands.streams import messages, open_output, report_failure, tables
 from client.commands.systems import EXAMPLES, Chosen, add_systems, read_systems
-from client.errors import ManifestError
+from client.decoding import BeamOptions
+from client.errors import ManifestError, OutputError
 from client.evaluation.acoustics import AcousticModel
 from client.evaluation.as_json import as_json
 from client.evaluation.evaluator import EvaluationOptions, Evaluator
@@ -35,6 +43,7 @@ from client.evaluation.text import print_evaluation
 from client.manifest import Entry, read_manifest, survey, with_text
 from client.transcriber import Result
 from client.transport import TritonTransport
+from client.utf8 import json_text
 
 _DEFAULT_SHOWN: Final = 20
 
@@ -46,11 +55,12 @@ def main(arguments: Sequence[str]) -> int:
     if args.embed_audio and not args.report:
         parser.error("--embed-audio: is for a page, name one with --report R.html")
     systems = read_systems(parser, args)
+    refuse_overwriting([args.output or STANDARD_OUTPUT, args.report], _inputs(args, systems))
     with open_output(args.output) as output, _folder(args.cache) as folder:
         evaluator = _evaluated(args, systems, folder)
         evaluation = evaluator.evaluation()
         if args.format == "json":
-            output.write(json.dumps(as_json(evaluation), ensure_ascii=False) + "\n")
+            output.write(json_text(as_json(evaluation)) + "\n")
         else:
             print_evaluation(evaluation, args.show_errors, tables(output))
         if args.report:
@@ -66,6 +76,15 @@ def main(arguments: Sequence[str]) -> int:
             )
             write_report(evaluation, args.report, evaluator.log_probs, options)
     return 1 if evaluation.failures else 0
+
+
+def _inputs(args: Namespace, systems: Iterable[Chosen]) -> Iterator[Path | None]:
+    """The files that are read; not the presets of --system, which are read by now."""
+    yield from (args.decoder_config, *args.tokenizers)
+    for beam in (each.system.decoder for each in systems):
+        if isinstance(beam, BeamOptions):
+            yield from language_files(beam)
+    yield from with_recordings(args.manifest)
 
 
 def _parser() -> ArgumentParser:
@@ -142,7 +161,10 @@ def _folder(cache: Path | None) -> Iterator[Path]:
     if cache is not None:
         yield cache
         return
-    default_folder().mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(default_folder())
+    except OutputError as error:
+        raise OutputError(f"{error} with --cache DIR, or with XDG_CACHE_HOME") from error
     with TemporaryDirectory(prefix="evaluate-", dir=default_folder()) as folder:
         yield Path(folder)
 

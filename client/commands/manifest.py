@@ -22,7 +22,8 @@ import unicodedata
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +31,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from client.commands.arguments import output_path
+from client.commands.outputs import output_path
 from client.commands.progress import clock
 from client.commands.server import add_server, connection_options, urls_of
 from client.commands.streams import messages, open_output, tables
-from client.errors import ManifestError
-from client.manifest import survey
+from client.errors import ManifestError, OutputError
+from client.manifest import read_manifest, survey
 from client.manifest_sources import (
     KINDS,
     Measured,
@@ -53,6 +54,7 @@ from client.manifest_sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
 from client.transport import TransportOptions, TritonTransport
 
 _SHOWN_CHARACTERS: Final = 200
+_LOOKED_AT: Final = 10
 _FOR_SOURCES: Final = (
     "audio", "transcripts", "output", "kind", "audio_column", "text_column", "lower",
     "allow_missing",
@@ -83,6 +85,7 @@ def _write(args: Namespace, summary: Summary, fit: ModelFit | None) -> None:
             f"--audio-column and --text-column are for a table, {transcripts} is read as {kind}"
         )
     source = Source(args.audio or folder, transcripts, args.audio_column, args.text_column)
+    _check_output(args.output)
     with open_output(args.output) as output:
         found = measured(read_source(source, kind, lower=args.lower))
         for each in _counted(found, summary, fit, None):
@@ -92,6 +95,19 @@ def _write(args: Namespace, summary: Summary, fit: ModelFit | None) -> None:
                 f"{transcripts}: gives no utterance (read as {kind}), expected audio with "
                 "transcripts: check --audio, --transcripts and --kind"
             )
+
+
+def _check_output(path: Path) -> None:
+    """Raise :class:`OutputError` for a file that is no manifest: audio, or transcripts."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with suppress(ManifestError):
+        if any(entry.fields for entry in islice(read_manifest(path), _LOOKED_AT)):
+            return
+    raise OutputError(
+        f"{path}: is there and is no manifest, which is all that is written over: name another "
+        "--output"
+    )
 
 
 def _compare(manifest: Path, summary: Summary, fit: ModelFit | None) -> None:

@@ -23,9 +23,13 @@ messages = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 def open_output(path: Path | None) -> Iterator[TextIO]:
     """Standard output, or a file that appears under its name only when all went well."""
     if path is None:
+        sys.stdout.write("")  # raises where it is closed, before there is anything to lose
         yield sys.stdout
     else:
-        with written_whole(path) as part, part.open("w", encoding="utf-8") as stream:
+        with (
+            written_whole(path) as part,
+            part.open("w", encoding="utf-8", errors="replace") as stream,
+        ):
             yield stream
 
 

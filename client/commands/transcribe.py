@@ -16,38 +16,48 @@ are on a file system that they share.
 
 import argparse
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from errno import ENAMETOOLONG
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from pathlib import Path, PurePath
+from typing import Any, Final, TextIO
 
 from client.audio import Clip
-from client.bulk import Results
+from client.bulk import Results, side_files
 from client.commands.arguments import (
-    add_output,
     add_transcriber,
     make_transcriber,
     open_transcriber,
     read_decoding,
+)
+from client.commands.outputs import (
+    STANDARD_OUTPUT,
+    add_output,
+    language_files,
+    refuse_overwriting,
+    with_recordings,
 )
 from client.commands.progress import shown
 from client.commands.ray import add_ray, ray_options
 from client.commands.recordings import audio_options, long_audio_options
 from client.commands.streams import messages, open_output, report_failure, transcribe_entries
 from client.decoding.preset import Preset
-from client.errors import ManifestError
-from client.files import written_whole
+from client.errors import ManifestError, OutputError
+from client.files import is_stream, written_whole
 from client.formats import FORMATS
+from client.formats.ctm import MONO, ctm, recording_name
 from client.formats.lines import json_fields
 from client.manifest import Entry, Size, read_manifest, survey
 from client.ray_engine import Job, RayEngine, RayOptions
 from client.transcriber import Result, Transcriber
 
 JSON_LINES: Final = "jsonl"
+CTM: Final = "ctm"
 Pairs = Iterator[tuple[Entry, Result]]
 
 
@@ -57,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     _check(parser, args)
     preset = read_decoding(parser, args)
+    refuse_overwriting(_outputs(args), _inputs(args, preset))
     size = survey(args.manifest) if args.manifest else Size(len(args.audio))
     if size is not None and not size.entries:
         raise ManifestError(
@@ -154,6 +165,8 @@ def _writer(args: Namespace, stack: ExitStack) -> Any:
     if form.one_file_each and args.output is not None and args.output.is_dir():
         return partial(_write_file, args.output, args.format, set())
     stream = stack.enter_context(open_output(args.output))
+    if args.format == CTM:
+        return partial(_write_ctm, stream, args.channel, {})
 
     def write(entry: Entry, result: Result) -> bool:
         stream.write(form.write(entry, result))
@@ -161,6 +174,21 @@ def _writer(args: Namespace, stack: ExitStack) -> Any:
         return True
 
     return write
+
+
+def _write_ctm(
+    stream: TextIO, channel: int | None, written: dict[str, str], entry: Entry, result: Result
+) -> bool:
+    """The words of a recording, which CTM knows by its name alone: another's must not join them."""
+    recording, name = PurePath(entry.name).as_posix(), recording_name(entry)
+    alone = result.transcript is None or written.setdefault(name, recording) == recording
+    if not alone:
+        error = ManifestError(f"{name} stands for {written[name]} in this CTM: rename one of them")
+        report_failure(entry.name, error)
+        result = replace(result, transcript=None, error=error)
+    stream.write(ctm(entry, result, channel or MONO))
+    stream.flush()
+    return alone
 
 
 def _write_file(folder: Path, form: str, written: set[str], entry: Entry, result: Result) -> bool:
@@ -172,13 +200,42 @@ def _write_file(folder: Path, form: str, written: set[str], entry: Entry, result
         report_failure(entry.name, ManifestError(f"{name} holds another recording of that name"))
         return False
     written.add(name)
-    with written_whole(folder / name) as part:
-        part.write_text(FORMATS[form].write(entry, result), encoding="utf-8")
+    try:
+        with written_whole(folder / name) as part:
+            text = FORMATS[form].write(entry, result)
+            part.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        if error.errno != ENAMETOOLONG:
+            raise
+        length = len(os.fsencode(name))
+        report_failure(
+            entry.name, OutputError(f"{name}: a name of {length} bytes is too long: rename it")
+        )
+        return False
     return True
 
 
 def _bulk(args: Namespace) -> bool:
-    return bool(args.manifest and args.output and args.format == JSON_LINES)
+    """Whether results go to a file that can be resumed."""
+    to_file = args.output is not None and not is_stream(args.output)
+    return args.manifest is not None and to_file and args.format == JSON_LINES
+
+
+def _outputs(args: Namespace) -> Iterator[Path]:
+    if _bulk(args):
+        yield from side_files(args.output)
+    if args.output is None or not args.output.is_dir():
+        yield args.output or STANDARD_OUTPUT
+
+
+def _inputs(args: Namespace, preset: Preset) -> Iterator[Path | None]:
+    yield args.decoder_config
+    if preset.beam:
+        yield from language_files(preset.beam)
+    yield from (Path(name) for name in args.audio if name != "-")
+    if args.manifest is not None:
+        # What results are added to is no recording, and a long manifest takes its time.
+        yield from [args.manifest] if _bulk(args) else with_recordings(args.manifest)
 
 
 def _check(parser: ArgumentParser, args: Namespace) -> None:
@@ -219,6 +276,14 @@ def _entries(args: Namespace) -> Iterable[Entry]:
     if args.manifest:
         return read_manifest(args.manifest)
     return (
-        Entry(number, {"audio_filepath": path}, Clip(sys.stdin.buffer if path == "-" else path))
+        Entry(number, {"audio_filepath": path}, _item(path))
         for number, path in enumerate(args.audio, start=1)
     )
+
+
+def _item(path: str) -> Clip | ManifestError:
+    if path != "-":
+        return Clip(path)
+    if sys.stdin is None:
+        return ManifestError("standard input is closed, expected a recording: redirect it (< FILE)")
+    return Clip(sys.stdin.buffer)

@@ -10,28 +10,33 @@ The server must be there even if all outputs are kept: it tells which model it s
 """
 
 import argparse
-import json
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from rich.progress import Progress, track
 
 from client.acoustic_cache import AcousticCache, default_folder
-from client.commands.arguments import add_beam_options, add_model, beam_arguments, output_path
+from client.commands.arguments import add_beam_options, add_model, beam_arguments
 from client.commands.numbers import whole_number
+from client.commands.outputs import (
+    language_files,
+    output_path,
+    refuse_overwriting,
+    with_recordings,
+)
 from client.commands.references import warn_of_unwritable
 from client.commands.server import transport_options, urls_of
-from client.commands.streams import messages, report_failure, tables
+from client.commands.streams import messages, open_output, report_failure, tables
 from client.decoding import BeamOptions
 from client.decoding.preset import write_preset
-from client.errors import DecoderError, ManifestError
+from client.errors import DecoderError, ManifestError, OutputError
 from client.files import written_whole
 from client.manifest import read_manifest, survey
 from client.transport import Transport, TritonTransport
@@ -42,6 +47,7 @@ from client.tuning.parts import Parts, hold_out
 from client.tuning.processes import Counted, DecodingProcesses
 from client.tuning.result import Tuning
 from client.tuning.trials import RANGES, Space, Trial, best_of
+from client.utf8 import json_text
 
 _SEARCHED: Final = ("lm", "beam_width", "nbest", *RANGES)
 _PICTURES: Final = (".png", ".pdf", ".svg")
@@ -51,15 +57,21 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when a recording failed and was left out."""
     args = _parser().parse_args(arguments)
     space = _space(args)
+    inputs = chain(
+        language_files(space.options),
+        *map(with_recordings, filter(None, (args.manifest, args.held_out))),
+    )
+    refuse_overwriting([args.output, args.plot], inputs)
     search = _needed("client.tuning.study").search
     draw = _needed("client.tuning.heat_map").draw if args.plot else None
-    tuning, failed = _tune(args, space, search)
-    with written_whole(args.output) as part:
-        write_preset(part, tuning.preset())
-    if draw:
-        with written_whole(args.plot) as part:
-            draw(tuning, part, args.plot.suffix[1:])
-    _print(tuning, args.format)
+    with open_output(None) as output:
+        tuning, failed = _tune(args, space, search)
+        with written_whole(args.output) as part:
+            write_preset(part, tuning.preset())
+        if draw:
+            with written_whole(args.plot) as part:
+                draw(tuning, part, args.plot.suffix[1:])
+        _print(tuning, args.format, output)
     return 1 if failed else 0
 
 
@@ -172,7 +184,10 @@ def _needed(module: str) -> Any:
 
 def _parts(args: Namespace, transport: Transport) -> tuple[Parts, int]:
     """The utterances to tune on and to check with, and how many recordings failed."""
-    cache = AcousticCache(args.cache, transport.contract)
+    try:
+        cache = AcousticCache(args.cache, transport.contract)
+    except OutputError as error:
+        raise OutputError(f"--cache: {error}") from error
     utterances, failed = _utterances(args.manifest, transport, cache, args.in_flight)
     warn_of_unwritable((each.reference for each in utterances), transport.contract)
     if args.held_out is None:
@@ -236,11 +251,11 @@ def _best(trials: Sequence[Trial], greedy: Counted) -> str:
     )
 
 
-def _print(tuning: Tuning, form: str) -> None:
+def _print(tuning: Tuning, form: str, output: TextIO) -> None:
     if form == "json":
-        sys.stdout.write(json.dumps(tuning.as_json(), ensure_ascii=False) + "\n")
+        output.write(json_text(tuning.as_json()) + "\n")
         return
-    console = tables(sys.stdout)
+    console = tables(output)
     for table in report.tables(tuning):
         console.print(table)
-    sys.stdout.write(f"{tuning.comparison.verdict()}\n")
+    output.write(f"{tuning.comparison.verdict()}\n")

@@ -14,24 +14,25 @@ if TYPE_CHECKING:
     from client.manifest import Entry
     from client.transcriber import Result
 
-_CHANNEL: Final = 1  # what was transcribed is mono
+MONO: Final = 1
+"""The channel of recordings that have one, or of the mean of several."""
 
 
-def ctm(entry: "Entry", result: "Result") -> str:
-    """A line for each word; a comment for a failed recording."""
+def ctm(entry: "Entry", result: "Result", channel: int = MONO) -> str:
+    """A line for each word of the ``channel``, from 1; a comment for a failed recording."""
+    name = recording_name(entry)
     if result.transcript is None:
-        return f";; {_name(entry)}: {' '.join(str(result.error).split())}\n"
+        return f";; {name}: {' '.join(str(result.error).split())}\n"
     offset_s = float(entry.fields.get("offset") or 0.0)
-    name = _name(entry)
-    return "".join(_line(name, word, offset_s) for word in result.transcript.words)
+    return "".join(_line(name, channel, word, offset_s) for word in result.transcript.words)
 
 
-def _name(entry: "Entry") -> str:
-    """Fields are separated by spaces, so a name has none."""
+def recording_name(entry: "Entry") -> str:
+    """What the recording is called: fields are separated by spaces, so a name has none."""
     return "_".join(PurePath(entry.name).stem.split())
 
 
-def _line(name: str, word: Word, offset_s: float) -> str:
+def _line(name: str, channel: int, word: Word, offset_s: float) -> str:
     duration_s = word.end_s - word.start_s
-    line = f"{name} {_CHANNEL} {offset_s + word.start_s:.3f} {duration_s:.3f} {word.text}"
+    line = f"{name} {channel} {offset_s + word.start_s:.3f} {duration_s:.3f} {word.text}"
     return f"{line}\n" if word.confidence is None else f"{line} {word.confidence:.4f}\n"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from client.commands.arguments import add_output, add_transcriber
+from client.commands.arguments import add_transcriber
+from client.commands.outputs import add_output
 from client.commands.systems import add_systems, read_systems
 from client.decoding import BeamOptions, GreedyOptions, Hotword
 from client.errors import DecoderError

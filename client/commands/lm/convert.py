@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.progress import wrap_file
 
-from client.commands.arguments import output_path
 from client.commands.lm.common import (
     add_binary_options,
     model_facts,
@@ -16,7 +15,10 @@ from client.commands.lm.common import (
     read_binary_options,
     size,
 )
+from client.commands.outputs import output_path, refuse_overwriting
 from client.commands.streams import messages
+from client.errors import OutputError
+from client.files import is_stream
 from client.language_models.arpa import unreadable
 from client.language_models.cases import WORD_CASES
 from client.language_models.convert import convert
@@ -26,6 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when it fails, and then the output is as it was."""
     args = _parser().parse_args(arguments)
     options = read_binary_options(args)
+    if is_stream(args.output):
+        raise OutputError(f"{args.output}: is a pipe or device, expected a file: KenLM maps it")
+    refuse_overwriting([args.output], [args.arpa])
     start_s = time.perf_counter()
     try:
         file = args.arpa.open("rb")

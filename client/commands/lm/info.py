@@ -5,24 +5,25 @@ without. With an acoustic model: whether it can write the language model's words
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from client.commands.arguments import add_output
 from client.commands.lm.common import add_spelling, model_facts, print_facts, read_spelling, size
+from client.commands.outputs import add_output, refuse_overwriting
 from client.commands.streams import open_output
 from client.errors import ManifestError
 from client.language_models.inspection import Description, Fit, describe, fit, warnings
 from client.language_models.loading import load_language_model
 from client.language_models.texts import read_texts
+from client.utf8 import json_text
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; warnings do not make it fail."""
     args = _parser().parse_args(arguments)
+    refuse_overwriting([args.output], [args.lm, args.manifest])
     spelling = read_spelling(args) if args.model or args.characters else None
     description = describe(args.lm)
     measured = None if args.manifest is None else _fit(args.lm, args.manifest)
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     with open_output(args.output) as output:
         if args.format == "json":
             found = _as_json(description, measured, warned)
-            output.write(json.dumps(found, ensure_ascii=False) + "\n")
+            output.write(json_text(found) + "\n")
         else:
             print_facts([*_facts(description), *fit_facts(measured)], output)
             output.writelines(f"warning: {text}\n" for text in warned)

@@ -27,10 +27,12 @@ from client.commands.lm.common import (
     size,
 )
 from client.commands.lm.info import fit_facts
+from client.commands.outputs import refuse_overwriting
 from client.commands.streams import messages
+from client.files import check_folder
 from client.language_models.cases import WORD_CASES
 from client.language_models.texts import Tally, read_texts
-from client.language_models.train import Training, TrainingOptions, train
+from client.language_models.train import SUFFIXES, Training, TrainingOptions, train
 
 _SHOWN_CHARACTERS = 8
 
@@ -41,8 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     options = TrainingOptions(
         args.order, tuple(args.prune), args.held_out, read_binary_options(args)
     )
-    spelling = read_spelling(args, args.case)
     prefix = args.output / "lm" if args.output.is_dir() else args.output
+    check_folder(prefix.parent)
+    held_out = args.held_out if isinstance(args.held_out, Path) else None
+    outputs = (Path(f"{prefix}{suffix}") for suffix in SUFFIXES)
+    refuse_overwriting(outputs, [*args.text, held_out])
+    spelling = read_spelling(args, args.case)
     start_s = time.perf_counter()
     with Progress(console=messages, disable=not messages.is_terminal) as progress:
         texts = progress.track(read_texts(args.text), description="Training")

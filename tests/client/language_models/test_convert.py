@@ -218,9 +218,19 @@ def test_a_file_may_end_its_lines_as_windows_does_and_begin_with_a_mark(folder):
     assert load_language_model("out").words == {"cat", "cot", "dog"}
 
 
-def test_a_file_may_be_converted_onto_itself(folder):
-    assert main(["lm", "convert", "model.arpa", "--output", "model.arpa"]) == 0
-    assert load_language_model(folder / "model.arpa").kenlm.score("cat") == pytest.approx(-0.2)
+def test_a_file_is_not_converted_onto_itself_and_no_device_is_replaced(folder, capsys):
+    before = (folder / "model.arpa").read_bytes()
+    (folder / "link").symlink_to("model.arpa")
+    os.mkfifo(folder / "pipe")
+    for output, says in (
+        ("model.arpa", "is the input model.arpa"),
+        ("link", "is the input model.arpa"),
+        ("pipe", "is a pipe or device"),
+    ):
+        assert main(["lm", "convert", "model.arpa", "--output", output]) == 1
+        assert f"error: {output}: {says}" in capsys.readouterr().err
+    assert (folder / "model.arpa").read_bytes() == before
+    assert (folder / "pipe").is_fifo()
 
 
 def test_a_binary_is_readable_as_any_other_new_file(folder):
