@@ -41,6 +41,7 @@ _CHANNEL: Final = (
     ("grpc.min_reconnect_backoff_ms", 5_000),  # how long connecting may take, despite its name
     ("grpc.keepalive_timeout_ms", 10_000),
 )
+_MOST_PORT: Final = 65_535
 _LEAST_KEEPALIVE_S: Final = 20.0
 _MOST_KEEPALIVE_S: Final = 3600.0
 _PINGS: Final = 3
@@ -93,10 +94,12 @@ class Connection:
     """One channel, for requests that may take ``patience_s``.
 
     A connection that carries nothing any more is noticed although no answer is due: the server is
-    pinged. Raises :class:`SecurityError` when a certificate's file cannot be read.
+    pinged. Raises :class:`SecurityError` when a certificate's file cannot be read, and
+    :class:`ServerError` for a port that cannot be, of which gRPC would make another one.
     """
 
     def __init__(self, url: str, options: ConnectionOptions, patience_s: float = 0.0) -> None:
+        _check_port(url)
         self.url = url
         self.options = options
         self._headers = dict(options.headers)
@@ -181,6 +184,18 @@ class Connection:
             raise _typed_error(error, self.url, model, timeout_s) from error
         except ValueError as error:  # gRPC's, for a channel that is closed
             raise ServerError(f"the connection to {self.url} is closed ({error})") from error
+
+
+def _check_port(url: str) -> None:
+    _, colon, port = url.rpartition(":")
+    host_alone = not colon or url.endswith("]") or "/" in port
+    if host_alone or url.startswith("unix:"):
+        return
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _MOST_PORT):
+        raise ServerError(
+            f"the address {url} has the port {port!r}, expected HOST:PORT with 1 to {_MOST_PORT}: "
+            "gRPC is on 8001 usually"
+        )
 
 
 def _credentials(options: ConnectionOptions) -> grpc.ChannelCredentials | None:

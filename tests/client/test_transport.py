@@ -4,6 +4,7 @@ The server here is scripted: a healthy Triton does not give these answers.
 """
 
 import json
+import re
 import socket
 import threading
 from dataclasses import asdict
@@ -38,6 +39,12 @@ def submit(url, samples=SAMPLES, **options):
         return transport.submit(samples, TOKENS).result(timeout=10)
     finally:
         transport.close()
+
+
+@pytest.mark.parametrize("url", ["localhost:99999", "[::1]:65536", "host:0", "host:http", "host:"])
+def test_a_port_that_cannot_be_is_refused_before_grpc_makes_another_of_it(url):
+    with pytest.raises(ServerError, match=f"{re.escape(url)} has the port .* 1 to 65535"):
+        TritonTransport(url, "demo")
 
 
 def test_a_reply_is_trimmed_to_the_utterances_own_frames():
