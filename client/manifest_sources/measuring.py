@@ -20,11 +20,14 @@ from client.manifest_sources.source import Fault, LeftOut, Problem, Utterance
 _MOST_UNDER_WAY: Final = 256
 _SLACK_S: Final = 0.1  # manifests round durations
 _END_S: Final = 0.05
+_DECIMALS: Final = 3
 _RATE_HZ: Final = 16_000  # of what is decoded only to be counted
 _GUESSED: Final = ("MP3",)
 """Formats whose headers need not say how long the recording is."""
 
 Length: TypeAlias = "Future[float]"
+_Piece: TypeAlias = tuple[str, float, float]
+"""A recording, where in it a piece begins, and how long it is to the millisecond."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def measured(found: Iterable[Utterance | Problem]) -> Iterator[Measured | Proble
     A recording whose pieces follow each other is opened once. Needs little memory however many
     there are: where each audio was seen, to tell duplicates.
     """
-    seen: dict[tuple[str, float], str] = {}
+    seen: dict[_Piece, str] = {}
     pool = ThreadPoolExecutor()
     try:
         under_way = in_order(_started(found, pool), lambda pair: pair[1].done(), _MOST_UNDER_WAY)
@@ -84,20 +87,20 @@ def _started(
         yield each, length
 
 
-def _duration(utterance: Utterance, length: Length, seen: dict[tuple[str, float], str]) -> float:
+def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> float:
     """Seconds of the utterance; raises :class:`LeftOut`."""
     if utterance.text is not None and not utterance.text.strip():
         raise LeftOut(Fault.EMPTY, f"the text for {utterance.audio} is empty")
-    key = str(plain(utterance.audio)), utterance.offset_s or 0.0
-    if key in seen:
-        raise LeftOut(Fault.DUPLICATE, f"is the same audio as {seen[key]}: {utterance.audio}")
     try:
         length_s = length.result()
     except AudioError as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
         raise LeftOut(Fault.NO_AUDIO if missing else Fault.UNREADABLE, str(error)) from error
     duration_s = _within(utterance, length_s)
-    seen[key] = utterance.where
+    piece = str(plain(utterance.audio)), utterance.offset_s or 0.0, round(duration_s, _DECIMALS)
+    if piece in seen:
+        raise LeftOut(Fault.DUPLICATE, f"is the same audio as {seen[piece]}: {utterance.audio}")
+    seen[piece] = utterance.where
     return duration_s
 
 

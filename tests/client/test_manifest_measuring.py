@@ -53,6 +53,17 @@ def test_a_pipe_and_a_folder_are_not_waited_for(tmp_path):
             length_of(path)
 
 
+def test_pieces_that_begin_together_are_two_and_the_same_piece_is_one(tmp_path):
+    path = record(tmp_path / "a.wav", 2.0)
+    pieces = [(None, None), (0.0, 1.5), (0.5, 1.0), (0.5, 0.5), (0.5, None), (0.5, 1.5), (0.0, 2.0)]
+    found = list(measured(Utterance(str(piece), path, "x", *piece) for piece in pieces))
+    assert [isinstance(each, Measured) for each in found] == [True] * 5 + [False] * 2
+    assert [each.reason.partition(": ")[0] for each in found[5:]] == [
+        "is the same audio as (0.5, None)",
+        "is the same audio as (None, None)",
+    ]
+
+
 def test_order_is_kept_and_no_more_is_read_than_is_under_way(tmp_path):
     long, short = record(tmp_path / "long.flac", 60.0), record(tmp_path / "short.wav")
     numbers = itertools.count()
