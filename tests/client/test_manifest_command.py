@@ -153,12 +153,12 @@ def test_what_is_left_out_is_named_and_counted_and_is_a_failure_unless_allowed(f
 
 
 def test_a_manifest_of_nothing_is_not_written(folder, capsys):
-    write(folder / "m.jsonl", "old")
+    write(folder / "m.jsonl", '{"old": 1}')
     write(folder / "texts/d.txt", "nothing")
     arguments = ["--transcripts", "texts", "--audio", "audio", "--output", "m.jsonl"]
     assert manifest(*arguments, "--allow-missing") == 1
     assert "gives no utterance (read as folders)" in capsys.readouterr().err
-    assert (folder / "m.jsonl").read_text() == "old\n"
+    assert (folder / "m.jsonl").read_text() == '{"old": 1}\n'
     assert {path.name for path in folder.iterdir()} == {"m.jsonl", "texts", "audio"}
 
 

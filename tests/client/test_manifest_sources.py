@@ -327,6 +327,37 @@ def test_table_without_a_header_nothing_can_be_read(lines, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "lines", "chosen"),
+    [
+        ("t.csv", ["a.wav,Audio one", "b.wav,two"], {}),
+        ("t.tsv", ["Audio one\ta", "two\tb"], {}),
+        ("t.csv", ["a|x|Audio one", "b|y|two"], {"text_column": "3"}),
+        ("t.csv", ["x.wav;a.wav;Audio one", "x.wav;b.wav;two"], {"text_column": "3"}),
+        ("t.csv", ["a,Audio one", "b,two"], {"audio_column": "1"}),
+        ("t.csv", ["a,Audio one", "b,two"], {"audio_column": "1", "text_column": "2"}),
+    ],
+)
+def test_table_columns_without_a_header_go_by_their_numbers(name, lines, chosen, tmp_path):
+    for each in "ab":
+        record(tmp_path / f"{each}.wav")
+    found = read(Source(tmp_path, write(tmp_path / name, *lines), **chosen), "table")
+    assert texts_of(found, tmp_path) == [("a.wav", "Audio one"), ("b.wav", "two")]
+
+
+def test_table_a_header_is_one_though_recordings_are_called_so(tmp_path):
+    for each in ("audio", "text", "a"):
+        record(tmp_path / f"{each}.wav")
+    found = read(Source(tmp_path, write(tmp_path / "t.csv", "audio,text", "a,one")), "table")
+    assert texts_of(found, tmp_path) == [("a.wav", "one")]
+
+
+def test_table_which_of_several_columns_is_the_text_is_not_guessed(tmp_path):
+    record(tmp_path / "a.wav")
+    with pytest.raises(ManifestError, match=r"columns 1, 2, 3, expected .* their numbers"):
+        read(Source(tmp_path, write(tmp_path / "t.csv", "a.wav,one,two")), "table")
+
+
+@pytest.mark.parametrize(
     ("row", "fault", "says"),
     [
         ("b.wav", Fault.MALFORMED, "has 1 cells, expected 2"),
