@@ -87,7 +87,7 @@ def _write(args: Namespace, summary: Summary, fit: ModelFit | None) -> None:
     source = Source(args.audio or folder, transcripts, args.audio_column, args.text_column)
     _check_output(args.output)
     with open_output(args.output) as output:
-        found = measured(read_source(source, kind, lower=args.lower))
+        found = measured(read_source(source, kind, args.lower or "keep"))
         for each in _counted(found, summary, fit, None):
             output.write(manifest_line(each, args.output.parent))
         if not summary.durations_s:
@@ -262,7 +262,13 @@ def _parser() -> ArgumentParser:
             metavar="NAME",
             help=f"table: the column of {name} (default: the first of {', '.join(usual)})",
         )
-    parser.add_argument("--lower", action="store_true", help="put texts in small letters")
+    for flag, case, what in (
+        ("--lower", "lower", "small letters"),
+        ("--lower-tr", "lower-tr", "small letters of Turkish: I becomes its i without a dot"),
+    ):
+        parser.add_argument(
+            flag, dest="lower", action="store_const", const=case, help=f"put texts in {what}"
+        )
     parser.add_argument(
         "--allow-missing", action="store_true", help="exit with 0 although something is left out"
     )

@@ -69,7 +69,8 @@ class BeamOptions:
     unigrams: Path | str | None = None
     """List of the words to take as known, one a line; ``None`` for the language model's own."""
     lm_case: str = "keep"
-    """How hypotheses are written for the language model: ``keep``, ``lower`` or ``upper``."""
+    """How hypotheses are written for the language model: ``keep``, ``lower`` or ``upper``, in
+    Turkish ``lower-tr`` or ``upper-tr``."""
     alpha: float = 0.5
     """Weight of the language model's log-probability (natural logarithm)."""
     beta: float = 1.5

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from client.language_models.cases import CASES
+
 _APOSTROPHES: Final = "'’ʼ＇"  # noqa: RUF001 -- that is what they are
 _IN_WORDS: Final = str.maketrans(dict.fromkeys(_APOSTROPHES, "'"))
 _WITHOUT: Final = str.maketrans(dict.fromkeys(_APOSTROPHES))
@@ -42,7 +44,8 @@ def _accents(text: str) -> str:
 
 STEPS: Final[Mapping[str, Callable[[str], str]]] = {
     "nfkc": lambda text: unicodedata.normalize("NFKC", text),
-    "lower": str.lower,
+    "lower": CASES["lower"],
+    "lower-tr": CASES["lower-tr"],
     "punctuation": _punctuation,
     "apostrophes": lambda text: text.translate(_WITHOUT),
     "accents": _accents,
@@ -52,6 +55,7 @@ STEPS: Final[Mapping[str, Callable[[str], str]]] = {
 MEANINGS: Final[Mapping[str, str]] = {
     "nfkc": "one form for each character (Unicode NFKC)",
     "lower": "lower case",
+    "lower-tr": "lower case in Turkish: I becomes its i without a dot",
     "punctuation": "marks become spaces, save apostrophes within words",
     "apostrophes": "apostrophes are left out: don't becomes dont",
     "accents": "letters lose their accents",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from client.language_models import arpa, binary
-from client.language_models.cases import CASES
+from client.language_models.cases import CASES, OPPOSITES
 from client.language_models.loading import EXPECTED, is_binary, read_words
 from client.language_models.spelling import Spelling
 from client.vocabulary import WORD_START
@@ -105,7 +105,7 @@ def warnings(words: Collection[str], spelling: Spelling | None) -> list[str]:
         recase = CASES[spelling.case]
         in_other_case = [word for word in unwritable if not spelling.unwritable(recase(word))]
         if in_other_case:
-            other = "upper" if spelling.case == "lower" else "lower"
+            other = OPPOSITES[spelling.case]
             mixed = any(word != CASES[other](word) for word in in_other_case)
             decode = "" if mixed else f"decode with --lm-case {other}, or "
             found.append(

@@ -13,7 +13,7 @@ from typing import Final
 from client.contract import Contract
 from client.errors import DecoderError
 from client.language_models.arpa import MARKS
-from client.language_models.cases import CASES, WORD_CASES
+from client.language_models.cases import CASES, WORD_CASES, case_of
 from client.vocabulary import WORD_START
 
 _APOSTROPHES: Final = "'’ʼ＇`´"  # noqa: RUF001 -- that is what they are
@@ -39,7 +39,7 @@ class Spelling:
     def of(cls, characters: Iterable[str], case: str | None = None) -> "Spelling":
         """Of a set of characters; without ``case``, the one that all their letters are in."""
         known = frozenset("".join(characters)) - {" "}
-        return cls(known, _case_of(known) if case is None else case)
+        return cls(known, case_of(known) if case is None else case)
 
     @classmethod
     def of_contract(cls, contract: Contract, case: str | None = None) -> "Spelling":
@@ -90,10 +90,3 @@ class _Replacements(dict[int, str]):
         if character in _APOSTROPHES:
             return self._apostrophe
         return " " if unicodedata.category(character).startswith("P") else character
-
-
-def _case_of(characters: frozenset[str]) -> str:
-    lower, upper = any(map(str.islower, characters)), any(map(str.isupper, characters))
-    if lower == upper:
-        return "keep"
-    return "lower" if lower else "upper"

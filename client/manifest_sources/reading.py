@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from client.errors import ManifestError
+from client.language_models.cases import CASES
 from client.manifest_sources import folders, kaldi, librispeech, sphinx, table
 from client.manifest_sources.files import files_below
 from client.manifest_sources.source import Fault, Found, Problem, Source, Utterance
@@ -54,17 +55,17 @@ def _kind_of_file(path: Path) -> str | None:
     return "sphinx" if suffix in sphinx.SUFFIXES else None
 
 
-def read_source(source: Source, kind: str, *, lower: bool = False) -> Iterator[Utterance | Problem]:
+def read_source(source: Source, kind: str, case: str = "keep") -> Iterator[Utterance | Problem]:
     """The utterances of a source of one of :data:`KINDS`, in an order that is always the same.
 
-    White space in texts becomes one space; ``lower`` puts them in small letters. Otherwise they
-    stay as they are. Raises :class:`ManifestError` when nothing can be read.
+    White space in texts becomes one space, and they are put in the ``case`` (of ``WORD_CASES``).
+    Otherwise they stay as they are. Raises :class:`ManifestError` when nothing can be read.
     """
     for each in KINDS[kind](source):
-        yield each if isinstance(each, Problem) else _prepared(each, lower=lower)
+        yield each if isinstance(each, Problem) else _prepared(each, case)
 
 
-def _prepared(utterance: Utterance, *, lower: bool) -> Utterance | Problem:
+def _prepared(utterance: Utterance, case: str) -> Utterance | Problem:
     text = " ".join((utterance.text or "").split())
     try:
         f"{text}{utterance.speaker}".encode()
@@ -75,4 +76,4 @@ def _prepared(utterance: Utterance, *, lower: bool) -> Utterance | Problem:
     except UnicodeEncodeError:
         reason = f"the name of {str(utterance.audio)!r} is not UTF-8: rename it"
         return Problem(utterance.where, reason, Fault.UNREADABLE)
-    return replace(utterance, text=text.lower() if lower else text)
+    return replace(utterance, text=CASES[case](text))

@@ -14,6 +14,8 @@ STEP = st.sampled_from(sorted(STEPS))
     [
         ((), "  As  it IS. ", "  As  it IS. "),
         (("lower",), "  As  it IS. ", "as it is."),
+        (("lower",), "\u0130stanbul I\u0307stanbul ISPARTA", "istanbul istanbul isparta"),
+        (("lower-tr",), "\u0130stanbul I\u0307stanbul ISPARTA", "istanbul istanbul \u0131sparta"),
         (("punctuation",), "Well, twenty-one (or so)!", "Well twenty one or so"),
         (("punctuation",), "don't 'quote' o\u2019clock dogs'", "don't quote o'clock dogs"),
         (("punctuation",), "¿qué? «sí» 100 % 3.5", "qué sí 100 3 5"),

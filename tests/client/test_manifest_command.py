@@ -135,6 +135,16 @@ def test_texts_become_small_on_demand_and_are_written_in_utf_8(folder):
     ]
 
 
+@pytest.mark.parametrize(
+    ("flag", "text"), [("--lower", "istanbul isparta"), ("--lower-tr", "istanbul \u0131sparta")]
+)
+def test_turkish_texts_become_small_without_a_dot_of_its_own(flag, text, folder):
+    write(folder / "audio/a.txt", "\u0130STANBUL ISPARTA")
+    assert manifest("--audio", "audio", "--output", "m.jsonl", flag, "--allow-missing") == 0
+    (entry,) = read_manifest(folder / "m.jsonl")
+    assert entry.fields["text"] == text
+
+
 def test_what_is_left_out_is_named_and_counted_and_is_a_failure_unless_allowed(folder, capsys):
     arguments = [*folders(folder), "--audio", "audio", "--output", "m.jsonl"]
     record(folder / "audio/c.wav")

@@ -16,8 +16,8 @@ from client.manifest_sources.files import files_below
 from tests.client.recordings import record, write
 
 
-def read(source, kind, **options):
-    return list(measured(read_source(source, kind, **options)))
+def read(source, kind, *case):
+    return list(measured(read_source(source, kind, *case)))
 
 
 def texts_of(found, folder):
@@ -57,7 +57,7 @@ def test_folders_texts_may_lie_beside_recordings_and_have_marks_lines_and_spaces
     )
     found = read(Source(tmp_path, tmp_path), "folders")
     assert texts_of(found, tmp_path) == [("a.FLAC", "Good day, Mr. X\u2019s")]
-    (lower,) = read(Source(tmp_path, tmp_path), "folders", lower=True)
+    (lower,) = read(Source(tmp_path, tmp_path), "folders", "lower")
     assert lower.utterance.text == "good day, mr. x\u2019s"
 
 

@@ -185,6 +185,13 @@ def test_another_case_is_warned_of_with_what_mends_it(folder, capsys):
     assert "--case upper" in warning
 
 
+def test_the_other_case_of_a_turkish_model_is_turkish():
+    turkish = Spelling.of("a\u0131iprst")
+    [warning] = warnings(["ISPARTA", "\u0130PT\u0130"], turkish)
+    assert "--lm-case upper-tr" in warning
+    assert "--case lower-tr" in warning
+
+
 def test_words_of_mixed_case_are_not_found_by_writing_in_one():
     [warning] = warnings(["Cat", "Dog"], LOWER)
     assert "--case lower" in warning

@@ -31,10 +31,16 @@ ENGLISH = Spelling.of_contract(CONTRACT)
         ("abc", "a\u00a0b\u3000\tc\r\n", "a b c"),
         ("猫", "猫。", "猫"),
         ("абв", "АБ «В»", "аб в"),
+        ("aıiprstu", "ISPARTA İpsi", "ısparta ipsi"),
+        ("aıiprstu", "I\u0307psi", "ipsi"),
+        ("AIİPRSTU", "ısparta ipsi", "ISPARTA İPSİ"),
+        ("aıiprstuw", "IS İpsi", "is ipsi"),
+        ("aiprstu", "IS İpsi", "is ipsi"),
     ],
     ids=[
         "lower", "upper", "both cases", "apostrophe", "its own apostrophe", "no apostrophe",
         "composed", "taken apart", "spaces", "no case", "other script",
+        "Turkish", "Turkish taken apart", "Turkish capitals", "many languages", "a Turkish name",
     ],
 )  # fmt: skip
 def test_text_is_written_in_the_models_characters(characters, text, written):
