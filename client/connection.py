@@ -23,6 +23,7 @@ from client.errors import (
     ServerFailed,
     ServerUnavailable,
 )
+from client.utf8 import holds
 
 RESTRICTED_HEADER: Final = "triton-grpc-protocol-"
 """Triton's: what follows is the name of the key that a restricted protocol wants."""
@@ -95,11 +96,11 @@ class Connection:
 
     A connection that carries nothing any more is noticed although no answer is due: the server is
     pinged. Raises :class:`SecurityError` when a certificate's file cannot be read, and
-    :class:`ServerError` for a port that cannot be, of which gRPC would make another one.
+    :class:`ServerError` for an address that cannot be; of a port, gRPC would make another one.
     """
 
     def __init__(self, url: str, options: ConnectionOptions, patience_s: float = 0.0) -> None:
-        _check_port(url)
+        _check_address(url)
         self.url = url
         self.options = options
         self._headers = dict(options.headers)
@@ -186,7 +187,9 @@ class Connection:
             raise ServerError(f"the connection to {self.url} is closed ({error})") from error
 
 
-def _check_port(url: str) -> None:
+def _check_address(url: str) -> None:
+    if not holds(url):
+        raise ServerError(f"the address {url!r} is no text in UTF-8, expected HOST:PORT")
     _, colon, port = url.rpartition(":")
     host_alone = not colon or url.endswith("]") or "/" in port
     if host_alone or url.startswith("unix:"):

@@ -45,6 +45,8 @@ def submit(url, samples=SAMPLES, **options):
 def test_a_port_that_cannot_be_is_refused_before_grpc_makes_another_of_it(url):
     with pytest.raises(ServerError, match=f"{re.escape(url)} has the port .* 1 to 65535"):
         TritonTransport(url, "demo")
+    with pytest.raises(ServerError, match="is no text in UTF-8"):
+        TritonTransport("caf\udce9:8001", "demo")
 
 
 def test_a_reply_is_trimmed_to_the_utterances_own_frames():
