@@ -2,13 +2,19 @@
 
 gRPC statuses become typed errors by their code, in :func:`_typed_error` and nowhere else. A name
 that resolves to several addresses is balanced by gRPC itself, one request after the other.
+
+In a forked process gRPC may wait for ever, whatever the deadline: its own support of forks can be
+turned off, and does nothing when a request is under way. So the first connection there is tried.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final, Protocol, TypeAlias
+from weakref import WeakSet
 
 import grpc
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
@@ -16,6 +22,7 @@ from tritonclient.utils import InferenceServerException
 
 from client.errors import (
     DeadlineExceeded,
+    ForkError,
     InvalidRequest,
     ModelNotReady,
     SecurityError,
@@ -23,6 +30,7 @@ from client.errors import (
     ServerFailed,
     ServerUnavailable,
 )
+from client.forks import never_freed
 from client.utf8 import holds
 
 RESTRICTED_HEADER: Final = "triton-grpc-protocol-"
@@ -47,6 +55,10 @@ _LEAST_KEEPALIVE_S: Final = 20.0
 _MOST_KEEPALIVE_S: Final = 3600.0
 _PINGS: Final = 3
 """More than these in a row, without an answer in between, a server takes for abuse: it hangs up."""
+
+_TRIAL_S: Final = 1.0
+_TRIAL_SLACK_S: Final = 2.0
+"""What a busy machine may take to notice that the time is over."""
 
 Done: TypeAlias = Callable[[Any, ServerError | None], None]
 """Called once, on a thread of gRPC's, with tritonclient's result or an error."""
@@ -97,6 +109,7 @@ class Connection:
     A connection that carries nothing any more is noticed although no answer is due: the server is
     pinged. Raises :class:`SecurityError` when a certificate's file cannot be read, and
     :class:`ServerError` for an address that cannot be; of a port, gRPC would make another one.
+    Raises :class:`ForkError` in a forked process where gRPC does not work.
     """
 
     def __init__(self, url: str, options: ConnectionOptions, patience_s: float = 0.0) -> None:
@@ -108,6 +121,8 @@ class Connection:
         keepalive_s = min(_MOST_KEEPALIVE_S, max(_LEAST_KEEPALIVE_S, patience_s / _PINGS))
         channel = [*_CHANNEL, ("grpc.keepalive_time_ms", round(1000 * keepalive_s))]
         self._client = InferenceServerClient(url, creds=credentials, channel_args=channel)
+        _connections.add(self)
+        _try_after_fork(self)
 
     def infer(self, request: Request, timeout_s: float, done: Done) -> Call:
         """Send a request; ``done`` is called with what becomes of it."""
@@ -199,6 +214,45 @@ def _check_address(url: str) -> None:
             f"the address {url} has the port {port!r}, expected HOST:PORT with 1 to {_MOST_PORT}: "
             "gRPC is on 8001 usually"
         )
+
+
+_connections: WeakSet[Connection] = WeakSet()
+_forked = False
+"""Whether the parent had connections, and this process has not tried whether gRPC works in it."""
+
+
+def _after_fork() -> None:
+    """In the child: the parent's connections are not to be touched, even when they are freed."""
+    global _forked  # noqa: PLW0603 -- a fact about the process
+    for connection in _connections:
+        never_freed(connection._client)  # noqa: SLF001
+        _forked = True
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _try_after_fork(connection: Connection) -> None:
+    """Raise :class:`ForkError` where gRPC does not even say that there is no answer."""
+    global _forked  # noqa: PLW0603 -- a fact about the process
+    if not _forked:
+        return
+
+    def ask() -> None:
+        with suppress(ServerError):
+            connection.is_live(_TRIAL_S)
+
+    trial = Thread(target=ask, name="fork trial", daemon=True)
+    trial.start()
+    trial.join(_TRIAL_S + _TRIAL_SLACK_S)
+    if trial.is_alive():
+        never_freed(connection._client)  # noqa: SLF001 -- closing it would wait too
+        raise ForkError(
+            f"gRPC does not work in process {os.getpid()}, which was forked from one that had a "
+            'connection: start processes with multiprocessing\'s "spawn", or fork before the '
+            "first Transcriber is made"
+        )
+    _forked = False
 
 
 def _credentials(options: ConnectionOptions) -> grpc.ChannelCredentials | None:

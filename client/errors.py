@@ -9,6 +9,7 @@
     ├── ManifestError        a manifest, or one line of it, is malformed
     ├── OutputError          results, a report or a cache cannot be written there
     ├── RayJobError          Ray is not there, or a job on it failed
+    ├── ForkError            a forked process uses what works only in its parent
     └── ServerError          the server did not answer as it should
         ├── ServerUnavailable    not reachable, or overloaded
         ├── ServerFailed         something broke in the server, or on the way
@@ -47,6 +48,10 @@ class OutputError(AsrError):
 
 class RayJobError(AsrError):
     """Ray is not there, or the job on it failed; what was transcribed is kept."""
+
+
+class ForkError(AsrError):
+    """A forked process uses what works only in the process that it was forked from."""
 
 
 class ServerError(AsrError):

@@ -24,6 +24,7 @@ from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError
+from client.forks import PerProcess
 from client.in_order import in_order
 from client.long_audio import (
     LongAudioOptions,
@@ -68,6 +69,10 @@ class Transcriber:
     says. Those that the model does not take whole are cut and stitched as ``long_audio`` says; with
     ``None`` they are errors.
 
+    A forked child connects and starts decoding processes of its own at its first use, which raises
+    what the constructor does; closing it there leaves the parent's alone. :class:`ForkError` is
+    raised where gRPC does not survive the fork, and by results that were begun before it.
+
     Raises the errors of :class:`~client.transport.TritonTransport`, :class:`DecoderError` for a
     language model that cannot be used, and those of :func:`~client.long_audio.plan_windows`.
     """
@@ -83,30 +88,22 @@ class Transcriber:
         audio: AudioOptions | None = None,
         long_audio: LongAudioOptions | None = _LONG_AUDIO,
     ) -> None:
-        options = options or TransportOptions()
-        self._max_in_flight = options.max_in_flight
-        self._transport = TritonTransport(url, model, options)
-        contract = self._transport.contract
-        self._decoding: Stage
-        try:
-            self._reader = Reader(
-                contract.sample_rate_hz,
-                plan_windows(contract, long_audio),
-                audio or AudioOptions(),
-            )
-            if isinstance(decoder, BeamOptions) and processes:
-                make = partial(BeamDecoder, contract, decoder)
-                self._decoding = InPool(make, processes, window(options.max_in_flight))
-            else:
-                self._decoding = InThread(make_decoder(contract, decoder or GreedyOptions()))
-        except BaseException:
-            self._transport.close()
-            raise
+        connect = partial(
+            _connect,
+            url,
+            model,
+            decoder,
+            processes,
+            options or TransportOptions(),
+            audio,
+            long_audio,
+        )
+        self._connected = PerProcess(connect)
 
     @property
     def contract(self) -> Contract:
         """What the model says of itself."""
-        return self._transport.contract
+        return self._connected.get().transport.contract
 
     def transcribe(self, items: Iterable[Item]) -> Iterator[Result]:
         """One result for each item, in order; an item's error is in its result.
@@ -120,12 +117,14 @@ class Transcriber:
                 f"items are one {type(items).__name__}, expected an iterable of recordings: "
                 "pass a list, transcribe([recording])"
             )
-        return transcribe(items, self._transport, self._decoding, self._max_in_flight, self._reader)
+        here = self._connected.get()
+        return transcribe(items, here.transport, here.decoding, here.max_in_flight, here.reader)
 
     def close(self) -> None:
         """Hang up and release the language model."""
-        self._transport.close()
-        self._decoding.close()
+        if (here := self._connected.made) is not None:
+            here.transport.close()
+            here.decoding.close()
 
     def __enter__(self) -> Self:
         return self
@@ -137,6 +136,42 @@ class Transcriber:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class _Connected:
+    """What a transcriber has in one process."""
+
+    transport: Transport
+    decoding: Stage
+    max_in_flight: int
+    reader: "Reader"
+
+
+def _connect(  # noqa: PLR0913, PLR0917  # as Transcriber
+    url: str | Sequence[str],
+    model: str,
+    decoder: DecoderOptions | None,
+    processes: int,
+    options: TransportOptions,
+    audio: AudioOptions | None,
+    long_audio: LongAudioOptions | None,
+) -> _Connected:
+    transport = TritonTransport(url, model, options)
+    contract = transport.contract
+    decoding: Stage
+    try:
+        plan = plan_windows(contract, long_audio)
+        reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
+        if isinstance(decoder, BeamOptions) and processes:
+            make = partial(BeamDecoder, contract, decoder)
+            decoding = InPool(make, processes, window(options.max_in_flight))
+        else:
+            decoding = InThread(make_decoder(contract, decoder or GreedyOptions()))
+    except BaseException:
+        transport.close()
+        raise
+    return _Connected(transport, decoding, options.max_in_flight, reader)
 
 
 @dataclass(frozen=True)

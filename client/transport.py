@@ -22,6 +22,7 @@ from client.connection import Connection, ConnectionOptions, Request
 from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, Contract
 from client.errors import AudioError, DeadlineExceeded, ServerError, ServerFailed
 from client.failure_policy import MAY_PASS, FailurePolicy
+from client.forks import Home
 from client.models import read_contract
 from client.servers import Server, Servers
 from client.timer import Timer
@@ -94,6 +95,7 @@ class TritonTransport:
     def __init__(
         self, url: str | Sequence[str], model: str, options: TransportOptions | None = None
     ) -> None:
+        self._home = Home("this connection")
         self._model = model
         self._options = options or TransportOptions()
         self._timer = Timer()
@@ -116,8 +118,10 @@ class TritonTransport:
 
         The future holds ``[S]`` or ``[S, V]``, or raises a :class:`ServerError`, at the latest
         after the deadline, or :class:`ContractError` where another model came to be served. Raises
-        :class:`AudioError` when the utterance is shorter or longer than the model takes.
+        :class:`AudioError` when the utterance is shorter or longer than the model takes, and
+        :class:`ForkError` in a forked child.
         """
+        self._home.check()
         _check_length(samples, self.contract)
         audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self.contract.audio_type)
         audio.set_data_from_numpy(samples[np.newaxis])  # [1, N]
@@ -130,7 +134,9 @@ class TritonTransport:
         return sending.future
 
     def close(self) -> None:
-        """Hang up; what is still under way fails."""
+        """Hang up; what is still under way fails. Does nothing in a forked child."""
+        if not self._home.is_here:
+            return
         self._closed = True
         self._servers.close()
         self._timer.close()

@@ -19,15 +19,18 @@ from concurrent.futures import Future
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 from subprocess import PIPE, Popen
 from threading import Condition, Event, Lock, Thread
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
+from weakref import WeakSet
 
 from numpy.typing import NDArray
 
 from client.decoding.worker import portable
 from client.errors import AsrError, DecoderError
+from client.forks import Home, never_freed
 from client.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -80,6 +83,7 @@ class DecoderPool:
                 f"{make!r} cannot be pickled, expected a function of a module or a"
                 f" functools.partial of one: {error}"
             ) from error
+        self._home: Final = Home("this pool of decoding processes")
         self._max_queued: Final = max_queued
         self._queue: Final[deque[_Utterance]] = deque()
         self._retries: Final[deque[_Utterance]] = deque()
@@ -111,8 +115,9 @@ class DecoderPool:
         what ``decode`` raises, and :class:`DecoderError` when the utterance crashed two processes.
 
         Raises :class:`DecoderError` when the pool is closed, before or while it waits, and when
-        no process starts any more.
+        no process starts any more; :class:`ForkError` in a forked child.
         """
+        self._home.check()
         utterance = _Utterance((log_probs, duration_s))
         with self._lock:
             self._room.wait_for(lambda: self._end or len(self._queue) < self._max_queued)
@@ -122,7 +127,12 @@ class DecoderPool:
         return utterance.future
 
     def close(self) -> None:
-        """End the processes at once; what is not decoded yet fails with :class:`DecoderError`."""
+        """End the processes at once; what is not decoded yet fails with :class:`DecoderError`.
+
+        Does nothing in a forked child, whose parent's processes these are.
+        """
+        if not self._home.is_here:
+            return
         self._stop(DecoderError("the decoder pool is closed: close it after the last result"))
         with self._lock:
             workers = [worker for worker in self._workers if worker]
@@ -273,6 +283,7 @@ class _Worker:
         )
         self._requests: Final = cast("IO[bytes]", self._process.stdin)
         self._replies: Final = cast("IO[bytes]", self._process.stdout)
+        _workers.add(self)
 
     @property
     def alive(self) -> bool:
@@ -296,6 +307,17 @@ class _Worker:
             # in the middle of an exchange, and only this way does the caller hear of it.
             raise _WorkerDied(self.end()) from error
 
+    def let_go(self) -> None:
+        """In a forked child: leave the pipes to the parent.
+
+        Held open here, they would keep the process from noticing that the parent is gone; closed
+        with what is left in a buffer, they would put that between the parent's requests.
+        """
+        never_freed(self)
+        with suppress(ValueError), Path(os.devnull).open("r+b") as null:  # it has ended
+            for pipe in (self._requests, self._replies):
+                os.dup2(null.fileno(), pipe.fileno(), inheritable=False)
+
     def kill(self) -> None:
         """End the process, from any thread; :meth:`ask` then raises."""
         self._process.kill()
@@ -310,6 +332,17 @@ class _Worker:
         if status < 0:
             return f"was killed by signal {-status} ({signal.strsignal(-status)})"
         return f"ended with exit status {status}"
+
+
+_workers: WeakSet[_Worker] = WeakSet()
+
+
+def _after_fork() -> None:
+    for worker in _workers:
+        worker.let_go()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _crash(utterance: _Utterance, death: _WorkerDied) -> DecoderError:
