@@ -1,20 +1,64 @@
-"""Many things under way at once, and taken in the order in which they were started."""
+"""Ordered results of concurrent work."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from concurrent.futures import Future, wait
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
+from typing import Any, TypeVar
+
+from client.forks import Home
 
 T = TypeVar("T")
 
 
-def in_order(started: Iterable[T], done: Callable[[T], bool], most: int) -> Iterator[T]:
-    """Each thing in order, as soon as it is ``done``, or when ``most`` are under way.
+def in_order(started: Iterable[T], future: Callable[[T], "Future[Any]"], most: int) -> Iterator[T]:
+    """Each thing in order, as soon as its ``future`` is done; at most ``most`` are under way.
 
-    Taking the next of ``started`` starts it, which happens when it is needed and not before.
+    Taking the next thing of ``started`` starts it. A thread does this when there is room, so that
+    nothing that is done waits for a live source to bring its next thing. An exception of
+    ``started`` is raised after the things before it. When nobody takes more things the thread ends,
+    at the latest when ``started`` brings the next one. Raises :class:`ForkError` in a forked child.
     """
-    pending: deque[T] = deque()
-    for each in started:
-        pending.append(each)
-        while pending and (len(pending) >= most or done(pending[0])):
-            yield pending.popleft()
-    yield from pending
+    home = Home("these results")
+    things: SimpleQueue[T | _End] = SimpleQueue()
+    room = Semaphore(most - 1)
+    over = Event()
+    pull = partial(copy_context().run, _pull, started, things, room, over)
+    Thread(target=pull, name="in order", daemon=True).start()
+    try:
+        while not isinstance(thing := things.get(), _End):
+            wait([future(thing)])
+            yield thing
+            home.check()
+            room.release()
+        if thing.error is not None:
+            raise thing.error
+    finally:
+        if home.is_here:
+            over.set()
+            room.release()
+
+
+@dataclass(frozen=True)
+class _End:
+    """What follows the last thing: the error of their source, if any."""
+
+    error: BaseException | None = None
+
+
+def _pull(
+    started: Iterable[T], things: "SimpleQueue[T | _End]", room: Semaphore, over: Event
+) -> None:
+    end = _End()
+    try:
+        for thing in started:
+            things.put(thing)
+            room.acquire()
+            if over.is_set():
+                return
+    except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the taker's
+        end = _End(error)
+    things.put(end)

@@ -1,12 +1,11 @@
 """The main path: recordings in, results out, in order, many requests in flight.
 
 Flow: item → :mod:`client.audio` → windows (:mod:`client.long_audio`; most recordings are one) →
-:mod:`client.transport` → stitched → :mod:`client.decoding` → result. Reading happens in the
-caller's thread while the server works on what is in flight; decoding too, or in processes of its
-own. What is held is bounded in windows, not in recordings.
+:mod:`client.transport` → stitched → :mod:`client.decoding` → result. A thread takes and reads items
+while the server works on what is in flight; decoding happens in the caller's thread, or in
+processes of its own. What is held is bounded in windows, not in recordings.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -108,8 +107,10 @@ class Transcriber:
     def transcribe(self, items: Iterable[Item]) -> Iterator[Result]:
         """One result for each item, in order; an item's error is in its result.
 
-        Items are read when their turn comes, at most four times as many as requests in flight
-        ahead of the result that is waited for, and twice that with processes that decode. Raises
+        Items are taken and read in a thread of their own when their turn comes, at most four times
+        as many as requests in flight ahead of the result that is waited for, and twice that with
+        processes that decode. A result does not wait for the next item, so that they may come from
+        a live source; an exception that ``items`` raises comes after the results before it. Raises
         ``TypeError`` at once for a single recording, whose characters would be taken for items.
         """
         if isinstance(items, (str, bytes, Path, Clip)):
@@ -209,16 +210,9 @@ def transcribe(
     contract = transport.contract
     reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
     sender = _Sender(transport, decoding.output, reader, BoundedSemaphore(max_in_flight))
-    most = window(max_in_flight)
-    begun: deque[_Begun] = deque()
-    for request in in_order(sender.requests(items), lambda each: each.posteriors.done(), most):
-        recording = request.recording
-        if (posteriors := recording.take(request)) is not None:
-            decoded = decoding.begin(posteriors, recording.duration_s)
-            begun.append(_Begun(recording.index, recording.duration_s, decoded))
-        while begun and (len(begun) >= most or begun[0].decoded.done()):
-            yield _finish(begun.popleft(), decoding)
-    for each in begun:
+    requests = in_order(sender.requests(items), lambda each: each.posteriors, window(max_in_flight))
+    begun = _begun(requests, decoding)
+    for each in in_order(begun, lambda each: each.decoded, decoding.ahead):
         yield _finish(each, decoding)
 
 
@@ -319,6 +313,15 @@ class _Begun:
     index: int
     duration_s: float
     decoded: Future[Any]
+
+
+def _begun(requests: Iterable[_Request], decoding: Stage) -> Iterator[_Begun]:
+    """The recordings whose windows are all there; taking one begins to decode it."""
+    for request in requests:
+        recording = request.recording
+        if (posteriors := recording.take(request)) is not None:
+            decoded = decoding.begin(posteriors, recording.duration_s)
+            yield _Begun(recording.index, recording.duration_s, decoded)
 
 
 def _finish(begun: _Begun, decoding: Stage) -> Result:

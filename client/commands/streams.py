@@ -1,9 +1,9 @@
 """Where results and messages go: files written whole or not at all, and standard error."""
 
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import tee
 from pathlib import Path
 from typing import TextIO
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from client.errors import AsrError
 from client.files import written_whole
 from client.manifest import Entry
-from client.transcriber import Result, Transcriber
+from client.transcriber import Item, Result, Transcriber
 
 _WIDTH_OF_FILES = 160
 
@@ -42,9 +42,15 @@ def transcribe_entries(
     transcriber: Transcriber, entries: Iterable[Entry]
 ) -> Iterator[tuple[Entry, Result]]:
     """Each entry with its result, in order; reports failures."""
-    ours, theirs = tee(entries)  # they are ahead by the requests in flight, no more
-    results = transcriber.transcribe(entry.item for entry in theirs)
-    for entry, result in zip(ours, results, strict=True):
+    begun: deque[Entry] = deque()  # ahead by the requests in flight, no more
+
+    def items() -> Iterator[Item]:
+        for entry in entries:
+            begun.append(entry)
+            yield entry.item
+
+    for result in transcriber.transcribe(items()):
+        entry = begun.popleft()
         if result.error is not None:
             report_failure(entry.name, result.error)
         yield entry, result

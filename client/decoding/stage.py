@@ -26,6 +26,8 @@ class Stage(Protocol):
 
     output: str
     """The ensemble's tensor that it decodes."""
+    ahead: int
+    """How many utterances to begin, at most, before the first of them is finished."""
 
     def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
         """Take the posteriors, there or under way, of an utterance ``duration_s`` long."""
@@ -39,6 +41,8 @@ class Stage(Protocol):
 
 class InThread:
     """Decodes where ``finish`` is called."""
+
+    ahead: int = 1
 
     def __init__(self, decoder: Decoder) -> None:
         self.output: str = decoder.output
@@ -71,6 +75,7 @@ class InPool:
 
     def __init__(self, make: Callable[[], BeamDecoder], processes: int, most: int) -> None:
         self.output: str = BeamDecoder.output
+        self.ahead: int = most
         self._pool = DecoderPool(make, processes, most)
         self._room = _Room(_MOST_BYTES)
 

@@ -128,6 +128,7 @@ class _Keeping:
     """Writes what others decode into files, in the order of the ``paths``."""
 
     output: str = LOG_PROBS
+    ahead: int = 1
 
     def __init__(self, cache: AcousticCache, paths: Sequence[Path]) -> None:
         self._cache = cache

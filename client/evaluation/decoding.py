@@ -6,11 +6,10 @@ Flow: ``log_probs`` from their files → the decoder, here or in the processes o
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from time import thread_time
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from numpy.typing import NDArray
 
@@ -22,6 +21,9 @@ from client.errors import AsrError
 from client.evaluation.acoustics import Heard
 from client.in_order import in_order
 from client.transcript import Transcript
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _QUEUED: Final = 64
 
@@ -69,7 +71,7 @@ def decode(
     if processes and isinstance(options, BeamOptions):
         with DecoderPool(make, processes, _QUEUED) as pool:
             begun = (pool.submit(each.log_probs(), each.duration_s) for each in utterances)
-            for future in in_order(begun, Future.done, _QUEUED):
+            for future in in_order(begun, lambda each: each, _QUEUED):
                 yield _outcome(cast("Future[TimedTranscript]", future).result)
         return
     decoder = make()

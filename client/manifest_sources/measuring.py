@@ -47,7 +47,7 @@ def measured(found: Iterable[Utterance | Problem]) -> Iterator[Measured | Proble
     seen: dict[_Piece, str] = {}
     pool = ThreadPoolExecutor()
     try:
-        under_way = in_order(_started(found, pool), lambda pair: pair[1].done(), _MOST_UNDER_WAY)
+        under_way = in_order(_started(found, pool), lambda pair: pair[1], _MOST_UNDER_WAY)
         for each, length in under_way:
             if isinstance(each, Problem):
                 yield each

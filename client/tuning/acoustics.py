@@ -51,7 +51,7 @@ def compute(
     server fails: that is no recording's fault, and what is stored by then stays.
     """
     started = (_start(entry, transport, cache) for entry in with_text(entries))
-    for pending in in_order(started, lambda each: each.outputs.done(), max_in_flight):
+    for pending in in_order(started, lambda each: each.outputs, max_in_flight):
         yield _finish(pending, cache)
 
 

@@ -4,8 +4,8 @@ import socket
 import threading
 from concurrent.futures import Future
 from functools import partial
-from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from time import sleep
 
 import grpc
@@ -27,7 +27,7 @@ from client.failure_policy import FailurePolicy
 from client.long_audio import LongAudioOptions
 from client.transcriber import transcribe
 from client.transport import TransportOptions, TritonTransport
-from tests.client.decoders import Gated
+from tests.client.decoders import Gated, Scripted
 from tests.client.support import (
     CONTRACT,
     encoded,
@@ -153,12 +153,25 @@ class Instant:
         """Nothing to close."""
 
 
-def test_a_result_that_is_there_is_given_before_the_next_item_is_read():
-    read = []
-    items = (read.append(number) or SAMPLES for number in count())
-    results = transcribe(items, Instant(), InThread(GreedyDecoder(CONTRACT)), max_in_flight=16)
-    assert texts([next(results)]) == ["cat"]
-    assert read == [0]
+def in_thread():
+    return InThread(GreedyDecoder(CONTRACT))
+
+
+def in_pool():
+    return InPool(Scripted, 1, most=4)
+
+
+@pytest.mark.parametrize("make_stage", [in_thread, in_pool])
+def test_a_result_is_given_while_a_live_source_has_no_next_item(make_stage):
+    coming = SimpleQueue()
+    stage = make_stage()
+    items = (coming.get(timeout=10) for _ in range(3))
+    results = transcribe(items, Instant(), stage, max_in_flight=4)
+    for number in range(3):
+        coming.put(SAMPLES)
+        assert next(results).index == number
+    assert list(results) == []
+    stage.close()
 
 
 def test_one_bad_item_loses_nothing_else():

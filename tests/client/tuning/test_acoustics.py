@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import replace
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -155,23 +157,25 @@ def test_a_failing_server_ends_the_run_and_what_came_before_stays(manifest):
 
 def test_no_more_requests_are_under_way_than_allowed(manifest):
     class Slow(Server):
-        """Answers the oldest request when it is asked to wait for it."""
+        """Answers the oldest request a while after there are two, or all three were asked."""
 
-        under_way = most = 0
+        def __init__(self):
+            super().__init__()
+            self.waiting = deque()
+            self.most = 0
 
         def submit(self, samples, output):
             super().submit(samples, output)
-            self.under_way += 1
-            self.most = max(self.most, self.under_way)
-            server = self
+            self.waiting.append(Future())
+            self.most = max(self.most, len(self.waiting))
+            if len(self.waiting) == 2:
+                Timer(0.05, self.answer).start()
+            return self.waiting[-1]
 
-            class Answer(Future):
-                def result(self, timeout=None):
-                    server.under_way -= 1
-                    self.set_result(log_probs_of("cat"))
-                    return super().result(timeout)
-
-            return Answer()
+        def answer(self):
+            self.waiting.popleft().set_result(log_probs_of("cat"))
+            if len(self.asked) == 3 and self.waiting:
+                self.answer()
 
     server = Slow()
     run(manifest, server, in_flight=2)
