@@ -31,6 +31,7 @@ from client.errors import (
     ServerUnavailable,
 )
 from client.forks import never_freed
+from client.proxy import Proxy, is_here
 from client.utf8 import holds
 
 RESTRICTED_HEADER: Final = "triton-grpc-protocol-"
@@ -120,6 +121,8 @@ class Connection:
         credentials = _credentials(options)
         keepalive_s = min(_MOST_KEEPALIVE_S, max(_LEAST_KEEPALIVE_S, patience_s / _PINGS))
         channel = [*_CHANNEL, ("grpc.keepalive_time_ms", round(1000 * keepalive_s))]
+        if is_here(url):
+            channel.append(("grpc.enable_http_proxy", 0))
         self._client = InferenceServerClient(url, creds=credentials, channel_args=channel)
         _connections.add(self)
         _try_after_fork(self)
@@ -278,9 +281,11 @@ def _typed_error(
     code = str(error.status()).removeprefix("StatusCode.")
     said = error.message()
     if code == "UNAVAILABLE":
+        proxy = Proxy.of(url)
         return ServerUnavailable(
             f"the server at {url} is not reachable or overloaded ({said}): check host and gRPC "
             "port (8001, not HTTP's 8000), or start one with `make serve`"
+            + (f"; {proxy.advice(url)}" if proxy else "")
         )
     if code == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(

@@ -1,19 +1,18 @@
 """Why a server cannot be talked to: gRPC says UNAVAILABLE for all of it.
 
-Name → address → TCP → TLS, as far as it is asked for → HTTP/2. The first that fails is the reason,
-and has a fix of its own.
+Name → address → TCP, through the environment's proxy where there is one → TLS, as far as it is
+asked for → HTTP/2. The first that fails is the reason, and has a fix of its own.
 """
 
 import socket
 import ssl
 from contextlib import suppress
 from typing import Final
-from urllib.parse import urlsplit
 
 from client.connection import ConnectionOptions
 from client.errors import SecurityError, ServerError, ServerUnavailable
+from client.proxy import Proxy, ProxyError, server_address
 
-_DEFAULT_PORT: Final = 443  # gRPC's
 _HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _EMPTY_SETTINGS: Final = b"\0\0\0\4\0\0\0\0\0"  # RFC 9113, 4.1: length, type 4, flags, stream
 _SETTINGS_TYPE: Final = 4
@@ -28,11 +27,27 @@ def connection_problem(
 
     Only ``host:port`` and ``dns:///host:port`` are looked at. Every step may take ``timeout_s``.
     """
-    address = _address(url)
+    address = server_address(url)
     if address is None:
         return None
+    proxy = Proxy.of(url)
+    problem = _problem(url, address, proxy, options, timeout_s)
+    if problem is None or proxy is None:
+        return problem
+    return type(problem)(f"{problem}; {proxy.advice(url)}")
+
+
+def _problem(
+    url: str,
+    address: tuple[str, int],
+    proxy: Proxy | None,
+    options: ConnectionOptions,
+    timeout_s: float,
+) -> ServerError | None:
     try:
-        connected = socket.create_connection(address, timeout_s)
+        connected = _dial(address, proxy, timeout_s)
+    except ProxyError as error:
+        return ServerUnavailable(f"the server at {url} cannot be reached, its proxy {error}")
     except OSError as error:
         return _unreachable(url, error)
     with connected:
@@ -40,18 +55,15 @@ def connection_problem(
             return _problem_with_tls(url, connected, address[0], options)
         if _speaks_http2(connected):
             return None
-    return _problem_without_tls(url, address, timeout_s)
+    with suppress(OSError), _dial(address, proxy, timeout_s) as connected:
+        return _problem_without_tls(url, connected, address[0])
+    return _no_grpc(url)
 
 
-def _address(url: str) -> tuple[str, int] | None:
-    scheme, separator, rest = url.rpartition(":///")
-    if (separator and scheme != "dns") or url.startswith(("unix:", "ipv4:", "ipv6:")):
-        return None
-    with suppress(ValueError):
-        parts = urlsplit(f"//{rest}")
-        if parts.hostname:
-            return parts.hostname, parts.port or _DEFAULT_PORT
-    return None
+def _dial(address: tuple[str, int], proxy: Proxy | None, timeout_s: float) -> socket.socket:
+    if proxy is not None:
+        return proxy.connect(address, timeout_s)
+    return socket.create_connection(address, timeout_s)
 
 
 def _unreachable(url: str, error: OSError) -> ServerUnavailable:
@@ -69,21 +81,25 @@ def _unreachable(url: str, error: OSError) -> ServerUnavailable:
     return ServerUnavailable(f"the server at {url} cannot be reached, {reason}: {fix}")
 
 
-def _problem_without_tls(url: str, address: tuple[str, int], timeout_s: float) -> ServerError:
+def _problem_without_tls(url: str, connected: socket.socket, host: str) -> ServerError:
+    """Why it speaks no HTTP/2, on a new TCP connection."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with suppress(OSError), socket.create_connection(address, timeout_s) as connected:
-        try:
-            context.wrap_socket(connected, server_hostname=address[0]).close()
-        except ssl.SSLError as error:
-            encrypted = any(wanted in str(error) for wanted in _CERTIFICATE_WANTED)
-        else:
-            encrypted = True
-        if encrypted:
-            return SecurityError(
-                f"the server at {url} speaks TLS, and was spoken to without: turn TLS on (--tls, "
-                "with --tls-ca for an authority of your own)"
-            )
+    try:
+        context.wrap_socket(connected, server_hostname=host).close()
+    except ssl.SSLError as error:
+        encrypted = any(wanted in str(error) for wanted in _CERTIFICATE_WANTED)
+    else:
+        encrypted = True
+    if encrypted:
+        return SecurityError(
+            f"the server at {url} speaks TLS, and was spoken to without: turn TLS on (--tls, "
+            "with --tls-ca for an authority of your own)"
+        )
+    return _no_grpc(url)
+
+
+def _no_grpc(url: str) -> ServerUnavailable:
     return ServerUnavailable(
         f"what listens at {url} speaks no gRPC: check the port, Triton's gRPC is on 8001 and HTTP "
         "on 8000"

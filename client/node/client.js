@@ -34,6 +34,11 @@ const CHANNEL_OPTIONS = {
   "grpc.retry_buffer_size": 256 << 20,
 };
 
+const THIS_MACHINE = /^(dns:\/*)?(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/;
+
+// Those that gRPC goes through, in its order.
+const PROXY_VARIABLES = ["grpc_proxy", "https_proxy", "http_proxy"];
+
 const ADVICE = {
   [grpc.status.UNAVAILABLE]:
     "check host and gRPC port (8001, not HTTP's 8000), or send less at once",
@@ -59,7 +64,10 @@ export class Transcriber {
    * @throws {ServerError}
    */
   static async connect(url, model, { credentials, metadata, timeoutMs = 60_000 } = {}) {
-    const stub = new Stub(url, credentials ?? grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+    const stub = new Stub(url, credentials ?? grpc.credentials.createInsecure(), {
+      ...CHANNEL_OPTIONS,
+      "grpc.enable_http_proxy": THIS_MACHINE.test(url) ? 0 : 1, // gRPC would take one there too
+    });
     const call = caller(stub, url, metadata ?? new grpc.Metadata(), timeoutMs);
     try {
       return new Transcriber(stub, call, model, await readContract(call, model));
@@ -116,12 +124,22 @@ function caller(stub, url, metadata, timeoutMs) {
       const deadline = Date.now() + timeoutMs;
       stub[method](request, metadata, { deadline }, (cause, reply) => {
         if (!cause) return resolve(reply);
-        const advice = ADVICE[cause.code] ?? "look at the server's log";
+        const advice = (ADVICE[cause.code] ?? "look at the server's log") + throughProxy(cause.code, url);
         const status = `${grpc.status[cause.code]} (${cause.details.trim()})`;
         const message = `the server at ${url} answers ${status}: ${advice}`;
         reject(new ServerError(message, { code: cause.code, cause }));
       });
     });
+}
+
+/** What to say of a proxy that may be the reason: that of the environment. */
+function throughProxy(code, url) {
+  const variable = PROXY_VARIABLES.find((name) => process.env[name]);
+  if (code !== grpc.status.UNAVAILABLE || THIS_MACHINE.test(url) || !variable) return "";
+  return (
+    `; the environment variable ${variable} names a proxy for the connection: ` +
+    "add the server's host to no_proxy to connect directly"
+  );
 }
 
 async function readContract(call, model) {

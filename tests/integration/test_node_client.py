@@ -5,6 +5,7 @@ And ``docs/wire.md``, which it is written from: the page's examples are sent as 
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -68,10 +69,16 @@ def transcripts(server_url, recordings):
         return [result.transcript for result in transcriber.transcribe(recordings)]
 
 
-def run(folder, *command):
+def run(folder, *command, **environment):
     command = list(map(str, command))
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=120
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=os.environ | environment,
     )
 
 
@@ -103,6 +110,19 @@ def test_texts_are_the_python_clients(client, server_url, recordings, transcript
     done = transcribe(client, server_url, recordings, "--in-flight", in_flight)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == lines(recordings, texts_of(transcripts))
+
+
+def test_a_proxy_of_the_environment_is_named_and_this_machine_reached_without(
+    client, server_url, recordings, transcripts
+):
+    arguments = ("node", "transcribe.js", "--model", "demo", "--timeout", "20", recordings[0])
+    dead = "http://127.0.0.1:1"
+    here = run(client, *arguments, "--url", server_url, grpc_proxy=dead)
+    assert here.stdout.splitlines() == lines(recordings[:1], texts_of(transcripts[:1]))
+    away = run(client, *arguments, "--url", "asr.invalid:8001", grpc_proxy=dead)
+    assert away.returncode == 1
+    assert "variable grpc_proxy names a proxy" in away.stderr
+    assert "no_proxy" in away.stderr
 
 
 RECOGNISE = """
