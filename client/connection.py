@@ -57,6 +57,7 @@ _MOST_KEEPALIVE_S: Final = 3600.0
 _PINGS: Final = 3
 """More than these in a row, without an answer in between, a server takes for abuse: it hangs up."""
 
+_CLOSE_S: Final = 5.0
 _TRIAL_S: Final = 1.0
 _TRIAL_SLACK_S: Final = 2.0
 """What a busy machine may take to notice that the time is over."""
@@ -192,8 +193,13 @@ class Connection:
             self._client.infer(model, [], headers=self._headers, client_timeout=timeout_s)
 
     def close(self) -> None:
-        """Hang up; what is still under way fails."""
-        self._client.close()
+        """Hang up; what is still under way fails.
+
+        gRPC waits for every call to end, for ever for one whose start an interrupt cut short.
+        """
+        closing = Thread(target=self._client.close, name="hang up", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
 
     @contextmanager
     def _errors(self, model: str, timeout_s: float) -> Iterator[None]:

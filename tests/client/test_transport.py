@@ -13,6 +13,7 @@ import grpc
 import numpy as np
 import pytest
 
+from client.connection import Connection, ConnectionOptions
 from client.contract import TOKENS
 from client.errors import (
     AudioError,
@@ -208,3 +209,16 @@ def test_models_are_listed_with_their_contract_or_their_problem():
         broken, demo = list_models(url)
     assert (broken.ready, broken.problem) == (False, "weights are missing")
     assert (demo.ready, demo.contract) == (True, CONTRACT)
+
+
+def test_a_connection_that_grpc_cannot_close_does_not_keep_the_program(monkeypatch):
+    """An interrupt at the wrong moment leaves gRPC a call that it waits for without end."""
+    monkeypatch.setattr("client.connection._CLOSE_S", 0.1)
+    never = threading.Event()
+    with scripted_server() as url:
+        connection = Connection(url, ConnectionOptions())
+        hang_up = connection._client.close
+        monkeypatch.setattr(connection._client, "close", never.wait)
+        connection.close()  # or the test's time is over
+        never.set()
+        hang_up()
