@@ -18,6 +18,8 @@
         ├── InvalidRequest       the server refuses the request as malformed
         └── SecurityError        TLS, a certificate, a token or a key does not fit
 
+:class:`AudioWarning` is no error: what could be read was.
+
 Every message says what was expected, what came, and how to fix it.
 """
 
@@ -32,6 +34,10 @@ class ContractError(AsrError):
 
 class AudioError(AsrError):
     """A recording is missing, unreadable, or outside what the model takes."""
+
+
+class AudioWarning(UserWarning):
+    """A recording is damaged or truncated; what is there was read."""
 
 
 class DecoderError(AsrError):

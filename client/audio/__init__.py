@@ -4,9 +4,10 @@ Flow, block by block::
 
     path, bytes or open file
       → sources       a regular file, within the limits
-      → containers    what is it, and is it whole?
-      → libsndfile    WAV, FLAC, Ogg, MP3, AIFF, SPHERE …     or
-        ffmpeg        anything else, in a process of its own
+      → containers    what is it, how many recordings, and are they whole?
+      → recording     all of them as one, by
+          libsndfile  WAV, FLAC, Ogg, MP3, AIFF, SPHERE …     or
+          ffmpeg      anything else, in a process of its own
       → reading       the piece asked for
       → conversion    mean of the channels or one of them, soxr (resample) → ``int16 [n_samples]``
 
@@ -14,8 +15,8 @@ Sixteen-bit mono audio at the right rate comes through bit by bit.
 """
 
 from client.audio.conversion import Pcm, to_pcm
-from client.audio.options import AudioOptions, AudioSource, Clip, RawFormat
-from client.audio.reading import load_audio, read_blocks
+from client.audio.options import AudioOptions, AudioSource, Clip, RawFormat, Warn
+from client.audio.reading import length_of, load_audio, read_blocks
 
 __all__ = [
     "AudioOptions",
@@ -23,6 +24,8 @@ __all__ = [
     "Clip",
     "Pcm",
     "RawFormat",
+    "Warn",
+    "length_of",
     "load_audio",
     "read_blocks",
     "to_pcm",

@@ -19,6 +19,9 @@ from typing import IO, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from client.audio.chunks import size_of
+from client.audio.containers import Part, end_of
+from client.audio.decoder import Damaged
 from client.errors import AudioError
 
 _CONTAINERS: Final = (
@@ -26,15 +29,18 @@ _CONTAINERS: Final = (
     "mpeg,mpegts,nistsphere,ogg,oma,rm,tak,tta,voc,w64,wav,wv"
 )
 _ARGUMENTS: Final = (
-    *("-nostdin", "-hide_banner", "-loglevel", "error", "-xerror"),
-    *("-protocol_whitelist", "file", "-format_whitelist", _CONTAINERS),
-    *("-threads", "1", "-vn", "-sn", "-dn", "-i", "file:/dev/fd/0"),
+    *("-nostdin", "-hide_banner", "-loglevel", "error"),
+    *("-protocol_whitelist", "file,subfile", "-format_whitelist", _CONTAINERS),
+    *("-threads", "1", "-vn", "-sn", "-dn"),
+)
+_FILE: Final = "file:/dev/fd/0"
+_OUTPUT: Final = (
     *("-map", "0:a:0", "-map_metadata", "-1", "-bitexact"),
     *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),  # AU: the simplest header with rate and channels
 )
 _MEMORY_BYTES: Final = 1 << 30
-_STALL_S: Final = 5.0
-"""ffmpeg is given up when it has given nothing for so long."""
+_STALL_S: Final = 60.0
+"""ffmpeg is given up when it has given nothing for so long: on a busy machine it starts slowly."""
 _READ_BYTES: Final = 1 << 16
 _COMPLAINT_BYTES: Final = 1 << 16
 _AU: Final = struct.Struct(">4s5I")
@@ -44,14 +50,15 @@ _SAMPLE: Final = np.dtype(">f4")
 class FfmpegDecoder:
     """A recording being decoded: its format, and its samples in blocks.
 
-    ``reason`` is why libsndfile does not read the file. Raises :class:`AudioError` when ffmpeg is
-    not installed or does not read it either.
+    ``reason`` is why libsndfile does not read the file. Where ffmpeg finds damage it reads on, or
+    stops if ``strict``; either way that is told in the end. Raises :class:`AudioError` when ffmpeg
+    is not installed or does not read it either.
     """
 
     n_frames: int | None = None
     """Only the end tells."""
 
-    def __init__(self, file: FileIO, reason: str) -> None:
+    def __init__(self, file: FileIO, part: Part, reason: str, *, strict: bool = False) -> None:
         program = shutil.which("ffmpeg")
         if program is None:
             raise AudioError(
@@ -61,8 +68,9 @@ class FfmpegDecoder:
             )
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - close() does
         file.seek(0)
+        xerror = ["-xerror"] if strict else []
         self._process = subprocess.Popen(
-            [program, *_ARGUMENTS],
+            [program, *_ARGUMENTS, *xerror, "-i", _source(file, part), *_OUTPUT],
             bufsize=0,
             stdin=file,
             stdout=subprocess.PIPE,
@@ -72,6 +80,7 @@ class FfmpegDecoder:
         try:
             _limit(self._process.pid)
             self.rate_hz, self.channels = self._header()
+            self._begun = self._read_exactly(1)
         except BaseException:
             self.close()
             raise
@@ -83,14 +92,16 @@ class FfmpegDecoder:
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples, ``float32 [n, channels]``, a bounded number at a time."""
         frame_bytes = _SAMPLE.itemsize * self.channels
-        data = b""
-        while more := self._read(_READ_BYTES):
+        data, more = b"", self._begun
+        while more:
             data += more
             whole = len(data) - len(data) % frame_bytes
             samples = np.frombuffer(data[:whole], _SAMPLE).astype(np.float32)
             yield samples.reshape(-1, self.channels)
             data = data[whole:]
-        self._check_end()
+            more = self._read(_READ_BYTES)
+        if complaint := self._complaint():
+            raise Damaged(complaint)
 
     def close(self) -> None:
         """Stop ffmpeg."""
@@ -110,8 +121,7 @@ class FfmpegDecoder:
         while len(data) < n_bytes:
             more = self._read(n_bytes - len(data))
             if not more:
-                self._check_end()
-                raise _refusal("ffmpeg finds no audio in it")
+                raise _refusal(self._complaint() or "ffmpeg finds no audio in it")
             data += more
         return data
 
@@ -123,17 +133,26 @@ class FfmpegDecoder:
             raise _refusal(f"ffmpeg gave nothing for {_STALL_S:g} s")
         return self._audio.read(n_bytes)
 
-    def _check_end(self) -> None:
-        """Refuse what ffmpeg complains about: there would be gaps in it."""
+    def _complaint(self) -> str:
+        """What ffmpeg complains about in the end: there may be gaps; empty where all is well."""
         status = self._process.wait()
         self._complaints.seek(0)
         complaints = self._complaints.read(_COMPLAINT_BYTES).decode(errors="replace")
-        if status or complaints:
-            first = complaints.replace(_CONTAINERS, "…").partition("\n")[0]
-            first = re.sub(r"\[.*? @ \w+\] |file:/dev/fd/0: ", "", first)
-            # They may quote the file, and go to a terminal.
-            printable = "".join(filter(str.isprintable, first))
-            raise _refusal(f"ffmpeg says: {printable or f'exit status {status}'}")
+        if not (status or complaints):
+            return ""
+        first = complaints.replace(_CONTAINERS, "…").partition("\n")[0]
+        first = re.sub(r"\[.*? @ \w+\] |(subfile,\S*)?file:/dev/fd/0: ", "", first)
+        # They may quote the file, and go to a terminal.
+        printable = "".join(filter(str.isprintable, first))
+        return f"ffmpeg says: {printable or f'exit status {status}'}"
+
+
+def _source(file: FileIO, part: Part) -> str:
+    """The part of ffmpeg's standard input, in ffmpeg's words."""
+    end = end_of(file, part)
+    if part.start == 0 and end == size_of(file):
+        return _FILE
+    return f"subfile,,start,{part.start},end,{end},,:{_FILE}"
 
 
 def _limit(process: int) -> None:

@@ -1,5 +1,6 @@
 """Decoding in this process, by libsndfile through soundfile."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,34 +12,40 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from client.audio.containers import Container
+from client.audio.containers import Part
+from client.audio.decoder import CannotOpen, Damaged
 from client.audio.options import ENCODINGS, RawFormat
-from client.errors import AudioError
 
-_WHOLE_FILE: Final = Container()
-_BLOCK_SAMPLES: Final = 1 << 16
+BLOCK_SAMPLES: Final = 1 << 16
+_MPEG_SLACK_FRAMES: Final = 2 * 1152
+"""An MPEG encoder's delay, which some headers count and libsndfile leaves out."""
 _UNKNOWN_FRAMES: Final = 1 << 60  # libsndfile's "I don't know" is 2**63 - 1
-
-
-class CannotOpen(AudioError):
-    """libsndfile does not take the file; ffmpeg may."""
 
 
 class SndfileDecoder:
     """A recording being decoded: its format, and its samples in blocks.
 
-    Raises :class:`CannotOpen` for a file that libsndfile does not open, or does not know the length
-    of.
+    ``part`` is where it is in the file, ``None`` for headerless audio. Blocks hold at most
+    ``block_samples``: what comes in a block before damage is lost with it. Raises
+    :class:`~client.audio.decoder.CannotOpen` for a file that libsndfile does not open, or does not
+    know the length of.
     """
 
     def __init__(
-        self, file: FileIO, container: Container = _WHOLE_FILE, raw: RawFormat | None = None
+        self,
+        file: FileIO,
+        part: Part | None,
+        raw: RawFormat | None = None,
+        block_samples: int = BLOCK_SAMPLES,
     ) -> None:
-        file.seek(0)
-        self._pipe = None if container.length_known else _Pipe(file.fileno(), container.start)
-        descriptor = self._pipe.descriptor if self._pipe else file.fileno()
+        self._block_samples = block_samples
+        self._pipe = None if part is None or part.length_known else _Pipe(file, part)
         try:
-            self._file = soundfile.SoundFile(descriptor, closefd=False, **_arguments(raw))
+            self._file = soundfile.SoundFile(
+                self._pipe.descriptor if self._pipe else _readable(file, part),
+                closefd=False,
+                **_arguments(raw),
+            )
         except soundfile.SoundFileError as error:
             if self._pipe is not None:
                 self._pipe.close()
@@ -49,27 +56,34 @@ class SndfileDecoder:
         if self.n_frames is not None and self.n_frames >= _UNKNOWN_FRAMES:
             self.close()
             raise CannotOpen(f"the {self._file.format} header does not say how long it is")
+        self._at = 0
 
     def seek(self, frame: int) -> int:
         """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
         with _damage():
-            return int(self._file.seek(frame)) if frame and self._file.seekable() else 0
+            self._at = int(self._file.seek(frame)) if frame and self._file.seekable() else 0
+        return self._at
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples from here on, ``float32 [n, channels]``, a bounded number at a time."""
-        n_frames = _BLOCK_SAMPLES // self.channels
+        n_frames = max(1, self._block_samples // self.channels)
         while True:
             with _damage():
                 block = self._file.read(n_frames, dtype="float32", always_2d=True)
             if not len(block):
-                return
+                break
+            self._at += len(block)
             yield block
+        slack = _MPEG_SLACK_FRAMES if self._file.subtype.startswith("MPEG") else 0
+        if self.n_frames is not None and self._at + slack < self.n_frames:
+            raise Damaged(f"its header promises {self.n_frames} samples, {self._at} are there")
 
     def close(self) -> None:
         """Release the file."""
         self._file.close()
         if self._pipe is not None:
             self._pipe.close()
+            self._pipe = None
 
 
 @contextmanager
@@ -79,7 +93,7 @@ def _damage() -> Iterator[None]:
         yield
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", error)  # without the descriptor
-        raise AudioError(f"is damaged or truncated ({reason}): copy or record it again") from error
+        raise Damaged(f"libsndfile says: {reason}") from error
 
 
 def _arguments(raw: RawFormat | None) -> dict[str, Any]:
@@ -95,22 +109,72 @@ def _arguments(raw: RawFormat | None) -> dict[str, Any]:
     }
 
 
+def _readable(file: FileIO, part: Part | None) -> "int | _View":
+    """What libsndfile reads: the file itself where that is the part as it stands."""
+    file.seek(0)
+    whole = part is None or (part.start == 0 and part.end == os.fstat(file.fileno()).st_size)
+    if part is None or (whole and part.correction is None):
+        return file.fileno()
+    return _View(file, part)
+
+
+class _View(io.RawIOBase):
+    """A part of a file as a file, its header corrected."""
+
+    def __init__(self, file: FileIO, part: Part) -> None:
+        super().__init__()
+        self._file = file
+        self._part = part
+        self._at = part.start
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at - self._part.start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begin = {os.SEEK_SET: self._part.start, os.SEEK_CUR: self._at, os.SEEK_END: self._part.end}
+        self._at = max(self._part.start, begin[whence] + offset)
+        return self.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        left = max(0, self._part.end - self._at)
+        data = self._corrected(os.pread(self._file.fileno(), min(len(view), left), self._at))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _corrected(self, data: bytes) -> bytes:
+        place, right = self._part.correction or (0, b"")
+        begin, end = max(place, self._at), min(place + len(right), self._at + len(data))
+        if begin >= end:
+            return data
+        before, after = data[: begin - self._at], data[end - self._at :]
+        return before + right[begin - place : end - place] + after
+
+
 class _Pipe:
-    """A file from ``start`` on, as a pipe.
+    """An MP3 recording as a pipe.
 
     Of an MP3 file without a table of its frames, libsndfile reads only as much as it guesses from
     the first bit rate (measured: 40 % of one with a variable bit rate); of a pipe, it reads all.
     """
 
-    def __init__(self, source: int, start: int) -> None:
+    def __init__(self, file: FileIO, part: Part) -> None:
         self.descriptor, self._sink = os.pipe()
-        self._thread = Thread(target=self._feed, args=(source, start), daemon=True)
+        self._thread = Thread(target=self._feed, args=(file.fileno(), part), daemon=True)
         self._thread.start()
 
-    def _feed(self, source: int, at: int) -> None:
+    def _feed(self, source: int, part: Part) -> None:
+        at = part.audio
         try:
             with os.fdopen(self._sink, "wb") as sink:
-                while chunk := os.pread(source, 1 << 16, at):
+                while chunk := os.pread(source, min(1 << 16, max(0, part.end - at)), at):
                     at += len(chunk)
                     sink.write(chunk)
         except OSError:  # the reader has enough, or the file cannot be read on: it ends here

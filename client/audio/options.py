@@ -1,13 +1,18 @@
 """What to read of a recording, how, and how much at most."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-from client.errors import AudioError
+from client.errors import AudioError, AudioWarning
 
 AudioSource: TypeAlias = Path | str | bytes | BinaryIO
 """A path, a file's bytes, or an open binary file, which need not be able to seek (a pipe)."""
+
+Warn: TypeAlias = Callable[[str], None]
+"""Told what is wrong with a recording that is read all the same."""
 
 MOST_CHANNELS: Final = 8
 RATES_HZ: Final = (1_000, 1_000_000)  # outside is a damaged header; resampling it fills memory
@@ -67,6 +72,8 @@ class AudioOptions:
     and NeMo count from 0); ``None`` for the mean of all."""
     raw: RawFormat | None = None
     """Sources are headerless audio of this format; ``None`` for files that say what they are."""
+    strict: bool = False
+    """Refuse a damaged or truncated recording, rather than read what is there and warn."""
     max_bytes: int = 4 << 30
     """The largest source, by its size as a file: 4 GiB, which is also the largest WAV file. One
     without a name (a pipe, bytes) is copied to a temporary file of up to this size."""
@@ -96,3 +103,8 @@ def check_format(rate_hz: int, channels: int) -> None:
         raise AudioError(
             f"it has {channels} channels, expected 1 to {MOST_CHANNELS}: split it, if not damaged"
         )
+
+
+def as_warning(said: str) -> None:
+    """Warn as Python does."""
+    warnings.warn(said, AudioWarning, stacklevel=2)

@@ -3,61 +3,52 @@
 import math
 from collections.abc import Iterator
 from contextlib import closing
-from io import FileIO
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
-from client.audio.containers import container_of
 from client.audio.conversion import NO_SAMPLES, Pcm, converted, joined, mono
-from client.audio.ffmpeg import FfmpegDecoder
-from client.audio.libsndfile import CannotOpen, SndfileDecoder
-from client.audio.options import AudioOptions, AudioSource, Clip, check_format
+from client.audio.decoder import Decoder
+from client.audio.options import AudioOptions, AudioSource, Clip, Warn, as_warning, check_format
+from client.audio.recording import Recording
 from client.audio.sources import name_of, named_errors, open_source
 from client.errors import AudioError
 
 _SLACK_S: Final = 0.1  # manifests round durations
+_END_S: Final = 0.5
 _ENDLESS_FRAMES: Final = 1 << 50
 _DEFAULTS: Final = AudioOptions()
-
-
-class Decoder(Protocol):
-    """A recording being decoded: its format, and its samples in blocks."""
-
-    rate_hz: int
-    channels: int
-    n_frames: int | None
-    """How many there are, ``None`` where only the end tells."""
-
-    def seek(self, frame: int) -> int:
-        """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
-
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """The samples from here on, ``float32 [n, channels]``, a bounded number at a time."""
-
-    def close(self) -> None:
-        """Release what it holds."""
+_STRICT: Final = AudioOptions(strict=True)
 
 
 def load_audio(
-    source: AudioSource | Clip, sample_rate_hz: int, options: AudioOptions = _DEFAULTS
+    source: AudioSource | Clip,
+    sample_rate_hz: int,
+    options: AudioOptions = _DEFAULTS,
+    warn: Warn = as_warning,
 ) -> Pcm:
     """Decode a recording to mono PCM, ``int16 [n_samples]`` at ``sample_rate_hz``.
 
     Reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, NIST SPHERE, AU, CAF and W64 through libsndfile,
     and what else ffmpeg reads when that is installed, at any rate and with up to eight channels.
-    Raises :class:`AudioError` when the source is missing, a directory, empty, truncated, no audio,
-    beyond the limits of ``options``, or holds no samples or NaN or infinite ones.
+    Raises :class:`AudioError` when the source is missing, a directory, empty, no audio, beyond the
+    limits of ``options``, or holds no samples or NaN or infinite ones.
+
+    A damaged or truncated recording gives what is there, and ``warn`` is called with what is wrong,
+    by default for a Python :class:`~client.errors.AudioWarning`; with ``options.strict`` it is an
+    :class:`AudioError`. Of several recordings in one file, one after the other, all are read.
 
     Damage that a format cannot show is not noticed: Ogg, and MP3 without a table of frames, may
     end early; samples of PCM may be anything.
     """
-    return joined(read_blocks(source, sample_rate_hz, options))
+    return joined(read_blocks(source, sample_rate_hz, options, warn))
 
 
 def read_blocks(
-    source: AudioSource | Clip, sample_rate_hz: int, options: AudioOptions = _DEFAULTS
+    source: AudioSource | Clip,
+    sample_rate_hz: int,
+    options: AudioOptions = _DEFAULTS,
+    warn: Warn = as_warning,
 ) -> Iterator[Pcm]:
     """What :func:`load_audio` gives, in blocks ``int16 [n]`` as they are decoded.
 
@@ -65,10 +56,11 @@ def read_blocks(
     damage is reached: blocks may have come before.
     """
     clip = source if isinstance(source, Clip) else Clip(source)
+    name = name_of(clip.source)
     with (
-        named_errors(name_of(clip.source)),
+        named_errors(name),
         open_source(clip.source, options.max_bytes) as file,
-        closing(_decoder(file, options)) as decoder,
+        closing(Recording(file, clip, options, lambda said: warn(f"{name}: {said}"))) as decoder,
     ):
         check_format(decoder.rate_hz, decoder.channels)
         if options.channel is not None and options.channel > decoder.channels:
@@ -80,16 +72,21 @@ def read_blocks(
         yield from filter(len, converted(blocks, decoder.rate_hz, sample_rate_hz))
 
 
-def _decoder(file: FileIO, options: AudioOptions) -> Decoder:
-    if options.raw is not None:
-        return SndfileDecoder(file, raw=options.raw)
-    container = container_of(file)
-    if container is None:
-        return FfmpegDecoder(file, "unknown signature")
-    try:
-        return SndfileDecoder(file, container)
-    except CannotOpen as error:
-        return FfmpegDecoder(file, str(error))
+def length_of(source: AudioSource) -> float:
+    """Seconds of audio in a recording, decoded only where its header does not tell, and at its end.
+
+    Raises :class:`AudioError` as :func:`load_audio` does, and for a damaged or truncated recording.
+    """
+    with (
+        named_errors(name_of(source)),
+        open_source(source, _STRICT.max_bytes) as file,
+        closing(Recording(file, Clip(source), _STRICT)) as decoder,
+    ):
+        rate_hz = decoder.rate_hz
+        check_format(rate_hz, decoder.channels)
+        begin = max(0, (decoder.n_frames or 0) - round(_END_S * rate_hz))
+        end = _piece(decoder, Clip(source, begin / rate_hz), _STRICT.max_duration_s)
+        return (begin + sum(map(len, end))) / rate_hz
 
 
 def _piece(decoder: Decoder, clip: Clip, max_duration_s: float) -> Iterator[NDArray[Any]]:
@@ -109,14 +106,10 @@ def _piece(decoder: Decoder, clip: Clip, max_duration_s: float) -> Iterator[NDAr
             return
         if at > most:
             raise _too_long(None, max_duration_s)
-    if n_frames is not None:
-        raise AudioError(
-            f"is truncated: its header promises {n_frames} samples, {at} are there: copy or "
-            "record it again"
-        )
     if at == 0:
         raise AudioError(NO_SAMPLES)
-    _bounds(clip, at, rate_hz)
+    if n_frames is None or at <= start:  # otherwise there is a warning that it ends early
+        _bounds(clip, at, rate_hz)
 
 
 def _bounds(clip: Clip, n_frames: int | None, rate_hz: int) -> tuple[int, int]:

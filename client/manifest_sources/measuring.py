@@ -1,29 +1,26 @@
 """Recordings opened and measured, many at a time, and what does not hold of them.
 
-Opening reads a recording's header and its end, where it shows whether a copy broke off.
+Opening reads a recording's header and its end, where it shows whether a copy broke off; of some
+formats all of it, for only that shows how long it is, or whether another recording follows.
 """
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import soundfile
-
-from client.audio import Clip, read_blocks
+from client.audio import length_of
 from client.errors import AudioError
 from client.in_order import in_order
 from client.manifest_sources.files import plain
 from client.manifest_sources.source import Fault, LeftOut, Problem, Utterance
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _MOST_UNDER_WAY: Final = 256
 _SLACK_S: Final = 0.1  # manifests round durations
-_END_S: Final = 0.05
 _DECIMALS: Final = 3
-_RATE_HZ: Final = 16_000  # of what is decoded only to be counted
-_GUESSED: Final = ("MP3",)
-"""Formats whose headers need not say how long the recording is."""
 
 Length: TypeAlias = "Future[float]"
 _Piece: TypeAlias = tuple[str, float, float]
@@ -58,21 +55,6 @@ def measured(found: Iterable[Utterance | Problem]) -> Iterator[Measured | Proble
                 yield Problem.of(each.where, error)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def length_of(path: Path) -> float:
-    """Seconds of audio in a recording; raises :class:`AudioError` when it cannot be read."""
-    try:
-        header = soundfile.info(path) if path.is_file() else None
-    except (soundfile.SoundFileError, OSError, TypeError, ValueError):
-        header = None  # client.audio says what is wrong, or reads it by other means
-    if header is None or header.format in _GUESSED:
-        n_samples = sum(map(len, read_blocks(path, _RATE_HZ)))
-        return n_samples / _RATE_HZ
-    length_s: float = header.frames / header.samplerate
-    for _ in read_blocks(Clip(path, max(0.0, length_s - _END_S)), header.samplerate):
-        pass
-    return length_s
 
 
 def _started(

@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,7 @@ def read_hostile(first: int, last: int) -> None:
         clip = Clip(data, *[(0.0, None), (0.05, 0.1), (0.02, None)][seed % 3])
         say({"seed": seed, "name": name})
         begun = time.monotonic()
-        outcome = outcome_of(clip)
+        outcome = outcome_of(clip, replace(OPTIONS, strict=seed % 2 == 0))
         seconds = time.monotonic() - begun
         say({"outcome": outcome, "seconds": seconds, "extra_bytes": peak_bytes() - before})
 
@@ -133,9 +134,9 @@ def address_space_bytes() -> int:
     return int(pages) * resource.getpagesize()
 
 
-def outcome_of(clip: Clip) -> str:
+def outcome_of(clip: Clip, options: AudioOptions) -> str:
     try:
-        samples = load_audio(clip, 16000, OPTIONS)
+        samples = load_audio(clip, 16000, options, warn=lambda _: None)
     except AudioError as error:
         return f"AudioError: {error}"
     return f"{samples.dtype} [{len(samples)}]"

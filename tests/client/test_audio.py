@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from client.audio import Clip, load_audio, to_pcm
+from client.audio import AudioOptions, Clip, load_audio, to_pcm
 from client.errors import AudioError
 from tests.client.support import encoded
 
@@ -155,7 +155,7 @@ def test_what_is_wrong_with_a_recording_is_said(data, says, tmp_path):
     path = tmp_path / "recording"
     path.write_bytes(data)
     with pytest.raises(AudioError, match=says) as raised:
-        load_audio(path, 16000)
+        load_audio(path, 16000, AudioOptions(strict=True))
     assert str(path) in str(raised.value)
 
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import soxr
 
-from client.audio import load_audio, read_blocks
+from client.audio import AudioOptions, load_audio, read_blocks
 from client.errors import AudioError
 from tests.client.audio_files import (
     BY_FFMPEG,
@@ -25,6 +25,7 @@ from tests.client.support import encoded
 from tests.conftest import PROJECT
 
 MB = 1 << 20
+STRICT = AudioOptions(strict=True)
 
 
 def noise(n_samples, seed=0):
@@ -83,7 +84,7 @@ def test_decoding_in_blocks_equals_decoding_at_once(kind):
 
 def test_what_was_whole_comes_before_the_error():
     data = encoded(noise(20 * 16000), kind="FLAC")
-    blocks = read_blocks(data[: len(data) // 2], 16000)
+    blocks = read_blocks(data[: len(data) // 2], 16000, STRICT)
     np.testing.assert_array_equal(next(blocks)[:1000], noise(20 * 16000)[:1000])
     with pytest.raises(AudioError, match="truncated"):
         list(blocks)
@@ -94,17 +95,21 @@ def open_files():
 
 
 @pytest.mark.parametrize("name", [*BY_LIBSNDFILE, *BY_FFMPEG])
-@pytest.mark.parametrize("how", ["to the end", "abandoned", "truncated"])
+@pytest.mark.parametrize("how", ["to the end", "abandoned", "truncated", "truncated, strict"])
 def test_nothing_is_left_open(name, how):
     data = by_ffmpeg(*BY_FFMPEG[name]) if name in BY_FFMPEG else by_libsndfile(name)
     before = open_files()
-    blocks = read_blocks(data[: len(data) // 2] if how == "truncated" else data, 16000)
+    truncated = how.startswith("truncated")
+    options = AudioOptions(strict="strict" in how)
+    said = []
+    blocks = read_blocks(data[: len(data) // 2] if truncated else data, 16000, options, said.append)
     try:
         next(blocks)
         if how != "abandoned":
             list(blocks)
     except AudioError:
-        assert how == "truncated"
+        assert truncated
+    assert truncated or not said
     blocks.close()
     assert open_files() == before
 
@@ -114,7 +119,7 @@ def test_ffmpeg_stops_at_the_first_damage():
     data[10000:11000] = np.random.default_rng(0).bytes(1000)
     n_samples = 0
     with pytest.raises(AudioError, match="ffmpeg says"):  # noqa: PT012
-        for block in read_blocks(bytes(data), 16000):
+        for block in read_blocks(bytes(data), 16000, STRICT):
             n_samples += len(block)
     assert n_samples < 20 * 16000
 

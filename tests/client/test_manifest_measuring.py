@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from client.audio import load_audio
+from client.audio import length_of, load_audio
 from client.errors import AudioError
 from client.manifest_sources import (
     Fault,
@@ -19,7 +19,6 @@ from client.manifest_sources import (
     measuring,
     read_existing,
 )
-from client.manifest_sources.measuring import length_of
 from tests.client.recordings import RATE_HZ, record, write
 from tests.client.support import CONTRACT
 

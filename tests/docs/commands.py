@@ -30,6 +30,9 @@ SHORTER = {"make bench": f" ARGS='{_SHORT}'", ".venv/bin/python -m benchmarks se
 """What is done with less of it: how commands begin, and what is added to them."""
 SERVER = re.compile(r"^(make serve|\.venv/bin/python -m server)( |$)")
 READY_S = 60.0
+_OF_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
+"""A reader's: what `make test` was called with is for the tests themselves."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Workplace:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self.folder,
+            env=_ENVIRONMENT,
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -108,6 +112,7 @@ class Workplace:
             server = subprocess.Popen(
                 ["bash", "-c", command],
                 cwd=self.folder,
+                env=_ENVIRONMENT,
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,

@@ -1,0 +1,185 @@
+"""Where the samples of a file are, as its header says: in chunks, or behind one header."""
+
+import os
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import FileIO
+from typing import Final
+
+from client.errors import AudioError
+
+_MOST_CHUNKS: Final = 1000
+_UNKNOWN_32: Final = 0x7FFF_F000  # what sox, and 0xFFFFFFFF what ffmpeg, writes into a pipe
+_UNKNOWN_64: Final = 1 << 62
+_SPHERE_HEADER: Final = 4096
+
+
+@dataclass(frozen=True)
+class Samples:
+    """``size`` bytes of samples from ``start`` on, as the header says."""
+
+    start: int
+    size: int
+    ends: tuple[int, ...] = ()
+    """Where the recording may end, and another begin."""
+    size_field: tuple[int, struct.Struct] | None = None
+    """Where the size is written, and how, if that may be corrected."""
+    forgotten: bool = False
+    """Whether the size is 0 and yet samples follow: a recorder writes it in the end."""
+
+    def corrected(self, size: int) -> tuple[int, bytes] | None:
+        """Where the size is written, and what should be; ``None`` where that is not known."""
+        if self.size_field is None:
+            return None
+        at, layout = self.size_field
+        return at, layout.pack(min(size, (1 << 8 * layout.size) - 2))
+
+
+def bytes_at(file: FileIO, offset: int, n_bytes: int) -> bytes:
+    """Bytes of the file, fewer at its end."""
+    return os.pread(file.fileno(), n_bytes, offset) if offset < size_of(file) else b""
+
+
+def size_of(file: FileIO) -> int:
+    """The file's size in bytes."""
+    return os.fstat(file.fileno()).st_size
+
+
+def samples_of(file: FileIO, kind: str, start: int) -> Samples | None:
+    """The samples of the recording of that kind at ``start``.
+
+    ``None`` when there are none, or the header does not say how many. Raises :class:`AudioError`
+    for what libsndfile would read wrongly.
+    """
+    return _LAYOUTS[kind](file, start) if kind in _LAYOUTS else None
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """How a file is cut into chunks: each a header of its name and size, and then its content."""
+
+    header: struct.Struct
+    first: int
+    samples: bytes
+    unknown: int
+    align: int = 2
+    headers_count: bool = False
+    size_field: struct.Struct | None = None
+
+    def find(self, file: FileIO, start: int) -> Samples | None:
+        at = start + self.first
+        for _ in range(_MOST_CHUNKS):
+            chunk = self._chunk(file, at)
+            if chunk is None:
+                return None
+            name, size = chunk
+            at += self.header.size
+            if name.startswith(self.samples):
+                return self._samples(file, at, size) if size < self.unknown else None
+            if size < 0:
+                return None
+            at += self._padded(size)
+        raise AudioError(f"has more than {_MOST_CHUNKS} chunks before its samples: export it again")
+
+    def _samples(self, file: FileIO, at: int, size: int) -> Samples:
+        ends, closes = self._boundaries(file, at, size)
+        layout = self.size_field
+        field = None if layout is None else (at - layout.size, layout)
+        return Samples(at, size, ends, field, forgotten=size == 0 and not closes)
+
+    def _boundaries(self, file: FileIO, at: int, size: int) -> tuple[tuple[int, ...], bool]:
+        """Where chunks after the samples begin; whether the last ends where the file does.
+
+        Some writers leave out the byte that fills up the chunk of samples.
+        """
+        ends = [at + size]
+        at += self._padded(size)
+        for _ in range(_MOST_CHUNKS):
+            ends.append(at)
+            chunk = self._chunk(file, at)
+            if chunk is None or chunk[1] < 0:
+                break
+            at += self.header.size + self._padded(chunk[1])
+        return tuple(ends), at == size_of(file)
+
+    def _chunk(self, file: FileIO, at: int) -> tuple[bytes, int] | None:
+        header = bytes_at(file, at, self.header.size)
+        if len(header) < self.header.size:
+            return None
+        name, size = self.header.unpack(header)
+        return name, size - (self.header.size if self.headers_count else 0)
+
+    def _padded(self, size: int) -> int:
+        return size + -size % self.align
+
+
+_LITTLE: Final = struct.Struct("<I")
+_BIG: Final = struct.Struct(">I")
+_WAV: Final = _Chunks(struct.Struct("<4sI"), 12, b"data", _UNKNOWN_32, size_field=_LITTLE)
+_RIFX: Final = _Chunks(struct.Struct(">4sI"), 12, b"data", _UNKNOWN_32, size_field=_BIG)
+_RF64: Final = _Chunks(struct.Struct("<4sI"), 12, b"data", unknown=1 << 32)
+_W64: Final = _Chunks(struct.Struct("<16sQ"), 40, b"data", _UNKNOWN_64, 8, headers_count=True)
+_AIFF: Final = _Chunks(struct.Struct(">4sI"), 12, b"SSND", _UNKNOWN_32)
+_CAF: Final = _Chunks(
+    struct.Struct(">4sQ"), 8, b"data", _UNKNOWN_64, 1, size_field=struct.Struct(">Q")
+)
+
+
+def _wav(file: FileIO, start: int) -> Samples | None:
+    return (_RIFX if bytes_at(file, start, 4) == b"RIFX" else _WAV).find(file, start)
+
+
+def _rf64(file: FileIO, start: int) -> Samples | None:
+    """A WAV file whose sizes, too large for their places, stand in a chunk of their own."""
+    header = bytes_at(file, start + 12, 24)
+    if len(header) < 24 or header[:4] != b"ds64":
+        return None
+    n_bytes = int.from_bytes(header[16:], "little")
+    samples = _RF64.find(file, start)
+    if samples is None or n_bytes >= _UNKNOWN_64:
+        return None
+    end = samples.start + n_bytes
+    return Samples(samples.start, n_bytes, (end, end + n_bytes % 2))
+
+
+def _au(file: FileIO, start: int) -> Samples | None:
+    header = bytes_at(file, start + 4, 8)
+    if len(header) < 8:
+        return None
+    offset, size = struct.unpack(">2I", header)
+    first = start + offset
+    if size >= _UNKNOWN_32:
+        return None
+    forgotten = size == 0 and first < size_of(file)
+    return Samples(first, size, (first + size,), (start + 8, _BIG), forgotten)
+
+
+def _sphere(file: FileIO, start: int) -> Samples | None:
+    """The header is lines of ``name -type value``; NIST's SPHERE package describes it."""
+    header = bytes_at(file, start, _SPHERE_HEADER).partition(b"end_head")[0]
+    if b"embedded-" in header:
+        raise AudioError(
+            "is SPHERE audio compressed with shorten, expected it uncompressed: convert it with "
+            "sph2pipe -f wav"
+        )
+    fields = dict(re.findall(rb"^(\w+) -\w+ (\d{1,15})$", header, re.MULTILINE))
+    offset = re.match(rb"NIST_1A\n *(\d{1,6})\n", header)
+    sizes = [fields.get(name) for name in (b"sample_count", b"channel_count", b"sample_n_bytes")]
+    if offset is None or None in sizes:
+        return None
+    n_samples, n_channels, n_bytes = (int(size or 0) for size in sizes)
+    first, size = start + int(offset[1]), n_samples * n_channels * n_bytes
+    return Samples(first, size, (first + size,))
+
+
+_LAYOUTS: Final[dict[str, Callable[[FileIO, int], Samples | None]]] = {
+    "wav": _wav,
+    "rf64": _rf64,
+    "w64": _W64.find,
+    "aiff": _AIFF.find,
+    "au": _au,
+    "caf": _CAF.find,
+    "sphere": _sphere,
+}

@@ -1,0 +1,186 @@
+"""A file as one recording: all its parts, each by the decoder that reads it.
+
+Flow: file → :func:`~client.audio.containers.parts` → libsndfile, or ffmpeg for what it does not
+open → blocks. Where libsndfile cannot read on, ffmpeg does, from there, where it is installed.
+
+One rule for what is damaged or truncated: what is there is read, with a warning, and ``strict``
+refuses it. What holds no samples at all is refused either way.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from io import FileIO
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.audio.containers import Part, parts
+from client.audio.conversion import NO_SAMPLES
+from client.audio.decoder import CannotOpen, Damaged, Decoder
+from client.audio.ffmpeg import FfmpegDecoder
+from client.audio.libsndfile import SndfileDecoder
+from client.audio.options import AudioOptions, Clip, RawFormat, Warn, as_warning
+from client.errors import AudioError
+
+_CAREFUL_SAMPLES: Final = 256
+"""How much is read at once where it ends in damage, and lost with it."""
+
+Blocks = Iterator[NDArray[np.float32]]
+
+
+class Recording:
+    """A :class:`~client.audio.decoder.Decoder` of all that is in ``file``.
+
+    ``clip`` is what will be read of it, and ``warn`` is told what is wrong with it. Raises
+    :class:`AudioError`.
+    """
+
+    def __init__(
+        self, file: FileIO, clip: Clip, options: AudioOptions, warn: Warn = as_warning
+    ) -> None:
+        self._file = file
+        self._clip = clip
+        self._strict = options.strict
+        self._warn = warn
+        self._others: list[Part] = []
+        self._fault = ""
+        self._at = 0
+        found = parts(file) if options.raw is None else iter(())
+        self._part = next(found, None)
+        self._decoder = self._opened(self._part) if self._part else _headerless(file, options.raw)
+        self.rate_hz = self._decoder.rate_hz
+        self.channels = self._decoder.channels
+        self.n_frames = self._decoder.n_frames
+        if self._reaches_the_end():
+            try:
+                self._others = list(found)
+            except BaseException:
+                self.close()
+                raise
+        if self._others:
+            self.n_frames = None
+
+    def seek(self, frame: int) -> int:
+        """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
+        if self._others:
+            return 0
+        try:
+            self._at = self._decoder.seek(frame)
+        except Damaged as error:
+            raise _refusal(str(error)) from error
+        return self._at
+
+    def blocks(self) -> Blocks:
+        """The samples from here on, ``float32 [n, channels]``, a bounded number at a time."""
+        yield from self._readable(self._part)
+        for part in self._others:
+            self._decoder.close()
+            try:
+                self._decoder, self._at = self._opened(part), 0
+                self._check_format()
+                yield from self._readable(part)
+            except AudioError as error:
+                if self._strict:
+                    raise
+                self._warn(f"holds another recording, from byte {part.start} on, left out: {error}")
+
+    def close(self) -> None:
+        """Release what it holds."""
+        self._decoder.close()
+
+    def _reaches_the_end(self) -> bool:
+        """Whether the clip reaches the end of the first part: only then are others looked for."""
+        if self._clip.duration_s is None or self.n_frames is None:
+            return True
+        return self._clip.offset_s + self._clip.duration_s > self.n_frames / self.rate_hz
+
+    def _opened(self, part: Part) -> Decoder:
+        """The decoder that reads the part; ``_fault`` is what its header does not keep."""
+        self._fault = part.fault
+        if self._fault and self._strict:
+            raise _refusal(self._fault)
+        if not part.for_libsndfile:
+            return self._by_ffmpeg(part, "unknown signature")
+        try:
+            decoder = SndfileDecoder(self._file, part)
+        except CannotOpen as error:
+            return self._by_ffmpeg(part, str(error))
+        if decoder.n_frames != 0:
+            return decoder
+        decoder.close()
+        if not self._fault:
+            raise AudioError(NO_SAMPLES)
+        return self._by_ffmpeg(part, self._fault)
+
+    def _by_ffmpeg(self, part: Part, reason: str) -> Decoder:
+        return FfmpegDecoder(self._file, part, reason, strict=self._strict)
+
+    def _check_format(self) -> None:
+        """Raise :class:`AudioError` where a part is of another format than the first."""
+        rate_hz, channels = self._decoder.rate_hz, self._decoder.channels
+        if (rate_hz, channels) != (self.rate_hz, self.channels):
+            raise AudioError(
+                f"is at {rate_hz} Hz with {channels} channels, after one at {self.rate_hz} Hz with "
+                f"{self.channels}: split it"
+            )
+
+    def _readable(self, part: Part | None) -> Blocks:
+        """What is there of the part that is open, with at most one warning."""
+        warned = False
+        begin = self._at
+        try:
+            for block in self._decoder.blocks():
+                self._at += len(block)
+                if self._fault and not warned:
+                    self._warn(_warning(self._fault))
+                    warned = True
+                yield block
+        except Damaged as error:
+            if self._strict:
+                raise _refusal(str(error)) from error
+            for block in self._rest(part):
+                self._at += len(block)
+                yield block
+            self._fault = self._fault or str(error)
+        if self._fault and self._at == begin:
+            raise _refusal(self._fault)
+        if self._fault and not warned:
+            self._warn(_warning(self._fault))
+
+    def _rest(self, part: Part | None) -> Blocks:
+        """What another decoder makes of the part from here on."""
+        if part is None or isinstance(self._decoder, FfmpegDecoder):
+            return
+        with (
+            suppress(CannotOpen, Damaged),  # the first decoder has said so
+            closing(self._second_opinion(part)) as other,
+        ):
+            if (other.rate_hz, other.channels) != (self.rate_hz, self.channels):
+                return
+            start = self._at
+            at = other.seek(start)
+            for block in other.blocks():
+                yield block[max(0, start - at) :]
+                at += len(block)
+
+    def _second_opinion(self, part: Part) -> Decoder:
+        try:
+            return FfmpegDecoder(self._file, part, "")
+        except AudioError:
+            return SndfileDecoder(self._file, part, block_samples=_CAREFUL_SAMPLES)
+
+
+def _headerless(file: FileIO, raw: RawFormat | None) -> Decoder:
+    try:
+        return SndfileDecoder(file, None, raw)
+    except CannotOpen as error:
+        raise _refusal(str(error)) from error
+
+
+def _refusal(reason: str) -> AudioError:
+    return AudioError(f"is damaged or truncated: {reason}: copy or record it again")
+
+
+def _warning(reason: str) -> str:
+    return f"is damaged or truncated: {reason}: what is there was read"
