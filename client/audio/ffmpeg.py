@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.audio.chunks import size_of
-from client.audio.containers import Part, end_of
+from client.audio.containers import MP4, Part, end_of
 from client.audio.decoder import Damaged
 from client.errors import AudioError
 
@@ -41,6 +41,8 @@ _OUTPUT: Final = (
 _MEMORY_BYTES: Final = 1 << 30
 _STALL_S: Final = 60.0
 """ffmpeg is given up when it has given nothing for so long: on a busy machine it starts slowly."""
+_RUN_UP_S: Final = 2
+"""Decoded before a piece and left out: decoders need to have heard a little to be exact."""
 _READ_BYTES: Final = 1 << 16
 _COMPLAINT_BYTES: Final = 1 << 16
 _AU: Final = struct.Struct(">4s5I")
@@ -50,15 +52,18 @@ _SAMPLE: Final = np.dtype(">f4")
 class FfmpegDecoder:
     """A recording being decoded: its format, and its samples in blocks.
 
-    ``reason`` is why libsndfile does not read the file. Where ffmpeg finds damage it reads on, or
-    stops if ``strict``; either way that is told in the end. Raises :class:`AudioError` when ffmpeg
-    is not installed or does not read it either.
+    ``reason`` is why libsndfile does not read the file. What is before ``start_s`` may be left out:
+    :meth:`seek` tells. Where ffmpeg finds damage it reads on, or stops if ``strict``; either way
+    that is told in the end. Raises :class:`AudioError` when ffmpeg is not installed or does not
+    read it either.
     """
 
     n_frames: int | None = None
     """Only the end tells."""
 
-    def __init__(self, file: FileIO, part: Part, reason: str, *, strict: bool = False) -> None:
+    def __init__(
+        self, file: FileIO, part: Part, reason: str, *, start_s: float = 0.0, strict: bool = False
+    ) -> None:
         program = shutil.which("ffmpeg")
         if program is None:
             raise AudioError(
@@ -66,11 +71,22 @@ class FfmpegDecoder:
                 "and ffmpeg, which reads most others, is not installed: install ffmpeg, or "
                 "convert it to WAV"
             )
+        self._command = [program, *_ARGUMENTS, *(["-xerror"] if strict else [])]
+        self._input = ["-i", _source(file, part), *_OUTPUT]
+        # Elsewhere time stamps are rounded, or found by guessing, and a piece would be shifted.
+        skipped_s = max(0, int(start_s) - _RUN_UP_S) if part.kind == MP4 else 0
+        try:
+            self._start(file, skipped_s)
+        except AudioError:
+            if not skipped_s:
+                raise
+            self._start(file, 0)  # the piece may be beyond the end: where that is has to be found
+
+    def _start(self, file: FileIO, skipped_s: int) -> None:
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - close() does
         file.seek(0)
-        xerror = ["-xerror"] if strict else []
         self._process = subprocess.Popen(
-            [program, *_ARGUMENTS, *xerror, "-i", _source(file, part), *_OUTPUT],
+            [*self._command, *(["-ss", str(skipped_s)] if skipped_s else []), *self._input],
             bufsize=0,
             stdin=file,
             stdout=subprocess.PIPE,
@@ -84,10 +100,11 @@ class FfmpegDecoder:
         except BaseException:
             self.close()
             raise
+        self._skipped = skipped_s * self.rate_hz
 
     def seek(self, frame: int) -> int:  # noqa: ARG002
-        """Stay at the beginning: going by time stamps would not be exact."""
-        return 0
+        """Stay where it is; gives where that is."""
+        return self._skipped
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples, ``float32 [n, channels]``, a bounded number at a time."""

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from client.audio.chunks import size_of
 from client.audio.containers import Part, parts
 from client.audio.conversion import NO_SAMPLES
 from client.audio.decoder import CannotOpen, Damaged, Decoder
@@ -114,7 +115,9 @@ class Recording:
         return self._by_ffmpeg(part, self._fault)
 
     def _by_ffmpeg(self, part: Part, reason: str) -> Decoder:
-        return FfmpegDecoder(self._file, part, reason, strict=self._strict)
+        alone = part.start == 0 and part.end == size_of(self._file)
+        start_s = self._clip.offset_s if alone else 0.0
+        return FfmpegDecoder(self._file, part, reason, start_s=start_s, strict=self._strict)
 
     def _check_format(self) -> None:
         """Raise :class:`AudioError` where a part is of another format than the first."""

@@ -3,11 +3,14 @@
 import io
 import re
 import subprocess
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from client.audio import AudioOptions, Clip, RawFormat, load_audio
+from client.audio.containers import parts
+from client.audio.ffmpeg import FfmpegDecoder
 from client.errors import AudioError
 from tests.client.audio_files import (
     BY_FFMPEG,
@@ -148,6 +151,32 @@ def test_pieces_of_what_ffmpeg_reads():
     np.testing.assert_array_equal(piece, whole[12000:36000])
     with pytest.raises(AudioError, match=r"is 1\.\d\d s long.*correct offset and duration"):
         load_audio(Clip(data, 0.5, 1), 48000)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("codec", "rate_hz", "allowed"), [("alac", 44100, 0), ("aac", 44100, 3), ("libopus", 48000, 3)]
+)
+@pytest.mark.parametrize("fragments", [(), ("-movflags", "frag_keyframe+empty_moov")])
+def test_a_piece_of_an_mp4_is_what_decoding_from_the_start_gives(
+    codec, rate_hz, allowed, fragments, tmp_path
+):
+    sweep = 0.5 * np.sin(2 * np.pi * (200 + 40 * np.arange(12 * RATE_HZ) / RATE_HZ) ** 2 / 80)
+    path = tmp_path / "audio"
+    arguments = ("-f", "mp4", "-c:a", codec, "-ar", str(rate_hz), *fragments)
+    path.write_bytes(by_ffmpeg(*arguments, wav=encoded(sweep)))
+    whole = load_audio(path, rate_hz).astype(int)
+    for offset_s in (1.5, 4.321, 9.0):
+        piece = load_audio(Clip(path, offset_s, 1.25), rate_hz)
+        start = round(offset_s * rate_hz)
+        assert np.abs(piece - whole[start : start + len(piece)]).max() <= allowed
+    with path.open("rb", buffering=0) as file:
+        (part,) = parts(file)
+        with closing(FfmpegDecoder(file, part, "", start_s=9.0)) as decoder:
+            assert decoder.seek(9 * rate_hz) == 7 * rate_hz
+    for beyond_s in (11.5, 60):
+        with pytest.raises(AudioError, match=r"is 12\.\d\d s long, the piece asked for"):
+            load_audio(Clip(path, beyond_s, 1), rate_hz)
 
 
 def test_a_channel_is_counted_from_one():
