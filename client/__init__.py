@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from client.connection import ConnectionOptions
     from client.contract import Contract
     from client.decoding import BeamOptions, GreedyOptions, Hotword
-    from client.errors import AsrError
+    from client.errors import AsrError, AudioWarning
     from client.failure_policy import FailurePolicy
     from client.long_audio import LongAudioOptions
     from client.transcriber import Result, Transcriber
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsrError",
     "AudioOptions",
+    "AudioWarning",
     "BeamOptions",
     "Clip",
     "ConnectionOptions",
@@ -52,6 +53,7 @@ __all__ = [
 _HOMES = {
     "AsrError": "client.errors",
     "AudioOptions": "client.audio",
+    "AudioWarning": "client.errors",
     "BeamOptions": "client.decoding",
     "Clip": "client.audio",
     "ConnectionOptions": "client.connection",

@@ -8,7 +8,7 @@ processes of its own. What is held is bounded in windows, not in recordings.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -18,7 +18,7 @@ from typing import Any, Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio import AudioOptions, AudioSource, Clip, Pcm, read_blocks, to_pcm
+from client.audio import AudioOptions, AudioSource, Clip, Pcm, Warn, read_blocks, to_pcm
 from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
@@ -51,13 +51,15 @@ Item: TypeAlias = AudioSource | Clip | NDArray[Any] | AsrError
 class Result:
     """What became of the item at position ``index``: a transcript, or an error.
 
-    ``duration_s`` is the length of the audio sent, 0 when there was none to send.
+    ``duration_s`` is the length of the audio sent, 0 when there was none to send. ``warnings`` say
+    what is wrong with a recording of which all that is there was transcribed.
     """
 
     index: int
     duration_s: float = 0.0
     transcript: Transcript | None = None
     error: AsrError | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Transcriber:
@@ -105,7 +107,7 @@ class Transcriber:
         return self._connected.get().transport.contract
 
     def transcribe(self, items: Iterable[Item]) -> Iterator[Result]:
-        """One result for each item, in order; an item's error is in its result.
+        """One result for each item, in order; an item's error is in its result, and its warnings.
 
         Items are taken and read in a thread of their own when their turn comes, at most four times
         as many as requests in flight ahead of the result that is waited for, and twice that with
@@ -183,16 +185,16 @@ class Reader:
     plan: WindowPlan
     audio: AudioOptions = field(default_factory=AudioOptions)
 
-    def windows(self, item: Item) -> Iterator[Window]:
+    def windows(self, item: Item, warn: Warn) -> Iterator[Window]:
         """The item's windows, read as they are asked for; raises the item's :class:`AsrError`."""
-        return cut(self._blocks(item), self.plan)
+        return cut(self._blocks(item, warn), self.plan)
 
-    def _blocks(self, item: Item) -> Iterator[Pcm]:
+    def _blocks(self, item: Item, warn: Warn) -> Iterator[Pcm]:
         """The samples, ``int16 [n]`` at a time."""
         if isinstance(item, AsrError):
             raise item
         if not isinstance(item, np.ndarray):
-            yield from read_blocks(item, self.rate_hz, self.audio)
+            yield from read_blocks(item, self.rate_hz, self.audio, warn)
             return
         samples = np.atleast_1d(item)
         for at in range(0, max(1, len(samples)), _BLOCK_SAMPLES):
@@ -227,6 +229,7 @@ class _Recording:
     def __init__(self, index: int, contract: Contract) -> None:
         self.index = index
         self.duration_s = 0.0
+        self.warnings: list[str] = []
         self.ended = False
         self._contract = contract
         self._stitcher = Stitcher()
@@ -287,7 +290,7 @@ class _Sender:
                 yield _Request(recording, 0, failed, last=True)
 
     def _windows(self, recording: _Recording, item: Item) -> Iterator[_Request]:
-        for piece in self.reader.windows(item):
+        for piece in self.reader.windows(item, recording.warnings.append):
             if recording.ended:  # for one window has failed
                 return
             end = piece.start_frame * self.reader.plan.frame + len(piece.samples)
@@ -310,8 +313,7 @@ class _Sender:
 class _Begun:
     """An item that is being decoded."""
 
-    index: int
-    duration_s: float
+    recording: _Recording
     decoded: Future[Any]
 
 
@@ -321,12 +323,13 @@ def _begun(requests: Iterable[_Request], decoding: Stage) -> Iterator[_Begun]:
         recording = request.recording
         if (posteriors := recording.take(request)) is not None:
             decoded = decoding.begin(posteriors, recording.duration_s)
-            yield _Begun(recording.index, recording.duration_s, decoded)
+            yield _Begun(recording, decoded)
 
 
 def _finish(begun: _Begun, decoding: Stage) -> Result:
+    recording = begun.recording
+    result = Result(recording.index, recording.duration_s, warnings=tuple(recording.warnings))
     try:
-        transcript = decoding.finish(begun.decoded, begun.duration_s)
+        return replace(result, transcript=decoding.finish(begun.decoded, recording.duration_s))
     except AsrError as error:
-        return Result(begun.index, begun.duration_s, error=error)
-    return Result(begun.index, begun.duration_s, transcript)
+        return replace(result, error=error)

@@ -30,7 +30,7 @@ from client.commands.progress import shown
 from client.commands.recordings import audio_options, long_audio_options
 from client.commands.references import warn_of_unwritable
 from client.commands.server import transport_options, urls_of
-from client.commands.streams import messages, open_output, report_failure, tables
+from client.commands.streams import messages, open_output, report, tables
 from client.commands.systems import EXAMPLES, Chosen, add_systems, read_systems
 from client.decoding import BeamOptions
 from client.errors import ManifestError, OutputError
@@ -221,10 +221,9 @@ def _models(
 
 
 def _run(results: Iterable[tuple[Entry, Result]]) -> None:
-    """Let it happen; report failures."""
+    """Let it happen; report failures and warnings."""
     for entry, result in results:
-        if result.error is not None:
-            report_failure(entry.name, result.error)
+        report(entry.name, result)
 
 
 def _tracked(

@@ -1,4 +1,4 @@
-"""Arguments for recordings: which channel, headerless audio, and how long ones are cut."""
+"""Arguments for recordings: which channel, headerless or damaged audio, how long ones are cut."""
 
 import argparse
 from argparse import ArgumentParser, Namespace
@@ -19,6 +19,11 @@ def add_recordings(parser: ArgumentParser) -> None:
         type=_raw_format,
         metavar="HZ[:CHANNELS[:ENCODING]]",
         help="recordings are headerless audio, as in 8000:1:mulaw (default 1 channel, s16le)",
+    )
+    group.add_argument(
+        "--strict-audio",
+        action="store_true",
+        help="refuse damaged and truncated recordings (default: read what is there, and warn)",
     )
     group.add_argument(
         "--max-duration",
@@ -47,7 +52,12 @@ def add_recordings(parser: ArgumentParser) -> None:
 
 def audio_options(args: Namespace) -> AudioOptions:
     """How to read the recordings; raises :class:`AudioError` for options that make no sense."""
-    return AudioOptions(channel=args.channel, raw=args.raw, max_duration_s=args.max_duration)
+    return AudioOptions(
+        channel=args.channel,
+        raw=args.raw,
+        strict=args.strict_audio,
+        max_duration_s=args.max_duration,
+    )
 
 
 def long_audio_options(args: Namespace) -> LongAudioOptions:

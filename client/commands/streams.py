@@ -35,13 +35,14 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
 
 def tables(stream: TextIO) -> Console:
     """A console that prints tables to ``stream``, without cutting them in files and pipes."""
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH_OF_FILES)
+    width = None if stream.isatty() else _WIDTH_OF_FILES
+    return Console(file=stream, highlight=False, width=width)
 
 
 def transcribe_entries(
     transcriber: Transcriber, entries: Iterable[Entry]
 ) -> Iterator[tuple[Entry, Result]]:
-    """Each entry with its result, in order; reports failures."""
+    """Each entry with its result, in order; reports failures and warnings."""
     begun: deque[Entry] = deque()  # ahead by the requests in flight, no more
 
     def items() -> Iterator[Item]:
@@ -51,12 +52,23 @@ def transcribe_entries(
 
     for result in transcriber.transcribe(items()):
         entry = begun.popleft()
-        if result.error is not None:
-            report_failure(entry.name, result.error)
+        report(entry.name, result)
         yield entry, result
 
 
+def report(name: str, result: Result) -> None:
+    """Say what is wrong with a recording, and what became of it where it failed."""
+    for warning in result.warnings:
+        _report("warning", name, warning)
+    if result.error is not None:
+        report_failure(name, result.error)
+
+
 def report_failure(name: str, error: AsrError) -> None:
-    """Say what became of a recording, by its name, which errors of reading already hold."""
-    named = "" if name in str(error) else f"{name}: "
-    messages.print(f"error: {named}{error}")
+    """Say what became of a recording."""
+    _report("error", name, str(error))
+
+
+def _report(kind: str, name: str, said: str) -> None:
+    """Say it of the recording, by its name, which what reading says already holds."""
+    messages.print(f"{kind}: {said}" if name in said else f"{kind}: {name}: {said}")

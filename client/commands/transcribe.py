@@ -2,9 +2,9 @@
 
 Text is a line for each recording, ``path<TAB>text``, whatever their number; a failed one keeps
 its line with no text. JSON Lines keep the manifest's fields and add ``pred_text``, ``words`` with
-their times in seconds and confidence, of a beam search ``nbest`` with scores, or ``error``. CTM has
-a line for each word. Subtitles (SRT, WebVTT) are a file for each recording: of several,
-``--output`` is their folder.
+their times in seconds and confidence, of a beam search ``nbest`` with scores, or ``error``, and
+``warnings`` where a recording is damaged. CTM has a line for each word. Subtitles (SRT, WebVTT) are
+a file for each recording: of several, ``--output`` is their folder.
 
 A manifest's results in JSON Lines are in ``--output`` as soon as they are there, each with its
 ``line`` in the manifest. After any interruption, or to try again what failed, ``--resume`` goes on:
@@ -45,7 +45,13 @@ from client.commands.outputs import (
 from client.commands.progress import shown
 from client.commands.ray import add_ray, ray_options
 from client.commands.recordings import audio_options, long_audio_options
-from client.commands.streams import messages, open_output, report_failure, transcribe_entries
+from client.commands.streams import (
+    messages,
+    open_output,
+    report,
+    report_failure,
+    transcribe_entries,
+)
 from client.decoding.preset import Preset
 from client.errors import ManifestError, OutputError
 from client.files import is_stream, written_whole
@@ -104,14 +110,20 @@ def _on_ray(args: Namespace, preset: Preset, size: Size | None, options: RayOpti
 
 def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
     """Follow the recordings, each in ``results`` when it comes; the exit status."""
-    done = results.done_before
+    done, damaged = results.done_before, 0
     try:
         for _, result in shown(pairs, size, done=done):
             done += result.error is None
+            damaged += bool(result.warnings) and result.error is None
     except KeyboardInterrupt:
         messages.print(f"{done:,} recordings are done: go on with --resume")
         raise
     messages.print(f"{done:,} recordings are in {results.path}")
+    if damaged:
+        messages.print(
+            f"{damaged:,} of them are damaged or truncated, see their warnings: what is there was "
+            "transcribed. --strict-audio refuses them"
+        )
     if results.failed:
         messages.print(
             f"{results.failed:,} of {done + results.failed:,} recordings failed, see "
@@ -129,8 +141,7 @@ def _added(transcriber: Transcriber, manifest: Path, results: Results) -> Pairs:
 
 def _reported(pairs: Pairs) -> Pairs:
     for entry, result in pairs:
-        if result.error is not None:
-            report_failure(entry.name, result.error)
+        report(entry.name, result)
         yield entry, result
 
 

@@ -101,12 +101,13 @@ class AcousticModel:
 
     def _measured(self, entry: Entry) -> Result:
         """The length of audio that is not sent again."""
+        said: list[str] = []
         try:
-            (last,) = deque(self._reader.windows(entry.item), maxlen=1)
+            (last,) = deque(self._reader.windows(entry.item, said.append), maxlen=1)
         except AsrError as error:
             return Result(0, error=error)
         end = last.start_frame * self._reader.plan.frame + len(last.samples)
-        return Result(0, end / self._reader.rate_hz, Transcript(""))
+        return Result(0, end / self._reader.rate_hz, Transcript(""), warnings=tuple(said))
 
     def _noted(self, task: "_Task", result: Result) -> Result:
         if result.error is None:

@@ -2,7 +2,7 @@
 
 Text is ``name<TAB>text``, without text where there is none. JSON Lines keep the manifest's fields
 and add ``pred_text``, ``words`` with their times in seconds and confidence, of a beam search
-``nbest`` with scores, or ``error``.
+``nbest`` with scores, or ``error``, and ``warnings`` of what is wrong with the recording.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from client.manifest import Entry
     from client.transcriber import Result
 
-_OURS = ("pred_text", "words", "nbest", "error")
+WARNINGS = "warnings"
+_OURS = ("pred_text", "words", "nbest", "error", WARNINGS)
 
 
 def text_line(entry: "Entry", result: "Result") -> str:
@@ -31,6 +32,8 @@ def json_line(entry: "Entry", result: "Result") -> str:
 def json_fields(entry: "Entry", result: "Result") -> dict[str, Any]:
     """What :func:`json_line` writes; what an earlier run has added is replaced."""
     fields = {name: value for name, value in entry.fields.items() if name not in _OURS}
+    if result.warnings:
+        fields[WARNINGS] = list(result.warnings)
     if result.transcript is None:
         fields["error"] = str(result.error)
         return fields

@@ -10,6 +10,7 @@ from typing import Final
 
 from client.bulk import ERROR, LINE, Results
 from client.errors import AsrError, ManifestError, RayJobError
+from client.formats.lines import WARNINGS
 from client.manifest import Entry, duration_of, parse_entry, read_manifest
 from client.ray_engine.cluster import RayOptions, connected, import_ray
 from client.ray_engine.shard_results import folder_of, left_over, open_shard, path_of, remove
@@ -123,8 +124,9 @@ class RayEngine:
 
 
 def _result(entry: Entry) -> Result:
+    warnings = tuple(entry.fields.get(WARNINGS, ()))
     if ERROR in entry.fields:
-        return Result(entry.line, error=AsrError(entry.fields[ERROR]))
+        return Result(entry.line, error=AsrError(entry.fields[ERROR]), warnings=warnings)
     duration_s = duration_of(entry)
     known_s = duration_s if math.isfinite(duration_s) else 0.0
-    return Result(entry.line, known_s, Transcript(entry.fields["pred_text"]))
+    return Result(entry.line, known_s, Transcript(entry.fields["pred_text"]), warnings=warnings)

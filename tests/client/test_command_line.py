@@ -369,3 +369,26 @@ def test_recordings_cannot_be_read_in_ways_that_make_no_sense(server, arguments,
     done = process("client", *command)
     assert done.returncode == status
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_damaged_recordings_are_transcribed_and_told(strict, folder, server, capsys):
+    (folder / "half.wav").write_bytes(encoded(np.zeros(16000, np.int16))[:16044])
+    entries = [{"audio_filepath": name, "warnings": ["old"]} for name in ("half.wav", "good.wav")]
+    (folder / "m.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    bulk = ["--manifest", "m.jsonl", "--format", "jsonl", "--output", "out.jsonl"]
+    more = ["--strict-audio"] if strict else []
+    assert run("transcribe", *bulk, *more, url=server) == strict
+    half, good = (json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines())
+    assert good["pred_text"] == "cat"
+    assert "warnings" not in good
+    said = capsys.readouterr().err
+    found = "half.wav: is damaged or truncated: its header promises 32000 bytes of samples, "
+    if strict:
+        assert found in half["error"]
+        return
+    assert half["pred_text"] == "cat"
+    assert half["duration"] == 0.5
+    assert [warning.startswith(found) for warning in half["warnings"]] == [True]
+    assert f"warning: {found}" in said
+    assert "1 of them are damaged or truncated, see their warnings" in said

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import client
-from client import BeamOptions, Clip, Transcriber
+from client import AudioOptions, BeamOptions, Clip, Transcriber
 from client.decoding import GreedyDecoder
 from client.decoding.stage import InPool, InThread
 from client.errors import (
@@ -459,3 +459,28 @@ def test_public_names_are_there_when_asked_for(name):
 def test_other_names_are_not():
     with pytest.raises(AttributeError, match="Transcribe"):
         _ = client.Transcribe
+
+
+def test_a_damaged_recording_is_transcribed_with_a_warning_or_refused(tmp_path):
+    path = tmp_path / "half.wav"
+    path.write_bytes(encoded(SAMPLES)[:1044])
+    for strict in (False, True):
+        audio = AudioOptions(strict=strict)
+        with scripted_server() as url, Transcriber(url, "demo", audio=audio) as transcriber:
+            half, whole = transcriber.transcribe([path, SAMPLES])
+        assert whole.warnings == ()
+        if strict:
+            assert "promises 2000 bytes" in str(half.error)
+        else:
+            assert texts([half]) == ["cat"]
+            assert half.duration_s == pytest.approx(500 / 16000)
+            (warning,) = half.warnings
+            assert warning.startswith(f"{path}: is damaged or truncated: its header promises 2000")
+
+
+def test_a_long_recording_has_each_warning_once():
+    data = encoded(np.zeros(80_000, np.int16))[:-2000]
+    with scripted_server() as url, Transcriber(url, "demo") as transcriber:
+        (result,) = transcriber.transcribe([data])
+    assert len(result.warnings) == 1
+    assert result.duration_s == pytest.approx(79_000 / 16000)

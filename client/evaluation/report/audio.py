@@ -46,7 +46,7 @@ def embedded(sample_rate_hz: int, options: AudioOptions) -> AudioOf:
 
     def embed(utterance: Utterance) -> Sound:
         try:
-            samples = load_audio(utterance.clip, sample_rate_hz, options)
+            samples = load_audio(utterance.clip, sample_rate_hz, options, lambda _: None)
         except AudioError:
             return Sound(None)
         stream = io.BytesIO()

@@ -56,7 +56,7 @@ def _worst(utterances: Sequence[Utterance], options: ReportOptions) -> list[int]
 
 def _spectrogram(utterance: Utterance, contract: Contract, options: AudioOptions) -> str | None:
     try:
-        samples = load_audio(utterance.clip, contract.sample_rate_hz, options)
+        samples = load_audio(utterance.clip, contract.sample_rate_hz, options, lambda _: None)
     except AudioError:  # it was there when it was transcribed; the page tells when it is played
         return None
     return heat_map(mel_spectrogram(samples, contract.sample_rate_hz, contract.feature_stride_s))
