@@ -37,6 +37,7 @@ from client.long_audio import (
 from client.transcript import Transcript
 from client.transport import Transport, TransportOptions, TritonTransport
 
+_SINGLE: Final = (str, bytes, bytearray, memoryview, Path, Clip, np.ndarray)
 _LONG_AUDIO: Final = LongAudioOptions()
 _BLOCK_SAMPLES: Final = 1 << 16
 _AHEAD: Final = 4
@@ -113,9 +114,9 @@ class Transcriber:
         as many as requests in flight ahead of the result that is waited for, and twice that with
         processes that decode. A result does not wait for the next item, so that they may come from
         a live source; an exception that ``items`` raises comes after the results before it. Raises
-        ``TypeError`` at once for a single recording, whose characters would be taken for items.
+        ``TypeError`` at once for a single recording, whose parts would be taken for items.
         """
-        if isinstance(items, (str, bytes, Path, Clip)):
+        if isinstance(items, _SINGLE) or hasattr(items, "read"):
             raise TypeError(
                 f"items are one {type(items).__name__}, expected an iterable of recordings: "
                 "pass a list, transcribe([recording])"

@@ -82,6 +82,8 @@ def _rounded(waveform: NDArray[np.float32]) -> Pcm:
 
 
 def _check_array(samples: NDArray[Any]) -> None:
+    if isinstance(samples, np.ma.MaskedArray):
+        raise AudioError("samples are a masked array, expected a plain one: fill it, .filled(0)")
     if samples.dtype != np.int16 and not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(
             f"samples are {samples.dtype}, expected int16 or a floating type in [-1, 1]"

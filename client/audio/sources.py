@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from client.audio.options import AudioSource
 from client.errors import AudioError
+from client.shortened import shortened
 
 _COPY_BYTES: Final = 1 << 20
 
@@ -19,7 +20,11 @@ def name_of(source: AudioSource) -> str:
     """What to call a source in messages."""
     if isinstance(source, bytes):
         return f"audio of {len(source)} bytes"
-    return str(getattr(source, "name", "audio stream") if hasattr(source, "read") else source)
+    if isinstance(source, (str, Path)):
+        return shortened(source)
+    if hasattr(source, "read"):
+        return shortened(getattr(source, "name", "audio stream"))
+    return "an item"
 
 
 def open_source(source: AudioSource, max_bytes: int) -> FileIO:
@@ -91,12 +96,26 @@ def _within(chunks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
 
 
 def _chunks(stream: Any) -> Iterator[bytes]:
-    while chunk := stream.read(_COPY_BYTES):
+    while chunk := _read(stream):
         if not isinstance(chunk, bytes):
             raise AudioError(
                 f"gives {type(chunk).__name__}, expected bytes: open it in binary mode"
             )
         yield chunk
+
+
+def _read(stream: Any) -> Any:
+    """A chunk of what others open: it may be anything, and so may be what goes wrong there."""
+    try:
+        chunk = stream.read(_COPY_BYTES)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {shortened(error)}"
+        raise AudioError(f"cannot be read: {said}: open or fetch it again") from error
+    if chunk is None:
+        raise AudioError("has nothing to read yet, expected an open file that waits for its bytes")
+    return chunk
 
 
 def _too_large(size: int, max_bytes: int) -> AudioError:

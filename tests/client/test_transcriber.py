@@ -1,7 +1,12 @@
 """The main path: results in the items' order, few items at a time, one failure for one item."""
 
+import gzip
+import http.client
+import io
 import socket
 import threading
+import zipfile
+import zlib
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -435,16 +440,6 @@ def test_a_pool_that_falls_behind_takes_no_more_than_memory_allows(monkeypatch):
     assert decoded == ["0", "1", "2", "3"]
 
 
-@pytest.mark.parametrize("item", ["a.wav", b"RIFF", Path("a.wav"), Clip("a.wav")])
-def test_one_recording_is_no_list_of_them(item):
-    with (
-        scripted_server() as url,
-        Transcriber(url, "demo") as transcriber,
-        pytest.raises(TypeError, match=r"pass a list"),
-    ):
-        transcriber.transcribe(item)
-
-
 def test_no_requests_in_flight_would_be_no_use():
     with pytest.raises(ValueError, match="max_in_flight is 0"):
         TransportOptions(max_in_flight=0)
@@ -459,6 +454,97 @@ def test_public_names_are_there_when_asked_for(name):
 def test_other_names_are_not():
     with pytest.raises(AttributeError, match="Transcribe"):
         _ = client.Transcribe
+
+
+class Body:
+    """An HTTP body that breaks off."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def read(self, _):
+        """Break off."""
+        raise self._error
+
+
+def truncated_gzip():
+    return gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(encoded(SAMPLES))[:-9]))
+
+
+def bad_member():
+    """A member of an archive whose check sum is wrong."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.wav", encoded(SAMPLES))
+    damaged = archive.getvalue().replace(encoded(SAMPLES)[-100:], bytes(99) + b"x", 1)
+    return zipfile.ZipFile(io.BytesIO(damaged)).open("a.wav")
+
+
+def closed(folder):
+    with (folder / "closed.wav").open("wb+") as file:
+        file.write(encoded(SAMPLES))
+    return file
+
+
+BROKEN = {
+    "truncated gzip": (lambda _: truncated_gzip(), EOFError),
+    "no gzip": (lambda _: gzip.GzipFile(fileobj=io.BytesIO(b"no gzip")), gzip.BadGzipFile),
+    "bad zip": (lambda _: bad_member(), zipfile.BadZipFile),
+    "bad deflate": (lambda _: Body(zlib.error("invalid block type")), zlib.error),
+    "HTTP body": (
+        lambda _: Body(http.client.IncompleteRead(b"x", 100)),
+        http.client.IncompleteRead,
+    ),
+    "closed file": (closed, ValueError),
+    "not ready": (lambda _: type("Raw", (), {"read": lambda *_: None})(), type(None)),
+    "masked array": (lambda _: np.ma.array(SAMPLES), type(None)),
+    "bytearray": (lambda _: bytearray(encoded(SAMPLES)), type(None)),
+    "list of samples": (lambda _: [0] * 100_000, type(None)),
+    "long path": (lambda _: "a" * 100_000, OSError),
+}
+
+
+@pytest.mark.parametrize(("make", "cause"), BROKEN.values(), ids=BROKEN)
+def test_an_item_that_cannot_be_read_fails_alone_and_shortly(make, cause, tmp_path):
+    items = [SAMPLES, make(tmp_path), SAMPLES]
+    with scripted_server() as url, Transcriber(url, "demo") as transcriber:
+        first, bad, last = transcriber.transcribe(items)
+    assert texts([first, last]) == ["cat", "cat"]
+    assert isinstance(bad.error, AudioError)
+    assert isinstance(bad.error.__cause__, cause)
+    assert len(str(bad.error)) < 400
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), SystemExit()])
+def test_what_is_no_fault_of_an_item_ends_the_batch(error):
+    with scripted_server() as url, Transcriber(url, "demo") as transcriber:
+        results = transcriber.transcribe([Body(error)])
+        with pytest.raises(type(error)):
+            list(results)
+
+
+@pytest.mark.parametrize(
+    "single",
+    [
+        "a.wav",
+        Path("a.wav"),
+        b"RIFF",
+        bytearray(b"RIFF"),
+        memoryview(b"RIFF"),
+        SAMPLES,
+        np.zeros((2, 1000), np.int16),
+        io.BytesIO(b"RIFF"),
+        Clip("a.wav"),
+    ],
+    ids=lambda single: type(single).__name__,
+)
+def test_one_recording_in_place_of_a_list_is_refused_at_once(single):
+    with (
+        scripted_server() as url,
+        Transcriber(url, "demo") as transcriber,
+        pytest.raises(TypeError, match=r"pass a list, transcribe\(\[recording\]\)"),
+    ):
+        transcriber.transcribe(single)
 
 
 def test_a_damaged_recording_is_transcribed_with_a_warning_or_refused(tmp_path):
