@@ -19,6 +19,7 @@ from client.contract import Contract
 from client.decoding.candidates import check_log_probs
 from client.errors import AudioError, OutputError
 from client.files import check_folder, written_whole
+from client.shortened import shortened
 
 
 class AcousticCache:
@@ -42,7 +43,7 @@ class AcousticCache:
             status = source.stat()
         except (OSError, RuntimeError, ValueError) as error:  # also for what cannot be a path
             reason = getattr(error, "strerror", None) or f"cannot be a path ({error})"
-            raise AudioError(f"{name}: {reason}: check the path") from error
+            raise AudioError(f"{shortened(name)}: {reason}: check the path") from error
         audio = (str(source), status.st_size, status.st_mtime_ns, clip.offset_s, clip.duration_s)
         return self._folder / f"{_digest(*audio)}.npy"
 

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Final, Self, TextIO
 from client.errors import ManifestError
 from client.files import written_whole
 from client.manifest import AUDIO_FIELDS, Entry, audio_of
+from client.shortened import shortened
 from client.utf8 import json_text
 
 LINE: Final = "line"
@@ -82,7 +83,8 @@ class Results:
                 if self._names[entry.line] != _checksum(entry.fields):
                     raise ManifestError(
                         f"{self.path}: was made from another manifest, where line {entry.line} was "
-                        f"not {entry.name}: go on with that one, or choose another --output"
+                        f"not {shortened(entry.name)}: go on with that one, or choose another "
+                        "--output"
                     )
                 if self._done[entry.line]:
                     continue

@@ -17,6 +17,7 @@ from typing import Any, Final
 from client.audio import Clip
 from client.errors import ManifestError
 from client.manifest_kinds import check_json_lines
+from client.shortened import shortened
 
 AUDIO_FIELDS: Final = ("audio_filepath", "audio_filename")
 _HEAD_BYTES: Final = 1 << 16
@@ -157,9 +158,11 @@ def _parse(line: bytes) -> Mapping[str, Any]:
 def _clip(folder: Path, fields: Mapping[str, Any]) -> Clip:
     audio = audio_of(fields)
     if not isinstance(audio, str) or not audio:
-        raise ManifestError(f"audio_filepath is {audio!r}, expected the path of an audio file")
+        raise ManifestError(
+            f"audio_filepath is {shortened(repr(audio))}, expected the path of an audio file"
+        )
     if not isinstance(fields.get("text", ""), str | None):
-        raise ManifestError(f"text is {fields['text']!r}, expected a string")
+        raise ManifestError(f"text is {shortened(repr(fields['text']))}, expected a string")
     path = _located(folder, audio)
     if fields.get("offset") is None:
         return Clip(path)
@@ -192,7 +195,7 @@ def _read_text(path: Path) -> str:
 def _seconds(fields: Mapping[str, Any], name: str) -> float:
     value = _number(fields[name])
     if value is None:
-        raise ManifestError(f"{name} is {fields[name]!r}, expected seconds")
+        raise ManifestError(f"{name} is {shortened(repr(fields[name]))}, expected seconds")
     if not (math.isfinite(value) and value >= 0):
         raise ManifestError(f"{name} is {value}, expected seconds, at least 0")
     return value

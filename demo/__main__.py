@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from client import AsrError, BeamOptions, Transcriber
 from client.decoding.preset import read_preset
@@ -88,7 +89,8 @@ def _print(clips: Sequence[dict[str, str]], runs: Sequence[Run]) -> None:
     for index, clip in enumerate(clips):
         texts = [run.texts[index] for run in runs]
         marked = [
-            text if text.split() == clip["text"].split() else f"[red]{text}[/red]" for text in texts
+            Text(text, style="" if text.split() == clip["text"].split() else "red")
+            for text in texts
         ]
         table.add_row(Path(clip["audio_filepath"]).stem, clip["text"], *marked)
     table.add_section()
@@ -96,7 +98,8 @@ def _print(clips: Sequence[dict[str, str]], runs: Sequence[Run]) -> None:
     table.add_row("WER", f"{counts[0].reference} words", *map(_rate, counts))
     speeds = (f"{audio_s / run.elapsed_s:.0f} times real time" for run in runs)
     table.add_row("speed", f"{audio_s:.0f} s of audio", *speeds)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, markup=False, emoji=False).print(table)
 
 
 def _rate(counts: ErrorCounts) -> str:

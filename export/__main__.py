@@ -304,15 +304,16 @@ def _inspect(options: argparse.Namespace) -> None:
 def _status() -> Iterator[Progress]:
     """Shows on standard error what is being done: in place on a terminal, by lines elsewhere."""
     from rich.console import Console
+    from rich.text import Text
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
     def line(step: str) -> None:
         if not step.startswith("verified"):  # a line for each utterance would hide the others
             console.print(step)
 
     with console.status("loading the checkpoint") as status:
-        yield status.update if console.is_terminal else line
+        yield (lambda step: status.update(Text(step))) if console.is_terminal else line
 
 
 if __name__ == "__main__":

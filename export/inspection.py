@@ -18,7 +18,8 @@ def print_inspection(checkpoint: Checkpoint) -> None:
     Raises :class:`CheckpointError` with every objection that a build would raise, after the name
     and whatever was left out of the saved configuration.
     """
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    width = None if sys.stdout.isatty() else WIDTH_OF_FILES
+    console = Console(width=width, markup=False, emoji=False)
     console.print(f"{checkpoint.name}: {type(checkpoint.model).__name__}", highlight=False)
     console.print(f"SHA-256 {checkpoint.sha256}", highlight=False)
     for note in checkpoint.notes:
@@ -46,7 +47,6 @@ def print_inspection(checkpoint: Checkpoint) -> None:
         f"{len(contract.vocabulary)} {contract.vocabulary_kind} units, then blank:"
         f" {' '.join(map(repr, contract.vocabulary))}",
         highlight=False,
-        markup=False,
     )
 
 

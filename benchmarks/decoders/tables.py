@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks.decoders.comparison import Figures
 from benchmarks.decoders.facts import SpeechFacts
@@ -56,7 +57,7 @@ def decoder_table(comparison: Comparison, title: str) -> Table:
         if not figures:
             continue
         table.add_section()
-        table.add_row(f"[bold]{heading}[/]")
+        table.add_row(Text(heading, style="bold"))
         for each in figures:
             low, high = each.wer_interval
             table.add_row(

@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from rich.progress import track
-
 from client.acoustic_cache import default_folder, make_folder
 from client.commands.arguments import add_transcriber
 from client.commands.numbers import whole_number
@@ -26,11 +24,11 @@ from client.commands.outputs import (
     refuse_overwriting,
     with_recordings,
 )
-from client.commands.progress import shown
+from client.commands.progress import shown, tracked
 from client.commands.recordings import audio_options, long_audio_options
 from client.commands.references import warn_of_unwritable
 from client.commands.server import transport_options, urls_of
-from client.commands.streams import messages, open_output, report, tables
+from client.commands.streams import open_output, report, tables
 from client.commands.systems import EXAMPLES, Chosen, add_systems, read_systems
 from client.decoding import BeamOptions
 from client.errors import ManifestError, OutputError
@@ -189,7 +187,7 @@ def _evaluated(args: Namespace, chosen: Sequence[Chosen], folder: Path) -> Evalu
         for model in models:
             _run(shown(evaluator.hear(model), size))
     for system in systems:
-        _run(_tracked(evaluator.decode(system), f"Decoding {system.name}", evaluator.left))
+        _run(tracked(evaluator.decode(system), f"Decoding {system.name}", evaluator.left))
     return evaluator
 
 
@@ -224,10 +222,3 @@ def _run(results: Iterable[tuple[Entry, Result]]) -> None:
     """Let it happen; report failures and warnings."""
     for entry, result in results:
         report(entry.name, result)
-
-
-def _tracked(
-    results: Iterator[tuple[Entry, Result]], what: str, total: int
-) -> Iterable[tuple[Entry, Result]]:
-    hidden = not messages.is_terminal
-    return track(results, what, total, console=messages, disable=hidden)

@@ -27,7 +27,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -51,6 +50,7 @@ from client.manifest_sources import (
     read_source,
 )
 from client.manifest_sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
+from client.shortened import shortened
 from client.transport import TransportOptions, TritonTransport
 
 _SHOWN_CHARACTERS: Final = 200
@@ -130,7 +130,9 @@ def _counted(
             continue
         refused = fit.add(each) if fit else ""
         if refused:
-            messages.print(f"warning: {each.utterance.where}: {each.utterance.audio} {refused}")
+            messages.print(
+                f"warning: {each.utterance.where}: {shortened(each.utterance.audio)} {refused}"
+            )
         yield each
 
 
@@ -168,7 +170,7 @@ def _model_fit(args: Namespace) -> ModelFit | None:
 def _print(summary: Summary, model: str | None, fit: ModelFit | None) -> None:
     table = Table(show_header=False)
     for name, fact in (*_facts(summary), *_fit_facts(model, fit)):
-        table.add_row(escape(name), escape(fact))
+        table.add_row(name, fact)
     tables(sys.stdout).print(table)
 
 

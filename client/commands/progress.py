@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Final, TypeVar
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from client.commands.streams import messages
 from client.manifest import Entry, Size, duration_of
@@ -51,6 +51,18 @@ def shown(
                 failed=f"{failed:,} failed" if failed else "",
             )
             yield entry, result
+
+
+def tracked(things: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    """The things, how many have come shown in a terminal; ``what`` is shown as it stands."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
+        yield from progress.track(things, total=total, description=what)
 
 
 def clock(seconds: float) -> str:

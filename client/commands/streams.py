@@ -12,11 +12,12 @@ from rich.console import Console
 from client.errors import AsrError
 from client.files import written_whole
 from client.manifest import Entry
+from client.shortened import shortened
 from client.transcriber import Item, Result, Transcriber
 
 _WIDTH_OF_FILES = 160
 
-messages = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+messages = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
 def tables(stream: TextIO) -> Console:
     """A console that prints tables to ``stream``, without cutting them in files and pipes."""
     width = None if stream.isatty() else _WIDTH_OF_FILES
-    return Console(file=stream, highlight=False, width=width)
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
 
 
 def transcribe_entries(
@@ -71,4 +72,5 @@ def report_failure(name: str, error: AsrError) -> None:
 
 def _report(kind: str, name: str, said: str) -> None:
     """Say it of the recording, by its name, which what reading says already holds."""
-    messages.print(f"{kind}: {said}" if name in said else f"{kind}: {name}: {said}")
+    short = shortened(name)
+    messages.print(f"{kind}: {said}" if short in said else f"{kind}: {short}: {said}")

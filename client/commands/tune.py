@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from rich.progress import Progress, track
+from rich.progress import Progress
 
 from client.acoustic_cache import AcousticCache, default_folder
 from client.commands.arguments import add_beam_options, add_model, beam_arguments
@@ -31,6 +31,7 @@ from client.commands.outputs import (
     refuse_overwriting,
     with_recordings,
 )
+from client.commands.progress import tracked
 from client.commands.references import warn_of_unwritable
 from client.commands.server import transport_options, urls_of
 from client.commands.streams import messages, open_output, report_failure, tables
@@ -211,8 +212,7 @@ def _utterances(
     size = survey(manifest)
     total = None if size is None else size.entries
     results = compute(read_manifest(manifest), transport, cache, in_flight)
-    hidden = not messages.is_terminal
-    for result in track(results, "Acoustic model", total, console=messages, disable=hidden):
+    for result in tracked(results, "Acoustic model", total):
         if isinstance(result, Utterance):
             utterances.append(result)
         else:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from client.evaluation.result import Evaluation, Interval, System, Utterance
 from client.evaluation.scoring import mean_loss
 from client.metrics import lines_of, word_columns
+from client.shortened import shortened
 
 
 def print_evaluation(evaluation: Evaluation, shown: int, console: Console) -> None:
@@ -46,7 +46,7 @@ def _differences(evaluation: Evaluation) -> Table:
     table = _table(f"WER minus {evaluation.systems[0].name}'s", "95 % interval", "p")
     for difference in evaluation.differences:
         table.add_row(
-            escape(difference.system),
+            difference.system,
             f"{difference.wer:+.2%}",
             _interval(difference.interval, "+"),
             "< 0.0001" if difference.p_value < 0.0001 else f"{difference.p_value:.4f}",
@@ -59,14 +59,14 @@ def _table(*columns: str) -> Table:
     table = Table()
     table.add_column("system", overflow="fold")
     for column in columns:
-        table.add_column(escape(column), justify="right", no_wrap=True)
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
 def _name(system: System, evaluation: Evaluation) -> str:
     """The system, with its model where there are several."""
     model = f" ({system.model})" if len(evaluation.contracts) > 1 else ""
-    return escape(f"{system.name}{model}")
+    return f"{system.name}{model}"
 
 
 def _interval(interval: Interval, sign: str = "") -> str:
@@ -101,7 +101,7 @@ def _facts(evaluation: Evaluation) -> Iterator[str]:
 
 def _failures(evaluation: Evaluation, shown: int) -> Iterator[str]:
     for failure in evaluation.failures[:shown]:
-        yield f"failed: {failure.name}: {failure.error}"
+        yield f"failed: {shortened(failure.name)}: {failure.error}"
     yield from _more(len(evaluation.failures) - shown, "failed")
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from client.manifest_sources.files import KeyedLines, Line, keyed_lines
 from client.manifest_sources.source import Fault, Found, LeftOut, Problem, Source, Utterance
+from client.shortened import shortened
 
 RECORDINGS: Final = "wav.scp"
 _TO_THE_END: Final = -1
@@ -66,7 +67,8 @@ def _piece(line: Line) -> _Piece:
     if end_s == _TO_THE_END:
         end_s = math.inf
     if not 0 <= start_s < end_s:
-        reason = f"has {line.text!r}, expected RECORDING START END in seconds, END -1 for all"
+        found = shortened(repr(line.text))
+        reason = f"has {found}, expected RECORDING START END in seconds, END -1 for all"
         raise LeftOut(Fault.MALFORMED, reason)
     return _Piece(recording, start_s, None if math.isinf(end_s) else end_s - start_s)
 
@@ -77,7 +79,7 @@ def _file_of(recording: Line) -> str:
     if recording.text.endswith("|"):
         raise LeftOut(
             Fault.UNREADABLE,
-            f"{recording.where} has a command, which is not run ({recording.text}): write its "
-            "audio to a file and name that",
+            f"{recording.where} has a command, which is not run ({shortened(recording.text)}): "
+            "write its audio to a file and name that",
         )
     return recording.text

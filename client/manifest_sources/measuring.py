@@ -14,6 +14,7 @@ from client.errors import AudioError
 from client.in_order import in_order
 from client.manifest_sources.files import plain
 from client.manifest_sources.source import Fault, LeftOut, Problem, Utterance
+from client.shortened import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ def _started(
 def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> float:
     """Seconds of the utterance; raises :class:`LeftOut`."""
     if utterance.text is not None and not utterance.text.strip():
-        raise LeftOut(Fault.EMPTY, f"the text for {utterance.audio} is empty")
+        raise LeftOut(Fault.EMPTY, f"the text for {shortened(utterance.audio)} is empty")
     try:
         length_s = length.result()
     except AudioError as error:

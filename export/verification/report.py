@@ -57,13 +57,13 @@ def print_summary(verification: Verification) -> None:
         console.print(line, highlight=False)
     for row in verification.rows:
         for problem in row.problems:
-            console.print(f"{row.case.name}: {problem}", style="red", markup=False)
+            console.print(f"{row.case.name}: {problem}", style="red")
     for problem in verification.problems:
-        console.print(problem, style="red", markup=False)
+        console.print(problem, style="red")
     passed = "passed" if verification.passed else "failed"
     console.print(f"verification in {verification.precision}: {passed}", highlight=False)
     if verification.layer:
-        console.print(f"look at: {verification.layer}", style="red", markup=False)
+        console.print(f"look at: {verification.layer}", style="red")
 
 
 def _summary(verification: Verification) -> Iterator[str]:
@@ -97,4 +97,4 @@ def _differences(rows: tuple[Row, ...]) -> list[str]:
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, markup=False, emoji=False)

@@ -153,7 +153,6 @@ def test_pieces_of_what_ffmpeg_reads():
         load_audio(Clip(data, 0.5, 1), 48000)
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize(
     ("codec", "rate_hz", "allowed"), [("alac", 44100, 0), ("aac", 44100, 3), ("libopus", 48000, 3)]
 )

@@ -392,3 +392,25 @@ def test_damaged_recordings_are_transcribed_and_told(strict, folder, server, cap
     assert [warning.startswith(found) for warning in half["warnings"]] == [True]
     assert f"warning: {found}" in said
     assert "1 of them are damaged or truncated, see their warnings" in said
+
+
+def test_names_are_shown_as_they_stand_and_shortly(folder, server, capsys):
+    entries = [
+        {"audio_filepath": "raw.ark:1234:smile: [bold]x[/bold]"},
+        {"audio_filepath": f"{'long' * 1000}.wav"},
+        {"audio_filepath": ["not a path"] * 10_000},
+        {"audio_filepath": "good.wav", "text": ["no text"] * 10_000},
+    ]
+    (folder / "m.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    assert run("transcribe", "--manifest", "m.jsonl", url=server) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "error: raw.ark:1234:smile: [bold]x[/bold]: no such file: check the path"
+    assert "characters) …" in lines[1]
+    assert len(lines) == 4
+    assert max(map(len, lines)) < 400
+
+
+def test_tables_show_names_as_they_stand(server, capsys):
+    system = ["--system", "[bold]a:smile:=greedy"]
+    assert run("evaluate", "--manifest", "good.jsonl", *system, url=server) == 0
+    assert "[bold]a:smile:" in capsys.readouterr().out

@@ -6,7 +6,6 @@ from contextlib import closing
 from typing import TextIO
 
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
 from client.commands.server import add_server, connection_options, urls_of
@@ -62,7 +61,7 @@ def print_facts(facts: Iterable[tuple[str, str]], output: TextIO) -> None:
     """Names and what they are, as a table."""
     table = Table(show_header=False)
     for name, fact in facts:
-        table.add_row(escape(name), escape(fact))
+        table.add_row(name, fact)
     tables(output).print(table)
 
 
