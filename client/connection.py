@@ -37,6 +37,9 @@ from client.utf8 import holds
 RESTRICTED_HEADER: Final = "triton-grpc-protocol-"
 """Triton's: what follows is the name of the key that a restricted protocol wants."""
 
+NOT_LOADED: Final = ("not loaded", "unloaded")
+"""Why a model is not ready that did not fail: ours where Triton gives no reason, and its own."""
+
 _READY: Final = "READY"
 _FAILED: Final = ("INTERNAL", "UNKNOWN", "ABORTED", "DATA_LOSS", "CANCELLED")
 _REFUSED: Final = ("UNAUTHENTICATED", "PERMISSION_DENIED")
@@ -47,7 +50,7 @@ _CHANNEL: Final = (
     ("grpc.lb_policy_name", "round_robin"),
     # A server that has come back is found within seconds; gRPC's default grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 3_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.min_reconnect_backoff_ms", 5_000),  # how long connecting may take, despite its name
     ("grpc.keepalive_timeout_ms", 10_000),
 )
@@ -179,7 +182,7 @@ class Connection:
             )
         ready = {entry.name for entry in index.models if entry.state == _READY}
         return {
-            entry.name: "" if entry.name in ready else entry.reason or "not loaded"
+            entry.name: "" if entry.name in ready else entry.reason or NOT_LOADED[0]
             for entry in index.models
         }
 

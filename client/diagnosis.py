@@ -134,7 +134,12 @@ def _unusable_files(error: OSError) -> SecurityError:
     )
 
 
-def _failed_handshake(url: str, error: OSError, options: ConnectionOptions) -> SecurityError:
+def _failed_handshake(url: str, error: OSError, options: ConnectionOptions) -> ServerError:
+    if isinstance(error, (ConnectionError, TimeoutError, ssl.SSLEOFError)):
+        return ServerUnavailable(
+            f"what listens at {url} hangs up or is silent where TLS begins: it may still be "
+            "starting; otherwise check the port"
+        )
     if isinstance(error, ssl.SSLCertVerificationError):
         return SecurityError(
             f"the certificate of the server at {url} is not trusted ({error.verify_message}): give "

@@ -73,7 +73,12 @@ class ServerFailed(ServerError):
 
 
 class ModelNotReady(ServerError):
-    """The model is unknown to the server or not loaded."""
+    """The model is unknown to the server or not loaded.
+
+    ``may_come`` is true where the server is still loading models, or may load this one yet.
+    """
+
+    may_come: bool = False
 
 
 class DeadlineExceeded(ServerError):

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from client.connection import RESTRICTED_HEADER, Connection, ConnectionOptions
+from client.connection import NOT_LOADED, RESTRICTED_HEADER, Connection, ConnectionOptions
 from client.contract import CONTRACT_PARAMETER, Contract
 from client.diagnosis import connection_problem
 from client.errors import (
@@ -20,6 +20,7 @@ from client.errors import (
     ServerError,
     ServerUnavailable,
 )
+from client.waiting import when_started
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,37 @@ class ServedModel:
 
 
 def list_models(
-    url: str, options: ConnectionOptions | None = None, timeout_s: float = 10.0
+    url: str,
+    options: ConnectionOptions | None = None,
+    timeout_s: float = 10.0,
+    wait_s: float = 0.0,
 ) -> list[ServedModel]:
     """The server's models that carry a contract, and those not loaded, which cannot tell.
 
-    Every call may take ``timeout_s``. Raises :class:`ServerUnavailable`,
-    :class:`DeadlineExceeded` or :class:`SecurityError`.
+    Every call may take ``timeout_s``; a server that is still starting is waited for, ``wait_s`` at
+    most. Raises :class:`ServerUnavailable`, :class:`DeadlineExceeded` or :class:`SecurityError`.
     """
     with closing(Connection(url, options or ConnectionOptions())) as connection:
-        try:
-            problems = connection.problems(timeout_s)
-            configs = [
-                connection.config(name, timeout_s)
-                for name, problem in problems.items()
-                if not problem
-            ]
-        except ServerUnavailable as error:
-            raise _reason(connection, error, timeout_s) from error
+        return when_started(lambda: _listed(connection, timeout_s), wait_s)
+
+
+def _listed(connection: Connection, timeout_s: float) -> list[ServedModel]:
+    try:
+        problems = connection.problems(timeout_s)
+        configs = [
+            connection.config(name, timeout_s) for name, problem in problems.items() if not problem
+        ]
+    except ServerUnavailable as error:
+        raise _reason(connection, error, timeout_s) from error
     models = [
         ServedModel(name, ready=False, problem=problem)
         for name, problem in problems.items()
         if problem
     ]
     models += [
-        _served_model(config, url) for config in configs if CONTRACT_PARAMETER in config.parameters
+        _served_model(config, connection.url)
+        for config in configs
+        if CONTRACT_PARAMETER in config.parameters
     ]
     return sorted(models, key=lambda model: model.name)
 
@@ -127,14 +135,19 @@ def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNot
         )
     if model in problems:
         reason = problems[model] or "it has become so just now"
-        return ModelNotReady(
+        failed = problems[model] and problems[model] not in NOT_LOADED
+        error = ModelNotReady(
             f"the server at {url} knows model {model!r}, but it is not ready ({reason}): see the "
             "server's log, or start the server again if the model was exported since"
         )
-    return ModelNotReady(
+        error.may_come = not failed
+        return error
+    error = ModelNotReady(
         f"the server at {url} has no model {model!r}; it has {_names(problems)}: check the name, "
         "or export the model into the server's repository"
     )
+    error.may_come = not problems or NOT_LOADED[0] in problems.values()
+    return error
 
 
 def _names(problems: Mapping[str, str]) -> str:

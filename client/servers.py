@@ -30,6 +30,7 @@ from client.errors import (
 )
 from client.failure_policy import MAY_PASS, FailurePolicy
 from client.timer import Timer
+from client.waiting import may_be_starting, when_started
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,10 @@ class Server:
 
 
 class Servers:
-    """The servers of one model. Raises what the first said when none tells a contract."""
+    """The servers of one model, of which one has to be there after ``wait_s`` seconds.
+
+    Raises what the first said when none tells a contract, or what waiting does not mend.
+    """
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Servers:
         read_contract: ReadContract,
         policy: FailurePolicy,
         timer: Timer,
+        wait_s: float = 0.0,
     ) -> None:
         self._read_contract = read_contract
         self._policy = policy
@@ -83,7 +88,11 @@ class Servers:
         self._turn = count()
         self._closed = False
         self._servers = [Server(connection) for connection in connections]
-        self.contract = self._connect()
+        try:
+            self.contract = when_started(self._connect, wait_s)
+        except BaseException:
+            self.close()
+            raise
 
     def take(self) -> Server:
         """The server for the next request, which counts as in flight there until it is given back.
@@ -162,12 +171,11 @@ class Servers:
         said = [server.away for server in self._servers if server.away is not None]
         refused = [error for error in said if not _may_pass(error)]
         if refused or not told:
-            self.close()
-            raise (refused or said)[0]
+            lasting = [error for error in said if not may_be_starting(error)]
+            raise (refused or lasting or said)[0]
         first, contract = told[0]
         for server, its_own in told:
             if not _same(its_own, contract):
-                self.close()
                 raise ContractError(
                     f"the server at {server.connection.url} serves the model from another "
                     f"checkpoint or export than the one at {first.connection.url}: serve the "
@@ -182,6 +190,7 @@ class Servers:
     def _meet(self, server: Server) -> None:
         try:
             server.contract = self._read_contract(server.connection)
+            server.away = None
         except AsrError as error:
             server.away = error
 

@@ -56,6 +56,11 @@ class TransportOptions:
     """Deadline of one request, from submission to reply: queueing and further tries included."""
     connect_timeout_s: float = 10.0
     """Deadline of each call made while connecting."""
+    wait_s: float = 0.0
+    """How long connecting waits for a server, or the model on it, that is still starting.
+
+    What waiting does not mend is raised at once: credentials, an unknown model, one that failed to
+    load. After the time the last error is raised."""
     max_in_flight: int = 16
     """Requests under way at once."""
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
@@ -106,6 +111,7 @@ class TritonTransport:
             partial(read_contract, model=model, timeout_s=self._options.connect_timeout_s),
             self._options.failures,
             self._timer,
+            self._options.wait_s,
         )
 
     @property

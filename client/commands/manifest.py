@@ -32,7 +32,7 @@ from rich.table import Table
 
 from client.commands.outputs import output_path
 from client.commands.progress import clock
-from client.commands.server import add_server, connection_options, urls_of
+from client.commands.server import add_server, connecting_options, urls_of
 from client.commands.streams import messages, open_output, tables
 from client.errors import ManifestError, OutputError
 from client.manifest import read_manifest, survey
@@ -51,7 +51,7 @@ from client.manifest_sources import (
 )
 from client.manifest_sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
 from client.shortened import shortened
-from client.transport import TransportOptions, TritonTransport
+from client.transport import TritonTransport
 
 _SHOWN_CHARACTERS: Final = 200
 _LOOKED_AT: Final = 10
@@ -162,7 +162,7 @@ def _shown(found: Iterable[Measured | Problem], total: int | None) -> Iterator[M
 def _model_fit(args: Namespace) -> ModelFit | None:
     if args.model is None:
         return None
-    options = TransportOptions(connection=connection_options(args))
+    options = connecting_options(args)
     with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
         return ModelFit(transport.contract)
 

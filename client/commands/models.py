@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     failed = False
     for url in urls:
         try:
-            models = list_models(url, options)
+            models = list_models(url, options, wait_s=args.wait)
         except AsrError as error:
             messages.print(f"error: {error}")
             failed = True

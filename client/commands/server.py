@@ -8,7 +8,7 @@ import argparse
 import os
 import re
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +57,7 @@ class SecretSource:
 
 
 def add_server(parser: ArgumentParser) -> None:
-    """Where the server is and what it wants of us; :func:`connection_options` reads it."""
+    """Where the server is and what it wants of us; :func:`connecting_options` reads it."""
     group = parser.add_argument_group("server")
     group.add_argument(
         "--url",
@@ -66,6 +66,13 @@ def add_server(parser: ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"a server's gRPC address (default {DEFAULT_URL}); may be repeated for several that "
         "serve the same. All addresses of a name are used",
+    )
+    group.add_argument(
+        "--wait",
+        type=_seconds,
+        default=TransportOptions.wait_s,
+        metavar="S",
+        help="seconds to wait for a server that is still starting (default %(default)g)",
     )
     group.add_argument("--tls", action="store_true", help="speak TLS; the options below imply it")
     for name, text in (
@@ -127,13 +134,14 @@ def connection_options(args: Namespace) -> ConnectionOptions:
         raise SecurityError(f"--tls-certificate, --tls-key: {error}") from error
 
 
+def connecting_options(args: Namespace) -> TransportOptions:
+    """How to connect to the servers of the arguments; raises as :func:`connection_options` does."""
+    return TransportOptions(wait_s=args.wait, connection=connection_options(args))
+
+
 def transport_options(args: Namespace) -> TransportOptions:
     """How to talk to the servers of the arguments; raises as :func:`connection_options` does."""
-    return TransportOptions(
-        timeout_s=args.timeout,
-        max_in_flight=args.in_flight,
-        connection=connection_options(args),
-    )
+    return replace(connecting_options(args), timeout_s=args.timeout, max_in_flight=args.in_flight)
 
 
 def _secret_source(text: str) -> SecretSource:
@@ -152,10 +160,16 @@ def _restricted_source(text: str) -> SecretSource:
 
 
 def _positive_seconds(text: str) -> float:
+    if (seconds := _seconds(text)) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time, expected seconds above 0")
+    return seconds
+
+
+def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time, expected seconds above 0")
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time, expected a number of seconds")
     return seconds

@@ -104,11 +104,14 @@ Infer = Callable[[service_pb2.ModelInferRequest, grpc.ServicerContext], object]
 
 
 class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
-    def __init__(self, infer: Infer, contract_json: str, model: str, unloaded: str) -> None:
+    def __init__(
+        self, infer: Infer, contract_json: str, model: str, unloaded: str, reason: str
+    ) -> None:
         self._infer = infer
         self._contract_json = contract_json
         self._model = model
         self._unloaded = unloaded
+        self._reason = reason
 
     def ModelConfig(self, request, context):  # noqa: N802
         if request.name == self._unloaded:
@@ -124,7 +127,7 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
     def RepositoryIndex(self, request, context):  # noqa: N802, ARG002
         reply = service_pb2.RepositoryIndexResponse()
         reply.models.add(name=self._model, version="1", state="READY")
-        reply.models.add(name=self._unloaded, state="UNAVAILABLE", reason="weights are missing")
+        reply.models.add(name=self._unloaded, state="UNAVAILABLE", reason=self._reason)
         return reply
 
     def ModelInfer(self, request, context):  # noqa: N802
@@ -154,10 +157,11 @@ def scripted_server(
     contract_json: str = CONTRACT.to_json(),
     port: int = 0,
     model: str = "demo",
+    reason: str = "weights are missing",
 ) -> Iterator[str]:
-    """Serve ``model`` (and ``broken``, which is not loaded); gives ``host:port``."""
+    """Serve ``model``, and ``broken``, not loaded for a ``reason``; gives ``host:port``."""
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
-    service = _Service(infer, contract_json, model, unloaded="broken")
+    service = _Service(infer, contract_json, model, "broken", reason)
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
     port = _bind(server, port)
     server.start()

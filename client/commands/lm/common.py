@@ -8,11 +8,11 @@ from typing import TextIO
 from rich.filesize import decimal
 from rich.table import Table
 
-from client.commands.server import add_server, connection_options, urls_of
+from client.commands.server import add_server, connecting_options, urls_of
 from client.commands.streams import tables
 from client.language_models.convert import BINARY_TYPES, BinaryOptions
 from client.language_models.spelling import Spelling
-from client.transport import TransportOptions, TritonTransport
+from client.transport import TritonTransport
 
 
 def add_spelling(parser: ArgumentParser, *, required: bool) -> None:
@@ -27,7 +27,7 @@ def read_spelling(args: Namespace, case: str | None = None) -> Spelling:
     """How the acoustic model of the arguments writes; asks its server, where it is a served one."""
     if args.model is None:
         return Spelling.of(args.characters, case)
-    options = TransportOptions(connection=connection_options(args))
+    options = connecting_options(args)
     with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
         return Spelling.of_contract(transport.contract, case)
 
