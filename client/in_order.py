@@ -22,6 +22,11 @@ def in_order(started: Iterable[T], future: Callable[[T], "Future[Any]"], most: i
     ``started`` is raised after the things before it. When nobody takes more things the thread ends,
     at the latest when ``started`` brings the next one. Raises :class:`ForkError` in a forked child.
     """
+    if most == 1:  # nothing is started ahead, and a thread would only cost time
+        for thing in started:
+            wait([future(thing)])
+            yield thing
+        return
     home = Home("these results")
     things: SimpleQueue[T | _End] = SimpleQueue()
     room = Semaphore(most - 1)
@@ -29,13 +34,13 @@ def in_order(started: Iterable[T], future: Callable[[T], "Future[Any]"], most: i
     pull = partial(copy_context().run, _pull, started, things, room, over)
     Thread(target=pull, name="in order", daemon=True).start()
     try:
-        while not isinstance(thing := things.get(), _End):
-            wait([future(thing)])
-            yield thing
+        while not isinstance(taken := things.get(), _End):
+            wait([future(taken)])
+            yield taken
             home.check()
             room.release()
-        if thing.error is not None:
-            raise thing.error
+        if taken.error is not None:
+            raise taken.error
     finally:
         if home.is_here:
             over.set()
