@@ -36,8 +36,9 @@ class Detokenizer:
         """What each token writes; in pieces, ``▁`` stands for a space."""
         self.written: Final = tuple(map(self._spaced, self.labels))
         """What each token writes, with spaces as spaces."""
-        self._marks = frozenset(_punctuation(vocabulary))
-        marks = re.escape("".join(sorted(self._marks)))
+        self.marks: Final = frozenset(_punctuation(vocabulary))
+        """The punctuation marks that no space is written before."""
+        marks = re.escape("".join(sorted(self.marks)))
         self._space_before_mark = re.compile(rf"\s(?=[{marks}])") if marks else None
 
     def text(self, tokens: Iterable[int]) -> str:
@@ -50,8 +51,12 @@ class Detokenizer:
             text = text.lstrip(WORD_START).replace(WORD_START, " ")
         return self.close_up(text)
 
-    def words(self, tokens: Sequence[int]) -> list[WordSpan]:
-        """The words of ``text(tokens)``, as ``split()`` has them, and where they come from."""
+    def words(self, tokens: Sequence[int], *, squeeze: bool = False) -> list[WordSpan]:
+        """The words of ``text(tokens)``, as ``split()`` has them, and where they come from.
+
+        With ``squeeze``, several spaces in a row count as one: a mark closes up over them too,
+        where NeMo's text leaves one.
+        """
         written = [self.written[token] for token in tokens]
         text = "".join(written)
         ends = list(accumulate(map(len, written)))  # of each token in the text
@@ -60,7 +65,8 @@ class Detokenizer:
             word, first = match[0], bisect_right(ends, match.start())
             last = bisect_right(ends, match.end() - 1)
             one_space_before = match.start() > 1 and not text[match.start() - 2].isspace()
-            if word[0] in self._marks and one_space_before:  # it closes up with the word before
+            closes_up = word[0] in self.marks and (one_space_before or squeeze)
+            if closes_up and words:
                 word, first = words[-1].text + word, words.pop().first
             words.append(WordSpan(word, first, last))
         return words

@@ -41,12 +41,13 @@ class Parts:
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
         model = None if options.lm is None else load_language_model(options.lm)
         scorer = WordScorer(model, options)
-        self._search = search(self._detokenizer.written, contract.blank, scorer, options)
+        self._search = search(self._detokenizer, contract.blank, scorer, options)
 
     def decode(self, log_probs: NDArray[Any]) -> str:
         """The text of one utterance, ``[S, V]``."""
         best = self._search.run(self._select(log_probs, *self._selection))[0]
-        return " ".join(self._detokenizer.text(best.tokens).split())
+        words = self._detokenizer.words(best.tokens, squeeze=True)
+        return " ".join([word.text for word in words])
 
 
 class NoShortcut(PrefixSearch):

@@ -5,6 +5,7 @@ their first frames → :mod:`runs` → text, words with times and confidence, ot
 """
 
 import math
+from dataclasses import replace
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -41,13 +42,13 @@ class BeamDecoder:
         self._token_min_logp = options.token_min_logp
         self._blank = contract.blank
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
-        self._clock = Clock(self._detokenizer, contract.frame_stride_s)
-        labels = self._detokenizer.written
+        self._clock = Clock(self._detokenizer, contract.frame_stride_s, squeeze=True)
+        options = _closed_up(options, self._detokenizer)
         if language_model is None and options.lm is not None:
             language_model = load_language_model(options.lm, options.unigrams)
-        _check_spelling(language_model, options, frozenset("".join(labels)))
+        _check_spelling(language_model, options, self._detokenizer)
         scorer = WordScorer(language_model, options)
-        self._search = PrefixSearch(labels, contract.blank, scorer, options)
+        self._search = PrefixSearch(self._detokenizer, contract.blank, scorer, options)
 
     def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Texts of ``log_probs``, ``[S, V]``, natural logarithms; no frames, no text.
@@ -72,23 +73,27 @@ class BeamDecoder:
         """Nothing to release: the language model goes with the decoder."""
 
     def _hypothesis(self, found: Found, runs: Runs, duration_s: float) -> Hypothesis:
-        text = self._detokenizer.text(found.tokens)
-        return Hypothesis(
-            " ".join(text.split()),
-            found.acoustic_score,
-            found.word_score,
-            self._clock.words(runs, duration_s),
-        )
+        words = self._clock.words(runs, duration_s)
+        text = " ".join([word.text for word in words])
+        return Hypothesis(text, found.acoustic_score, found.word_score, words)
+
+
+def _closed_up(options: BeamOptions, detokenizer: Detokenizer) -> BeamOptions:
+    """The options with the hotwords as a text has them, without a space before a mark."""
+    texts = [detokenizer.close_up(" ".join(hotword.text.split())) for hotword in options.hotwords]
+    pairs = zip(options.hotwords, texts, strict=True)
+    return replace(options, hotwords=tuple(replace(hotword, text=text) for hotword, text in pairs))
 
 
 def _check_spelling(
-    model: LanguageModel | None, options: BeamOptions, characters: frozenset[str]
+    model: LanguageModel | None, options: BeamOptions, detokenizer: Detokenizer
 ) -> None:
     """Refuse words that the acoustic model cannot write: they could only do harm.
 
     A language model none of whose words can be written would make everything an unknown word; a
     hotword that cannot would pull hypotheses towards it that have to give the bonus back.
     """
+    characters = frozenset("".join(detokenizer.written))
     written = frozenset(CASES[options.lm_case]("".join(characters)))
     if model is not None and not any(written.issuperset(word) for word in model.words):
         examples = ", ".join(model.sorted_words[:3])

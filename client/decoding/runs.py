@@ -73,11 +73,17 @@ def runs_of_path(tokens: list[int], starts: list[int], log_probs: NDArray[Any], 
 
 
 class Clock:
-    """Turns runs into words and tokens with times, at one model's frame stride."""
+    """Turns runs into words and tokens with times, at one model's frame stride.
 
-    def __init__(self, detokenizer: Detokenizer, frame_stride_s: float) -> None:
+    ``squeeze`` is that of :meth:`~client.vocabulary.Detokenizer.words`.
+    """
+
+    def __init__(
+        self, detokenizer: Detokenizer, frame_stride_s: float, *, squeeze: bool = False
+    ) -> None:
         self._detokenizer = detokenizer
         self._stride_s = frame_stride_s
+        self._squeeze = squeeze
 
     def words(self, runs: Runs, duration_s: float) -> tuple[Word, ...]:
         """The words of the runs, none of them ending after ``duration_s``."""
@@ -88,7 +94,7 @@ class Clock:
                 min(runs.ends[word.last] * self._stride_s, duration_s),
                 _confidence(runs, word.first, word.last + 1),
             )
-            for word in self._detokenizer.words(runs.tokens)
+            for word in self._detokenizer.words(runs.tokens, squeeze=self._squeeze)
         )
 
     def tokens(self, runs: Runs, duration_s: float) -> tuple[Token, ...]:

@@ -6,14 +6,17 @@ Recognition using Bi-Directional Recurrent DNNs", 2014, algorithm 1). What words
 in where it arises, and all masses are divided by the best after each frame: so a frame costs a few
 multiplications for each hypothesis, and no logarithm.
 
+Words are those of the text as it is written: a punctuation mark after a space closes up with the
+word before the space. So "a, b" and "a , b" are one text here, and its probability is their sum.
+
 Two prefixes that end alike after histories that the scorer cannot tell apart have the same future.
-Of the same text they are added up, otherwise the better one is kept (recombination).
+Of the same text they are added up, otherwise the better one is kept (recombination). Two that end
+in a space are taken for such, although a mark could still tell their last words apart.
 """
 
 import heapq
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -21,6 +24,7 @@ from typing import Final, TypeAlias
 from client.decoding.candidates import Candidates
 from client.decoding.options import BeamOptions
 from client.decoding.scoring import History, WordScorer
+from client.vocabulary import Detokenizer
 
 Path: TypeAlias = tuple[int, int, "Path | None"]
 """The last token, the frame that first emitted it, and the path before; ``None`` before any."""
@@ -59,6 +63,7 @@ class _Prefix:
         "factor",
         "history",
         "key",
+        "last_word",
         "mass",
         "next_blank_mass",
         "next_path",
@@ -75,6 +80,7 @@ class _Prefix:
     token: int
     score: float  # what the words and the beginning add
     factor: float  # e^(score - score of the prefix that this one extends)
+    last_word: tuple[History, str] | None  # and what it came after; set where no beginning is
     key: object  # prefixes with the same key have the same future
     extensions: "dict[int, _Prefix]"
     step: int  # the last one that reached it
@@ -88,12 +94,16 @@ class _Prefix:
 
 
 class PrefixSearch:
-    """Searches with one scorer; ``labels`` are what each token writes, a space between words."""
+    """Searches with one scorer; ``detokenizer`` knows what each token writes."""
 
     def __init__(
-        self, labels: Sequence[str], blank: int, scorer: WordScorer, options: BeamOptions
+        self, detokenizer: Detokenizer, blank: int, scorer: WordScorer, options: BeamOptions
     ) -> None:
-        self._parts = [(label.split(" ")[0], label.split(" ")[1:]) for label in labels]
+        labels = [detokenizer.close_up(label) for label in detokenizer.written]
+        self._parts = [
+            (label.split(" ")[0], label.split(" ")[1:], label[:1] in detokenizer.marks)
+            for label in labels
+        ]
         self._blank = blank
         self._scorer = scorer
         self._width = options.beam_width
@@ -120,6 +130,7 @@ class PrefixSearch:
         root = _Prefix()
         root.history, root.beginning, root.token = self._scorer.start(), "", _NO_TOKEN
         root.score, root.key, root.extensions, root.step, root.path = 0.0, None, {}, -1, None
+        root.last_word = None
         root.mass = root.blank_mass = 1.0
         root.token_mass = 0.0
         return root
@@ -192,10 +203,15 @@ class PrefixSearch:
 
     def _extend(self, prefix: _Prefix, token: int, mass: float, least: float) -> _Prefix | None:
         """``prefix`` with one more token, unless its words make less than ``least`` of ``mass``."""
-        first, others = self._parts[token]
-        history, beginning = prefix.history, prefix.beginning + first
+        first, others, is_mark = self._parts[token]
+        history, beginning = prefix.history, prefix.beginning
+        if is_mark and not beginning and prefix.last_word is not None:
+            history, beginning = prefix.last_word  # which goes on
+        beginning += first
+        last_word = None
         for part in others:
             if beginning:
+                last_word = history, beginning
                 history = history.following.get(beginning) or self._scorer.after(history, beginning)
             beginning = part
         score = history.score + self._scorer.beginning(history, beginning)
@@ -210,6 +226,8 @@ class PrefixSearch:
         extension.history, extension.beginning, extension.token = history, beginning, token
         extension.score, extension.factor = score, factor
         extension.key = (history.key, beginning, token)
+        if not beginning:
+            extension.last_word = last_word or prefix.last_word
         extension.extensions = {}
         extension.step = -1
         prefix.extensions[token] = extension

@@ -2,6 +2,7 @@
 
 import gc
 import gzip
+import math
 import re
 import subprocess
 import sys
@@ -123,6 +124,43 @@ def test_a_mark_after_a_space_is_closed_up():
     decoder = BeamDecoder(CONTRACT, BeamOptions())
     assert decoder.decode(peaky(tokens_of("it 's"), N_TOKENS)).text == "it's"
     decoder.close()
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "kind"),
+    [(("cat", " ", ",", " ", "dog"), "char"), (("▁cat", "▁", ",", None, "▁dog"), "sentencepiece")],
+    ids=["characters", "pieces"],
+)
+@pytest.mark.parametrize("with_lm", [False, True])
+@pytest.mark.parametrize("nbest", [1, 2, 9])
+def test_texts_that_are_written_the_same_are_one(arpa, vocabulary, kind, with_lm, nbest):
+    """The text "cat, dog" has 0.6, half of it with a space before the comma; "cat dog" has 0.4."""
+    labels = tuple(dict.fromkeys(filter(None, vocabulary)))
+    cat, space, comma, gap, dog = (labels.index(label or "▁") for label in vocabulary)
+    blank = len(labels)
+    probs = np.full((5, blank + 1), 1e-7)
+    probs[0, cat] = probs[3, gap if kind == "char" else blank] = probs[4, dog] = 1
+    probs[1, [space, blank]] = 0.5
+    probs[2, [comma, blank]] = [0.6, 0.4]
+    contract = replace(CONTRACT, vocabulary=labels, vocabulary_kind=kind, blank=blank)
+    options = BeamOptions(nbest=nbest)
+    if with_lm:
+        options = replace(options, lm=arpa, alpha=0.01, unk_score_offset=0.0)
+    transcript = BeamDecoder(contract, options).decode(np.log(probs).astype(np.float32))
+    assert transcript.text == "cat, dog"
+    assert [word.text for word in transcript.words] == ["cat,", "dog"]
+    assert math.exp(transcript.nbest[0].acoustic_score) == pytest.approx(0.6, abs=1e-3)
+    texts = [each.text for each in transcript.nbest]
+    assert len({*texts}) == len(texts) == min(nbest, 2)
+    for each in transcript.nbest:
+        assert [word.text for word in each.words] == each.text.split()
+
+
+def test_several_spaces_before_a_mark_are_one():
+    decoder = BeamDecoder(CONTRACT, BeamOptions(nbest=5))
+    transcript = decoder.decode(peaky(tokens_of("it   's"), N_TOKENS))
+    assert [each.text for each in transcript.nbest][:1] == [transcript.text] == ["it's"]
+    assert [word.text for word in transcript.words] == ["it's"]
 
 
 @pytest.mark.parametrize("vocabulary_kind", ["char", "sentencepiece"])

@@ -78,6 +78,21 @@ def test_a_hotword_that_cannot_be_written_is_refused(word):
         BeamDecoder(CONTRACT, BeamOptions(hotwords=(Hotword(word),)))
 
 
+@pytest.mark.parametrize("hotword", ["it 's", "it's", "rock 'n' cot", "rock'n' cot"])
+def test_a_hotword_is_found_as_the_text_is_written(hotword):
+    """NeMo closes "it 's" up to "it's", and so are hotwords."""
+    said = hotword.replace("i", "a").replace("cot", "cat")
+    heard = doubtful(said, hotword)
+    written = said.replace(" '", "'")
+    assert decode(heard) == written
+    assert decode(heard, Hotword(hotword)) == hotword.replace(" '", "'")
+
+
+def test_hotwords_that_are_written_the_same_are_given_twice():
+    with pytest.raises(DecoderError, match="given twice"):
+        decode(doubtful("cat", "cot"), Hotword("it 's"), Hotword("it's"))
+
+
 def test_hotwords_that_are_no_hotwords_are_refused():
     with pytest.raises(DecoderError, match="Hotword"):
         BeamOptions(hotwords=("cat",))
