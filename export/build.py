@@ -17,7 +17,7 @@ from export.preflight import built_names
 from export.process import Progress, silent
 from export.record import BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
-from export.verification.cases import generated_cases, manifest_cases
+from export.verification.cases import LONGEST_S, generated_cases, manifest_cases
 from export.verification.thresholds import THRESHOLDS
 from export.verification.triton import embedded_server
 from export.verification.verify import Row, Verification, verify
@@ -42,7 +42,7 @@ class BuildOptions:
     recipe: Recipe
     manifest: Path | None = None
     through_triton: bool = True
-    max_case_s: float = 30.0
+    max_case_s: float = LONGEST_S
     force: bool = False
 
 
@@ -140,6 +140,7 @@ def gate_record(verification: Verification, *, forced: bool) -> Mapping[str, Any
                 "triton": max((row.triton for row in rows if row.triton is not None), default=None),
             }
         ),
+        "compared_in_float64": sum(row.nemo_rounding is not None for row in rows),
         "token_agreement": verification.token_agreement,
         "word_errors": asdict(words) if words else None,
         "batches": {

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 INT16_SCALE = 1 / 32768  # int16 to [-1, 1), as soundfile does
 STD_FLOOR = 1e-5  # NeMo's CONSTANT, added to each standard deviation
+NORMALIZED = ("per_feature", "all_features")  # any other word means to NeMo: no normalisation
+LEAST_UNIT = 1e-24  # mel energies reach 1e8 at most, and fp32 ends at 3e38
 SUPPORTED = {"frame_splicing": 1, "exact_pad": False}
 """NeMo's settings and their value that is exported."""
 
@@ -34,12 +36,14 @@ class Preprocessor(nn.Module):
         self.normalize: str | None = featurizer.normalize
         self.log: bool = featurizer.log
         self.guard_type: str = featurizer.log_zero_guard_type
-        self.guard: float = featurizer.log_zero_guard_value_fn(torch.zeros(1))
+        guard: float = featurizer.log_zero_guard_value_fn(torch.zeros(1))
         self.pad_value: float = featurizer.pad_value
         self.window_length: int = featurizer.win_length
         self.padding: tuple[int, int] = _padding(featurizer)
         self.register_buffer("dft", _windowed_dft(featurizer))  # [2 * bins, 1, window]
-        self.register_buffer("mel", featurizer.fb[0].float())  # [F, bins]
+        unit = max(guard, LEAST_UNIT) if self.log and self.normalize in NORMALIZED else 1.0
+        self.guard = guard / unit
+        self.register_buffer("mel", (featurizer.fb[0].double() / unit).float())  # [F, bins]
 
     def forward(self, audio_signal: Tensor, audio_signal_length: Tensor) -> tuple[Tensor, Tensor]:
         """Features of each utterance; zero (``pad_value``) beyond its length.
@@ -57,7 +61,12 @@ class Preprocessor(nn.Module):
         return torch.where(valid.unsqueeze(1), features, self.pad_value), frames
 
     def log_mel(self, audio_signal: Tensor, audio_signal_length: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-mel features before normalisation; shapes as in :meth:`forward`."""
+        """Log-mel features before normalisation; shapes as in :meth:`forward`.
+
+        Where normalisation follows, energies are in units of the zero guard. Normalisation removes
+        the constant, and the features of faint audio, now near 0 rather than near -16.6, keep
+        16 times the digits.
+        """
         lengths = audio_signal_length.to(torch.int64)
         audio = self._preemphasized(*_padded(audio_signal, lengths))  # [B, N]
         spectrum = self._power_spectrum(audio)  # [B, bins, T]
@@ -84,24 +93,33 @@ class Preprocessor(nn.Module):
         return power if self.power == 2.0 else power.sqrt().pow(self.power)
 
     def _log(self, features: Tensor) -> Tensor:
-        if self.guard_type == "add":
-            return torch.log(features + self.guard)
-        return torch.log(features.clamp(min=self.guard))
+        if self.guard_type == "clamp":
+            return torch.log(features.clamp(min=self.guard))
+        guarded = features + self.guard
+        # The sum keeps few digits of a faint sound: give back what it rounded away.
+        rounding = (guarded - self.guard) - features
+        return torch.log(guarded) - rounding / guarded
 
     def _normalized(self, features: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
-        if self.normalize not in ("per_feature", "all_features"):
+        if self.normalize not in NORMALIZED:
             return features
         bands = 1 if self.normalize == "per_feature" else features.shape[1]
         count = (frames * bands).unsqueeze(2).to(features.dtype)  # [B, 1, 1]
-        # Digital silence is thousands of equal values, whose fp32 sum errs always to one side: the
-        # mean of what is left after the first subtraction corrects it.
-        deviation = self._centred(self._centred(features, count, valid), count, valid)
-        variance = self._sum(deviation.square(), valid) / (count - 1.0)
-        return deviation / (variance.sqrt() + STD_FLOOR)
 
-    def _centred(self, features: Tensor, count: Tensor, valid: Tensor) -> Tensor:
-        """Features less their mean over the valid frames, and zero beyond."""
-        return torch.where(valid, features - self._sum(features, valid) / count, 0.0)
+        def mean(values: Tensor) -> Tensor:
+            return self._sum(values, valid) / count
+
+        def less(values: Tensor, mean: Tensor) -> Tensor:
+            return torch.where(valid, values - mean, 0.0)
+
+        # Silence is thousands of equal values: each addition to their sum is rounded the same way.
+        # A second pass, over what the first mean leaves, makes up for it.
+        deviation = less(features, mean(features))
+        deviation = less(deviation, mean(deviation))
+        square = deviation.square()
+        first = mean(square)
+        variance = (first + mean(less(square, first))) * (count / (count - 1.0))
+        return deviation / (variance.sqrt() + STD_FLOOR)
 
     def _sum(self, features: Tensor, valid: Tensor) -> Tensor:
         """Sum [B, F, T] over the valid frames to [B, F, 1], or over bands too to [B, 1, 1].

@@ -1,11 +1,10 @@
 """The utterances that verification runs: made-up ones of awkward lengths, and a manifest's."""
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import soundfile
@@ -15,6 +14,9 @@ from client.contract import Contract
 from export.errors import ExportError
 
 SEED = 0
+BATCHED_S: Final = 30.0
+"""Longer made-up recordings are run alone: every batch is padded to its longest utterance."""
+LONGEST_S: Final = 110.0
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,18 @@ class Case:
     """One utterance: int16 audio, shape = (n_samples,), at the model's rate.
 
     ``recorded`` is speech from a manifest, ``text`` what is said in it, where the manifest tells.
+    ``alone``: it is too long to be run in batches.
     """
 
     name: str
     audio: NDArray[Any]
     recorded: bool = False
+    alone: bool = False
     text: str | None = None
 
 
-def generated_cases(contract: Contract, max_s: float = 30.0) -> list[Case]:
-    """Utterances around frame borders, very short and long, silent, faint, clipped and gated.
-
-    None is longer than ``max_s`` seconds, or than the model takes.
-    """
-    longest = min(round(max_s * contract.sample_rate_hz), contract.max_samples)
+def generated_cases(contract: Contract, max_s: float = LONGEST_S) -> list[Case]:
+    """Utterances up to ``max_s`` around frame borders, very short and long, silent and clipped."""
     hop = round(contract.feature_stride_s * contract.sample_rate_hz)
     stride = round(contract.frame_stride_s * contract.sample_rate_hz)
     second = contract.sample_rate_hz
@@ -53,50 +53,42 @@ def generated_cases(contract: Contract, max_s: float = 30.0) -> list[Case]:
         f"{seconds:g} s": round(seconds * second)
         for seconds in (0.1, 0.25, 0.7, 1, 2.37, 4, 5.5, 8.1, 10, 15, 30)
     }
+    most = min(round(max_s * second), contract.max_samples)
     cases = [
-        Case(name, _babble(length, second)) for name, length in lengths.items() if length <= longest
+        Case(name, _babble(length, second)) for name, length in lengths.items() if length <= most
     ]
     speech = _babble(2 * second, second)
-    return [
-        *cases,
-        Case("clipped", np.where(speech < 0, -32768, 32767).astype(np.int16)),
-        Case("faint", (speech // 32).astype(np.int16)),
-        Case("silent start", np.concatenate([np.zeros(second, np.int16), speech])),
-        Case("digital silence", np.zeros(second, np.int16)),
-        *(case for case in _gated_cases(second) if len(case.audio) <= longest),
-    ]
+    levels = {
+        "clipped": np.where(speech < 0, -32768, 32767).astype(np.int16),
+        "faint": (speech // 32).astype(np.int16),
+        "silent start": np.concatenate([np.zeros(second, np.int16), speech]),
+        "digital silence": np.zeros(second, np.int16),
+    }
+    cases += [Case(name, audio[:most]) for name, audio in levels.items()]
+    return cases + _recordings(most, second)
 
 
-def _gated_cases(rate_hz: int) -> Iterator[Case]:
-    """Recordings as telephones, editors and archives make them: mostly digital silence, or faint.
+def _recordings(most: int, rate_hz: int) -> list[Case]:
+    """Speech beside digital silence, from a telephone, and nearly inaudible: 10 s and longer.
 
-    Equal features in thousands of frames are where a mean that is summed in fp32 goes astray.
+    None has more than ``most`` samples; where these are under 10 s, each has as many.
     """
-    for seconds in (2, 10, 30, 110):
-        speech = _babble(seconds * rate_hz, rate_hz)
-        time_s = np.arange(len(speech)) / rate_hz
-        middle = abs(time_s - seconds / 2) < seconds / 8
-        spoken = time_s % 1.3 < 0.6
-        through_telephone = _through_g711(speech)
-        variants = {
-            "padded": np.where(middle, speech, 0),
-            "gated": np.where(spoken, speech, 0),
-            "µ-law": through_telephone,
-            "µ-law, gated": np.where(spoken, through_telephone, _through_g711(np.zeros(1))),
-            "quiet": speech // 1024,
-        }
-        for name, audio in variants.items():
-            yield Case(f"{name} {seconds} s", audio.astype(np.int16))
+    batched = round(BATCHED_S * rate_hz)
+    speech = np.resize(_babble(min(most, batched), rate_hz), most)  # again and again
 
+    def first(seconds: float) -> NDArray[Any]:
+        return speech[: round(seconds * rate_hz)]
 
-def _through_g711(audio: NDArray[Any]) -> NDArray[Any]:
-    """Audio as µ-law telephony leaves it; int16, shape = (n_samples,)."""
-    stream = io.BytesIO()
-    settings: dict[str, Any] = {"format": "RAW", "subtype": "ULAW", "samplerate": 8000}
-    soundfile.write(stream, audio.astype(np.int16), **settings)
-    stream.seek(0)
-    decoded, _ = soundfile.read(stream, dtype="int16", channels=1, **settings)
-    return np.asarray(decoded)
+    cases = [
+        Case("padded", _silent_outside(first(10), 0.3, 0.7)),
+        Case("gated", _gated(first(20), rate_hz)),
+        Case("very quiet", (first(10) / 1024).astype(np.int16)),
+        Case("mu-law", mu_law(first(10))),
+        Case("mu-law, padded", mu_law(_silent_outside(first(BATCHED_S), 0.4, 0.6))),
+    ]
+    if most > batched:
+        cases.append(Case("gated, long", _gated(first(LONGEST_S), rate_hz), alone=True))
+    return cases
 
 
 def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
@@ -179,3 +171,22 @@ def _babble(n_samples: int, rate_hz: int) -> NDArray[Any]:
     syllables = np.clip(np.sin(2 * np.pi * 2.1 * time_s), 0, None)
     noise = rng.standard_normal(n_samples)
     return np.asarray(6000 * voice * syllables + 150 * noise, dtype=np.int16)
+
+
+def _silent_outside(audio: NDArray[Any], start: float, stop: float) -> NDArray[Any]:
+    """Zeros but for what lies between two shares of the duration."""
+    position = np.arange(len(audio)) / len(audio)
+    return np.where((position >= start) & (position < stop), audio, 0).astype(np.int16)
+
+
+def _gated(audio: NDArray[Any], rate_hz: int) -> NDArray[Any]:
+    """Zeros in the second half of each second."""
+    return np.where(np.arange(len(audio)) % rate_hz < rate_hz // 2, audio, 0).astype(np.int16)
+
+
+def mu_law(audio: NDArray[Any]) -> NDArray[Any]:
+    """Encoded as a telephone does (G.711) and decoded: 4 bits in one of 8 segments."""
+    biased = np.minimum(np.abs(audio.astype(np.int32)), 32635) + 132
+    step = np.frexp(biased)[1] - 5  # bits below the leading one and the four that are kept
+    decoded = ((biased >> step) << step) + (1 << step >> 1) - 132
+    return np.asarray(np.sign(audio) * decoded, dtype=np.int16)

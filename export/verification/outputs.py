@@ -15,7 +15,8 @@ class Outputs:
     """One utterance's results, trimmed to its length.
 
     ``features`` float32 [F, T] (None where they are not seen: through the ensemble);
-    ``log_probs`` float32 [S, V]; ``tokens`` int32 [S]; ``text`` their greedy transcript.
+    ``log_probs`` float32 [S, V]; ``tokens`` int32 [S]; ``text`` their greedy transcript. Of NeMo
+    in float64, the former two are float64.
     """
 
     features: NDArray[Any] | None

@@ -1,9 +1,10 @@
-"""What NeMo itself computes: eval mode, no dither, one utterance at a time, no padding."""
+"""What NeMo itself computes: eval mode, no dither, one utterance at a time, no padding.
 
-import copy
-from dataclasses import replace
-from functools import lru_cache
-from types import SimpleNamespace
+In fp32 as users run it, or in float64, which tells NeMo's own rounding from an error of ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,36 +15,20 @@ from export.modules.preprocessor import INT16_SCALE
 from export.verification.outputs import Outputs
 
 
-@lru_cache(maxsize=1)
-def in_float64(checkpoint: Checkpoint) -> Checkpoint:
-    """The same model with float64 parameters, which :func:`run_nemo` then computes in.
+def run_nemo(
+    checkpoint: Checkpoint, audio: NDArray[Any], dtype: torch.dtype = torch.float32
+) -> Outputs:
+    """Transcribe int16 ``audio``, shape = (n_samples,), with the checkpoint's own modules.
 
-    Its results are what both NeMo's fp32 and an exported model round.
+    ``dtype`` is of the computation and of what comes back, ``torch.float64`` the other choice.
     """
-    model = checkpoint.model
-    parts = (model.preprocessor, model.encoder, checkpoint.head)
-    preprocessor, encoder, head = (copy.deepcopy(part).double() for part in parts)
-    featurizer = preprocessor.featurizer
-    vars(featurizer).pop("forward", None)  # which NeMo binds to the featurizer copied from
-    # "tiny" and "eps" are those of the type that features are computed in: keep float32's.
-    featurizer.log_zero_guard_value = featurizer.log_zero_guard_value_fn(torch.zeros(1))
-    exact = SimpleNamespace(
-        preprocessor=preprocessor, encoder=encoder, decoder=head, decoding=checkpoint.decoding
-    )
-    return replace(checkpoint, model=exact)
-
-
-def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
-    """Transcribe int16 ``audio``, shape = (n_samples,), with the checkpoint's own modules."""
-    model = checkpoint.model
-    with torch.no_grad():
-        dtype = next(model.encoder.parameters()).dtype
+    with _computing_in(checkpoint, dtype), torch.no_grad():
         signal = torch.from_numpy(audio).to(dtype).unsqueeze(0) * INT16_SCALE
-        # Not by model.preprocessor, which casts to float32 and does nothing else in eval mode.
-        features, frames = model.preprocessor.featurizer(signal, torch.tensor([len(audio)]))
+        # Not through the preprocessor, which does nothing else but to cast to float32.
+        featurizer = checkpoint.model.preprocessor.featurizer
+        features, frames = featurizer(signal, torch.tensor([len(audio)]))
         features = features[:, :, : int(frames)]  # without pad_to's padding
-        encoded, length = model.encoder(audio_signal=features, length=frames)
-        log_probs = checkpoint.head(encoder_output=encoded)[:, : int(length)]
+        log_probs, length = _log_probs(checkpoint, features)
         hypotheses = checkpoint.decoding.ctc_decoder_predictions_tensor(log_probs, length)
     return Outputs(
         features=features[0].numpy(),
@@ -51,3 +36,36 @@ def run_nemo(checkpoint: Checkpoint, audio: NDArray[Any]) -> Outputs:
         tokens=log_probs[0].argmax(dim=-1).to(torch.int32).numpy(),
         text=hypotheses[0].text.lstrip(),
     )
+
+
+@contextmanager
+def _computing_in(checkpoint: Checkpoint, dtype: torch.dtype) -> Iterator[None]:
+    """The modules in ``dtype`` for a while, in place: a copy of a large model may not fit."""
+    modules = (checkpoint.model.preprocessor, checkpoint.model.encoder, checkpoint.head)
+    featurizer = checkpoint.model.preprocessor.featurizer
+    guard = featurizer.log_zero_guard_value
+    # A word ("tiny", "eps") stands for another number in float64.
+    featurizer.log_zero_guard_value = featurizer.log_zero_guard_value_fn(torch.zeros(1))
+    try:
+        for module in modules:
+            module.to(dtype)
+        yield
+    finally:
+        featurizer.log_zero_guard_value = guard
+        for module in modules:
+            module.float()
+
+
+def nemo_log_probs(checkpoint: Checkpoint, features: NDArray[Any]) -> NDArray[Any]:
+    """NeMo's ``log_probs`` ``[S, V]`` for an utterance's features, shape = (mel bands, frames)."""
+    with torch.no_grad():
+        log_probs, _ = _log_probs(checkpoint, torch.from_numpy(features.copy()).unsqueeze(0))
+    values: NDArray[Any] = log_probs[0].numpy()
+    return values
+
+
+def _log_probs(checkpoint: Checkpoint, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``[1, S, V]`` and S, ``[1]``, for ``[1, mel bands, frames]`` without padding."""
+    frames = torch.tensor([features.shape[-1]])
+    encoded, length = checkpoint.model.encoder(audio_signal=features, length=frames)
+    return checkpoint.head(encoder_output=encoded)[:, : int(length)], length

@@ -23,14 +23,12 @@ def print_table(verification: Verification, sample_rate_hz: int) -> None:
     for heading in ("utterance", "seconds", "features", "log_probs", "batched", "Triton"):
         justify: JustifyMethod = "left" if heading == "utterance" else "right"
         table.add_column(heading, justify=justify, no_wrap=True)
-    if any(row.rounding is not None for row in verification.rows):
-        table.caption = "*: from NeMo in float64, for the rounding of NeMo's fp32 is larger"
     table.add_column("transcript", no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
     rows = verification.rows
     for row in rows:
         if len(rows) <= MAX_ROWS or row.problems:
             table.add_row(
-                row.case.name + ("" if row.rounding is None else "*"),
+                row.case.name,
                 f"{len(row.case.audio) / sample_rate_hz:.2f}",
                 *_differences((row,)),
                 row.text,
@@ -71,6 +69,11 @@ def _summary(verification: Verification) -> Iterator[str]:
     names = ("features", "log_probs", "batched", "Triton")
     differences = zip(names, _differences(rows), strict=True)
     yield f"{len(rows)} utterances, largest differences: " + ", ".join(map(" ".join, differences))
+    if rounding := [row.nemo_rounding for row in rows if row.nemo_rounding is not None]:
+        yield (
+            f"{len(rounding)} of them are compared with NeMo in float64: the log_probs of NeMo's"
+            f" fp32 are up to {max(rounding):.1e} from it"
+        )
     yield f"{verification.token_agreement:.2%} of frames have NeMo's token"
     if (words := verification.word_errors) is not None:
         yield f"{words.exported} word errors in {words.words} words, NeMo makes {words.nemo}"

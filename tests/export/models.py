@@ -84,7 +84,8 @@ VARIANTS = {
             block(24, 11, stride=[2]),
             block(24, 5, repeat=2, stride=[2], stride_last=True, separable=True),
             block(32, 1),
-        )
+        ),
+        preprocessor(80, normalize="all_features"),
     ),
     "cache_aware_fastconformer": lambda: variant(
         fastconformer(

@@ -162,8 +162,17 @@ def test_silence_or_noise_that_is_not_finite_is_found(quartznet, tmp_path, monke
     )
     result = build(quartznet, quick_build(tmp_path / "repository"))
     assert not result.published
-    silent = next(row for row in result.verification.rows if not row.case.audio.any())
+    silent = next(row for row in result.verification.rows if row.case.name == "digital silence")
     assert any("max-abs inf" in problem for problem in silent.problems)
+
+
+def test_digital_silence_is_compared_with_nemo_in_float64(quartznet, tmp_path):
+    result = build(quartznet, quick_build(tmp_path / "repository"))
+    (silent,) = (row for row in result.verification.rows if not row.case.audio.any())
+    assert silent.nemo_rounding > 1e-3 >= silent.log_probs
+    in_float64 = sum(row.nemo_rounding is not None for row in result.verification.rows)
+    assert 0 < in_float64 < len(result.verification.rows) / 2
+    assert record(tmp_path / "repository")["gate"]["compared_in_float64"] == in_float64
 
 
 def test_more_utterances_than_are_held_at_once_are_all_verified_in_order(

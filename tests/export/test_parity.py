@@ -1,8 +1,11 @@
 """The exported graphs in bare ONNX Runtime do what NeMo does, alone and in any batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +14,9 @@ from export.declared import pipeline_of
 from export.repository import graph_path
 from export.verification.cases import Case, generated_cases
 from export.verification.outputs import max_abs
-from export.verification.reference import in_float64, run_nemo
+from export.verification.reference import run_nemo
+from export.verification.thresholds import THRESHOLDS
+from export.verification.verify import Runs, compare, run_in_batches
 from tests.export.support import NAME, noise, problems
 
 HOP = 160
@@ -36,9 +41,10 @@ def test_the_models_say_something_or_parity_would_mean_nothing(exported):
     assert len(set(tokens.tolist())) > 5
 
 
+# The spread of only two frames, by which NeMo divides, may be less than fp32 tells apart.
 @settings(max_examples=25, deadline=None)
-@given(n_samples=st.integers(320, 40000), amplitude=st.integers(100, 30000))
-def test_nemo_is_met_at_any_length_and_level(exported, n_samples, amplitude):
+@given(n_samples=st.integers(480, 40000), amplitude=st.integers(0, 30000))
+def test_verification_finds_nothing_at_any_length_and_level(exported, n_samples, amplitude):
     case = Case("noise", noise(n_samples, amplitude))
     assert problems(exported.checkpoint, exported.graphs, [case]) == []
 
@@ -48,16 +54,42 @@ def test_verification_finds_nothing_in_its_own_short_cases(exported):
     assert problems(exported.checkpoint, exported.graphs, short) == []
 
 
-@pytest.mark.parametrize("kind", ["digital silence", "padded", "gated", "µ-law", "µ-law, gated"])
-def test_digital_silence_costs_no_accuracy(exported, kind):
-    """Such recordings are as near to NeMo in float64 as any other, however long they are."""
-    exact = in_float64(exported.checkpoint)
-    for case in generated_cases(exported.contract, 30):
-        if case.name.startswith(kind):
-            (actual,) = exported.graphs.run([case.audio])
-            expected = run_nemo(exact, case.audio)
-            assert max_abs(actual.features, expected.features) <= 1e-4
-            assert max_abs(actual.log_probs, expected.log_probs) <= TOLERANCE
+@pytest.mark.parametrize("amplitude", [0, 1])
+def test_near_silence_equals_nemo_in_float64(exported, amplitude):
+    audio = noise(160_000, amplitude)
+    expected = run_nemo(exported.checkpoint, audio, torch.float64)
+    (actual,) = exported.graphs.run([audio])
+    assert max_abs(actual.features, expected.features) <= TOLERANCE
+    assert max_abs(actual.log_probs, expected.log_probs) <= TOLERANCE
+
+
+@pytest.mark.parametrize(("tie", "found"), [(2e-3, True), (np.inf, False)])
+def test_a_tied_token_may_change_the_text(tie, found, exported):
+    case = Case("noise", noise(16000))
+    alone = exported.graphs.run([case.audio])[0]
+    swapped = alone.tokens.copy()
+    swapped[5] = (swapped[5] + 1) % 5
+    runs = Runs(replace(alone, tokens=swapped, text=f"not {alone.text}"), {}, {})
+    row = compare(exported.checkpoint, case, runs, replace(THRESHOLDS["fp32"], tie=tie))
+    assert bool(row.problems) == found
+
+
+def test_a_long_recording_is_verified_without_others_that_would_be_padded_to_it(exported):
+    lengths = {"short": 8000, "long": 64000, "another": 16000}
+    cases = [Case(name, noise(n), alone=name == "long") for name, n in lengths.items()]
+    sizes = [list(runs) for runs in run_in_batches(exported.graphs, cases)]
+    assert sizes == [[2, 7, 16], [], [2, 7, 16]]
+    assert problems(exported.checkpoint, exported.graphs, cases) == []
+
+
+def test_nemo_is_in_fp32_again_after_it_ran_in_float64(exported):
+    audio = noise(16000)
+    before = run_nemo(exported.checkpoint, audio)
+    exact = run_nemo(exported.checkpoint, audio, torch.float64)
+    assert exact.log_probs.dtype == np.float64
+    assert 0 < max_abs(exact.log_probs, before.log_probs) <= TOLERANCE
+    after = run_nemo(exported.checkpoint, audio)
+    np.testing.assert_array_equal(after.log_probs, before.log_probs, strict=True)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The traceable preprocessor computes NeMo's features for every setting it accepts."""
 
+import numpy as np
 import pytest
 import torch
 from nemo.collections.asr.modules import AudioToMelSpectrogramPreprocessor
 
 from export.modules.preprocessor import INT16_SCALE, Preprocessor, objections
+from export.verification.cases import mu_law
 from export.verification.random_models import preprocessor
 from tests.export.support import noise
 
@@ -12,7 +14,6 @@ COMMON = {key: value for key, value in preprocessor(80).items() if key != "_targ
 SETTINGS = [
     {"normalize": "all_features"},
     {"normalize": "NA"},
-    {"normalize": "None"},
     {"normalize": None},
     {"preemph": None},
     {"preemph": 0.9},
@@ -34,6 +35,28 @@ SETTINGS = [
 ]
 
 
+SECOND = 16000
+SPEECH = noise(110 * SECOND, amplitude=2000)
+DIFFICULT = {
+    "digital silence": np.zeros(60 * SECOND, np.int16),
+    "one value": np.full(10 * SECOND, 8, np.int16),
+    "mostly silence": np.where(np.arange(110 * SECOND) % (10 * SECOND) < SECOND, SPEECH, 0).astype(
+        np.int16
+    ),
+    "mu-law with silence": mu_law(
+        np.concatenate([np.zeros(20 * SECOND, np.int16), SPEECH[: 10 * SECOND]])
+    ),
+    "two values": (SPEECH[: 10 * SECOND] > 3000).astype(np.int16),
+}
+"""Recordings whose features' sums are rounded again and again in the same direction."""
+NORMALISATIONS = [
+    {"normalize": "per_feature"},
+    {"normalize": "all_features"},
+    {"normalize": "all_features", "log_zero_guard_type": "clamp", "log_zero_guard_value": 1e-5},
+    {"log_zero_guard_value": "eps"},
+]
+
+
 def modules(settings):
     nemo = AudioToMelSpectrogramPreprocessor(**{**COMMON, **settings, "dither": 0.0}).eval()
     return nemo, Preprocessor(nemo.featurizer)
@@ -52,19 +75,32 @@ def test_features_and_lengths_equal_nemos(settings, n_samples):
     torch.testing.assert_close(features, expected[:, :, : int(frames)], rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("normalize", ["per_feature", "all_features"])
-@pytest.mark.parametrize("speech_s", [0, 1, 10])
-def test_half_a_minute_of_digital_silence_leaves_features_exact(normalize, speech_s):
-    """As near to NeMo in float64 as fp32 can be, where NeMo's own fp32 is not."""
-    nemo, ours = modules({"normalize": normalize})
-    samples = torch.zeros(30 * 16000, dtype=torch.int16)
-    samples[: speech_s * 16000] = torch.from_numpy(noise(speech_s * 16000))
-    vars(nemo.featurizer).pop("forward")  # bound to parameters of float32
-    expected, _ = nemo.double().featurizer(
-        samples.double().unsqueeze(0) * INT16_SCALE, torch.tensor([len(samples)])
-    )
-    features, frames = ours(samples, torch.tensor([[len(samples)]], dtype=torch.int32))
-    torch.testing.assert_close(features, expected[:, :, : int(frames)].float(), rtol=0, atol=2e-4)
+@pytest.mark.parametrize("settings", NORMALISATIONS, ids=str)
+@pytest.mark.parametrize("name", DIFFICULT)
+def test_features_of_silence_and_of_faint_audio_are_nemos_in_float64(settings, name):
+    nemo, ours = modules(settings)
+    audio = torch.from_numpy(DIFFICULT[name])
+    signal, length = audio.double().unsqueeze(0) * INT16_SCALE, torch.tensor([len(audio)])
+    guard = nemo.featurizer.log_zero_guard_value_fn(torch.zeros(1))  # "eps" is fp32's
+    rounded, frames = nemo.featurizer(signal.float(), length)
+    nemo.featurizer.log_zero_guard_value = guard
+    exact, _ = nemo.double().featurizer(signal, length)
+    features, _ = ours(audio, length.int().unsqueeze(0))
+    exact, rounded = exact[:, :, : int(frames)], rounded[:, :, : int(frames)]
+    nemos_own = float((rounded - exact).abs().max())
+    assert float((features - exact).abs().max()) <= max(5e-5, nemos_own / 10)
+
+
+@pytest.mark.parametrize("settings", NORMALISATIONS, ids=str)
+def test_silent_and_faint_recordings_have_the_same_features_in_a_batch(settings):
+    _, ours = modules(settings)
+    utterances = [torch.from_numpy(audio[: 30 * SECOND]) for audio in DIFFICULT.values()]
+    lengths = torch.tensor([[len(audio)] for audio in utterances], dtype=torch.int32)
+    together, frames = ours(torch.cat(utterances), lengths)
+    for row, audio in enumerate(utterances):
+        alone, _ = ours(audio, lengths[row : row + 1])
+        in_batch = together[row : row + 1, :, : int(frames[row])]
+        torch.testing.assert_close(in_batch, alone, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("pad_value", [0.0, -3.0])

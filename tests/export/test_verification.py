@@ -1,6 +1,7 @@
 """The pieces that verification compares with: greedy collapse, differences, and cases."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from client.contract import CONTRACT_VERSION, Contract
 from export.errors import ExportError
-from export.verification.cases import generated_cases, manifest_cases
+from export.verification.cases import generated_cases, manifest_cases, mu_law
 from export.verification.outputs import Outputs, greedy_text, max_abs, wrong_tokens
 from tests.export.support import noise
 
@@ -88,9 +89,32 @@ def test_wrong_tokens_are_counted_unless_the_best_two_are_tied(expected, actual,
 def test_generated_cases_reach_the_shortest_utterance_and_silence():
     cases = generated_cases(CONTRACT)
     assert min(len(case.audio) for case in cases) == CONTRACT.min_samples
+    assert max(len(case.audio) for case in cases) == CONTRACT.max_samples
     assert [case.name for case in cases if not case.audio.any()] == ["digital silence"]
     assert len({case.name for case in cases}) == len(cases)
     assert {case.audio.dtype for case in cases} == {np.dtype(np.int16)}
+
+
+@pytest.mark.parametrize("max_s", [60, 120])
+def test_one_generated_case_is_as_long_as_the_model_takes_and_runs_alone(max_s):
+    cases = generated_cases(replace(CONTRACT, max_samples=max_s * 16000))
+    (longest,) = (case for case in cases if len(case.audio) > 30 * 16000)
+    assert longest.alone
+    assert len(longest.audio) == min(max_s, 110) * 16000
+    assert not any(case.alone for case in cases if case is not longest)
+
+
+@pytest.mark.parametrize("max_s", [1, 2.5, 10])
+def test_generated_cases_are_no_longer_than_asked(max_s):
+    cases = generated_cases(replace(CONTRACT, max_samples=120 * 16000), max_s)
+    assert max(len(case.audio) for case in cases) <= max_s * 16000
+    assert {"padded", "gated", "very quiet", "mu-law", "mu-law, padded"} < {c.name for c in cases}
+
+
+def test_mu_law_keeps_what_a_telephone_keeps():
+    sent = np.array([0, 3, 4, 11, 12, 131, 132, 1000, -1000, 32767, -32768], np.int16)
+    heard = [0, 0, 8, 8, 16, 132, 132, 988, -988, 32124, -32124]  # as G.711's tables have it
+    assert mu_law(sent).tolist() == heard
 
 
 def test_a_manifests_audio_is_read_sample_for_sample_relative_to_it(tmp_path):
