@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from export.build import BuildOptions
 
 
-LONGEST_CASE_S = 120.0
-"""What ``verify`` goes up to with made-up utterances; a build stops at a quarter of it."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when it succeeded, 1 when not, 2 for wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
@@ -268,7 +264,7 @@ def _verify(options: argparse.Namespace) -> None:
 
     contract = verifiable_contract(options.repository, options.name)
     check_models(options.repository, options.name)
-    cases = generated_cases(contract, LONGEST_CASE_S)
+    cases = generated_cases(contract)
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
     checkpoint = load_checkpoint(options.checkpoint)
