@@ -1,9 +1,9 @@
 """Recordings longer than a model takes: cut into overlapping windows, their outputs put together.
 
 Flow: blocks of samples → :func:`cut` → :class:`Window`, one request each → ``tokens [S]`` or
-``log_probs [S, V]`` of each window → :class:`Stitcher` → :func:`mark_pauses` → those of the whole
-recording, for *one* decoding pass. A frame is the model's own throughout: windows start at whole
-frames, and how many frames a window has is what the model returned for it.
+``log_probs [S, V]`` of each window → :class:`Stitcher` → those of the whole recording, for *one*
+decoding pass. A frame is the model's own throughout: windows start at whole frames, and how many
+frames a window has is what the model returned for it.
 
 Stitching knows no decoder: what :meth:`Stitcher.add` returns is final, and could be decoded while
 the recording still goes on.
@@ -20,15 +20,10 @@ from numpy.typing import NDArray
 
 from client.audio import Pcm
 from client.contract import Contract
-from client.decoding.candidates import LEAST_LOG_PROB
-from client.decoding.runs import runs_of_best_tokens
 from client.errors import AudioError, ContractError, ServerError
 
 _WINDOW_S: Final = 30.0
 _LEAST_WINDOW_S: Final = 1.0
-_SPACE: Final = " "
-_PAUSE_S: Final = 0.6
-"""Without a token; shorter ones occur within slow words, and between letters that are spelled."""
 
 
 @dataclass(frozen=True)
@@ -184,27 +179,3 @@ class Stitcher:
     def finish(self) -> NDArray[Any]:
         """The rest: the frames of the last window, from its seam on; none without a window."""
         return np.zeros(0) if self._held is None else self._held
-
-
-def mark_pauses(posteriors: NDArray[Any], contract: Contract) -> None:
-    """Let no word go on across a pause: in place, a space in the middle of each that has none.
-
-    A model of characters has learnt that utterances begin and end without a space. Where a long
-    recording holds several, the last word of one and the first of the next would become one word.
-    Pieces (SentencePiece) tell by themselves where a word begins.
-    """
-    if contract.vocabulary_kind != "char" or _SPACE not in contract.vocabulary:
-        return
-    space = contract.vocabulary.index(_SPACE)
-    best = posteriors if posteriors.ndim == 1 else posteriors.argmax(axis=1)
-    runs = runs_of_best_tokens(best, contract.blank)
-    is_space = np.array(runs.tokens) == space
-    starts, ends = np.array(runs.ends[:-1], np.int64), np.array(runs.starts[1:], np.int64)
-    pauses = (ends - starts) * contract.frame_stride_s >= _PAUSE_S
-    unmarked = pauses & ~is_space[:-1] & ~is_space[1:]
-    middles = (starts[unmarked] + ends[unmarked]) // 2
-    if posteriors.ndim == 1:
-        posteriors[middles] = space
-    else:
-        posteriors[middles] = LEAST_LOG_PROB
-        posteriors[middles, space] = 0.0

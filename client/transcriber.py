@@ -31,7 +31,6 @@ from client.long_audio import (
     Window,
     WindowPlan,
     cut,
-    mark_pauses,
     plan_windows,
 )
 from client.transcript import Transcript
@@ -227,12 +226,11 @@ def window(max_in_flight: int) -> int:
 class _Recording:
     """An item whose windows are under way; what is answered is put together in their order."""
 
-    def __init__(self, index: int, contract: Contract) -> None:
+    def __init__(self, index: int) -> None:
         self.index = index
         self.duration_s = 0.0
         self.warnings: list[str] = []
         self.ended = False
-        self._contract = contract
         self._stitcher = Stitcher()
         self._final: list[NDArray[Any]] = []
 
@@ -250,8 +248,6 @@ class _Recording:
             if not request.last:
                 return None
             whole = np.concatenate([*self._final, self._stitcher.finish()])
-            if request.start_frame > 0:  # what the model took whole stays as it is
-                mark_pauses(whole, self._contract)
             outputs.set_result(whole)
         except AsrError as error:
             outputs.set_exception(error)
@@ -282,7 +278,7 @@ class _Sender:
     def requests(self, items: Iterable[Item]) -> Iterator[_Request]:
         """At least one for each item; taking one sends it."""
         for index, item in enumerate(items):
-            recording = _Recording(index, self.transport.contract)
+            recording = _Recording(index)
             try:
                 yield from self._windows(recording, item)
             except AsrError as error:

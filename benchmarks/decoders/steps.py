@@ -1,8 +1,9 @@
 """What each of our decoder's speed-ups brings: the decoder without it, one at a time.
 
-Flow: ``log_probs`` → candidates → search → text, by the decoder's own parts, one of them replaced
-by another without the speed-up. :data:`TEXT_ALONE` has all parts as they are: what the others are
-compared with, and, beside the whole decoder, what words with times and confidences cost.
+Flow: ``log_probs`` → pauses marked → candidates → search → text, by the decoder's own parts, one of
+them replaced by another without the speed-up. :data:`TEXT_ALONE` has all parts as they are: what
+the others are compared with, and, beside the whole decoder, what words with times and confidences
+cost.
 """
 
 import math
@@ -18,12 +19,13 @@ from benchmarks.decoders.peers import MakePeer
 from client.contract import Contract
 from client.decoding import BeamOptions
 from client.decoding.candidates import LEAST_LOG_PROB, Candidates, select_candidates
+from client.decoding.pauses import Pauses
 from client.decoding.scoring import WordScorer
 from client.decoding.search import Found, PrefixSearch
 from client.language_models import load_language_model
 from client.vocabulary import Detokenizer
 
-Select: TypeAlias = Callable[[NDArray[Any], int, float], Candidates]
+Select: TypeAlias = Callable[[NDArray[Any], NDArray[Any], int, float], Candidates]
 
 
 class Parts:
@@ -39,14 +41,16 @@ class Parts:
         self._select = select
         self._selection = contract.blank, options.token_min_logp
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
+        self._pauses = Pauses(contract, self._detokenizer, exact_nemo_text=options.exact_nemo_text)
         model = None if options.lm is None else load_language_model(options.lm)
         scorer = WordScorer(model, options)
         self._search = search(self._detokenizer, contract.blank, scorer, options)
 
     def decode(self, log_probs: NDArray[Any]) -> str:
         """The text of one utterance, ``[S, V]``."""
-        best = self._search.run(self._select(log_probs, *self._selection))[0]
-        words = self._detokenizer.words(best.tokens, squeeze=True)
+        marked = self._pauses.mark_log_probs(log_probs, log_probs.argmax(axis=1))
+        found = self._search.run(self._select(*marked, *self._selection))[0]
+        words = self._detokenizer.words(found.tokens, squeeze=True)
         return " ".join([word.text for word in words])
 
 
@@ -75,13 +79,14 @@ class NoMemory(PrefixSearch):
 
 def select_every_frame(
     log_probs: NDArray[Any],
+    best: NDArray[Any],
     blank: int,  # noqa: ARG001  # as any other token
     token_min_logp: float,
 ) -> Candidates:
     """As the decoder selects from ``log_probs``, ``[S, V]``, but every frame is a step."""
     clipped = np.clip(log_probs, LEAST_LOG_PROB, 0.0)
     likely = clipped >= token_min_logp
-    likely[np.arange(len(clipped)), clipped.argmax(axis=1)] = True
+    likely[np.arange(len(clipped)), best] = True
     steps, tokens = np.nonzero(likely)  # [candidates], [candidates]
     return Candidates(
         frames=list(range(len(clipped))),
@@ -92,13 +97,15 @@ def select_every_frame(
     )
 
 
-def select_frame_by_frame(log_probs: NDArray[Any], blank: int, token_min_logp: float) -> Candidates:
+def select_frame_by_frame(
+    log_probs: NDArray[Any], best: NDArray[Any], blank: int, token_min_logp: float
+) -> Candidates:
     """As the decoder selects from ``log_probs``, ``[S, V]``, but one frame after the other."""
     steps = Candidates(frames=[], starts=[0], tokens=[], probabilities=[], collapsed_logp=0.0)
     collapsed_logp, after_blank = 0.0, False
-    for number, log_prob in enumerate(log_probs):
+    for number, (log_prob, first) in enumerate(zip(log_probs, best.tolist(), strict=True)):
         clipped = np.clip(log_prob, LEAST_LOG_PROB, 0.0)  # [V]
-        likely = sorted({int(clipped.argmax()), *np.flatnonzero(clipped >= token_min_logp)})
+        likely = sorted({first, *np.flatnonzero(clipped >= token_min_logp)})
         only_blank = likely == [blank]
         if only_blank:
             collapsed_logp += float(clipped[blank])

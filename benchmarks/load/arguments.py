@@ -126,7 +126,7 @@ def load_options(parser: ArgumentParser, parsed: Namespace) -> LoadOptions:
         requests=getattr(parsed, "requests", None),
         warmup_s=parsed.warmup,
         timeout_s=parsed.timeout,
-        decoder=preset.beam or GreedyOptions(),
+        decoder=preset.decoder,
         processes=parsed.processes,
         seed=parsed.seed,
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.long_audio.sessions import Session
 from client.contract import LOG_PROBS, Contract
 from client.decoding import Decoder
-from client.long_audio import LongAudioOptions, Stitcher, cut, mark_pauses, plan_windows
+from client.long_audio import LongAudioOptions, Stitcher, cut, plan_windows
 from client.metrics import word_errors
 from client.transport import Transport
 
@@ -41,7 +41,7 @@ def compare(
     decoders: Mapping[str, Decoder],
     options: Sequence[LongAudioOptions],
 ) -> Iterator[Cell]:
-    """The errors by utterance, in one pass with its pauses marked, and with each of the options.
+    """The errors by utterance, in one pass, and with each of the options.
 
     Decoders take ``log_probs``. Raises the client's errors, for sessions longer than the model
     takes too.
@@ -54,8 +54,6 @@ def compare(
         texts = [" ".join(decoder.decode(each).text for each in them) for them in by_utterance]
         yield _cell("utterances", name, references, texts)
     whole = [_answer(transport, session.samples) for session in sessions]
-    for log_probs in whole:
-        mark_pauses(log_probs, transport.contract)
     for name, decoder in decoders.items():
         yield _cell("single pass", name, references, _texts(decoder, whole))
     for each in options:
@@ -94,5 +92,4 @@ def _stitched(transport: Transport, session: Session, options: LongAudioOptions)
         for window in cut([session.samples], plan_windows(contract, options))
     ]
     whole: NDArray[Any] = np.concatenate([*final, stitcher.finish()])
-    mark_pauses(whole, contract)
     return whole

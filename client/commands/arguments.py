@@ -13,6 +13,7 @@ from client.commands.recordings import add_recordings, audio_options, long_audio
 from client.commands.server import add_requests, add_server, transport_options, urls_of
 from client.commands.streams import messages
 from client.decoding import BeamOptions, GreedyOptions, Hotword
+from client.decoding.pauses import PAUSE_S
 from client.decoding.preset import Preset, read_preset
 from client.language_models.cases import WORD_CASES
 from client.transcriber import Transcriber
@@ -83,6 +84,12 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
         if name not in without:
             group.add_argument(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}")
     group.add_argument(
+        "--exact-nemo-text",
+        action="store_true",
+        default=None,
+        help=f"NeMo's text: let words run on over pauses of {PAUSE_S} s and more",
+    )
+    group.add_argument(
         "--lm-case",
         choices=WORD_CASES,
         help=f"beam: the case of the language model's words (default {default.lm_case})",
@@ -107,15 +114,17 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
     preset = read_preset(args.decoder_config) if args.decoder_config else Preset(None)
     decoder = args.decoder or ("beam" if preset.beam else "greedy")
     if decoder == "greedy":
+        exact = given.pop("exact_nemo_text", preset.decoder.exact_nemo_text)
         if given or args.processes:
             given |= {"processes": args.processes} if args.processes else {}
             parser.error(f"{flags(given)}: needs --decoder beam")
-        return Preset(None)
+        return Preset(None, greedy=GreedyOptions(exact_nemo_text=exact))
     if preset.beam and "lm" in given and "alpha" not in given:
         messages.print(
             f"warning: the weights of {args.decoder_config} were chosen for another language model "
             "than --lm: choose them anew with `tune`"
         )
+    given = {"exact_nemo_text": preset.decoder.exact_nemo_text, **given}
     beam = replace(preset.beam or BeamOptions(), **given)
     weights = [
         name
@@ -153,7 +162,7 @@ def make_transcriber(
         Transcriber,
         urls_of(args),
         args.model,
-        decoder=preset.beam or GreedyOptions(confidence),
+        decoder=preset.beam or replace(preset.greedy, confidence=confidence),
         processes=args.processes,
         options=transport_options(args),
         audio=audio_options(args),

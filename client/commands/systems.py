@@ -8,7 +8,7 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -30,15 +30,17 @@ first:
   --system notebook=lm=demo/lm.arpa.gz,alpha=2,beta=1.5,beam_width=32
   --system narrow=demo/beam.json,beam_width=10     a preset, changed
   --system int8=greedy,model=english_int8          another model on the server(s)
+  --system nemo=greedy,exact_nemo_text             words run together over pauses, as in NeMo
 
 Without a NAME, the first word of the SPEC is it. Options are those of beam search below, with _ for
 -; hotword=WORD may be repeated. Paths with a comma go into a preset.
 """
 _DECODERS: Final = ("greedy", "beam")
+_SWITCHES: Final = ("exact_nemo_text",)
 _OPTIONS: Final = (
     "model",
     "hotword",
-    *(field.name for field in fields(BeamOptions) if field.name != "hotwords"),
+    *(field.name for field in fields(BeamOptions) if field.name not in ("hotwords", *_SWITCHES)),
 )
 
 
@@ -106,7 +108,8 @@ def _searches(system: System) -> bool:
 
 
 def _chosen(name: str, model: str, preset: Preset) -> Chosen:
-    return Chosen(System(name, model, preset.beam or GREEDY), preset.checkpoint_sha256)
+    decoder = preset.beam or replace(preset.greedy, confidence=GREEDY.confidence)
+    return Chosen(System(name, model, decoder), preset.checkpoint_sha256)
 
 
 def _read_system(parser: ArgumentParser, text: str, model: str) -> Chosen:
@@ -138,10 +141,15 @@ def _flags(spec: str) -> Iterator[str]:
         flag = "--decoder" if first in _DECODERS else "--decoder-config"
         yield f"{flag}={first}"
     for option in options:
+        if option.replace("-", "_") in _SWITCHES:
+            yield f"--{option.replace('_', '-')}"
+            continue
         name, equals, value = option.partition("=")
         if not equals or name.replace("-", "_") not in _OPTIONS:
             raise argparse.ArgumentError(
-                None, f"{option!r} is no option, expected one of {'=, '.join(_OPTIONS)}="
+                None,
+                f"{option!r} is no option, expected one of {'=, '.join(_OPTIONS)}=, "
+                f"{', '.join(_SWITCHES)}",
             )
         yield f"--{name.replace('_', '-')}={value}"
 

@@ -154,7 +154,7 @@ def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict
         "precision": contract.precision,
         "exporter_version": contract.exporter_version,
         "decoder": "beam" if preset.beam else "greedy",
-        "decoder_options": asdict(preset.beam) if preset.beam else {},
+        "decoder_options": asdict(preset.decoder),
         "decoder_files": _states(preset.beam.lm, preset.beam.unigrams) if preset.beam else [],
         "audio": asdict(audio_options(args)),
         "long_audio": asdict(long_audio_options(args)),

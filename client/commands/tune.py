@@ -43,7 +43,7 @@ from client.manifest import read_manifest, survey
 from client.transport import Transport, TritonTransport
 from client.tuning import report
 from client.tuning.acoustics import Utterance, compute
-from client.tuning.comparison import GREEDY, compare
+from client.tuning.comparison import compare, greedy_beside
 from client.tuning.parts import Parts, hold_out
 from client.tuning.processes import Counted, DecodingProcesses
 from client.tuning.result import Tuning
@@ -88,7 +88,7 @@ def _tune(
             processes.check(space.options)  # a bad language model, before hours of acoustics
             parts, failed = _parts(args, transport)
             tune, check = (partial(processes.count, utterances=part) for part in parts)
-            (greedy,) = tune([GREEDY])
+            (greedy,) = tune([greedy_beside(space.options)])
             trials = search(space, tune, args.trials, args.seed)
             done = _watch(trials, args.trials + len(space.narrower), greedy)
             comparison = compare(greedy, done, check)

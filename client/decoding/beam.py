@@ -1,7 +1,8 @@
 """CTC beam search with words scored: from one utterance's ``log_probs`` to texts.
 
-Flow: ``log_probs [S, V]`` → :mod:`candidates` → :mod:`search` with :mod:`scoring` → tokens with
-their first frames → :mod:`runs` → text, words with times and confidence, other hypotheses.
+Flow: ``log_probs [S, V]`` → :mod:`pauses` marked → :mod:`candidates` → :mod:`search` with
+:mod:`scoring` → tokens with their first frames → :mod:`runs` → text, words with times and
+confidence, other hypotheses.
 """
 
 import math
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from client.contract import LOG_PROBS, Contract
 from client.decoding.candidates import check_log_probs, select_candidates
 from client.decoding.options import BeamOptions
+from client.decoding.pauses import Pauses
 from client.decoding.runs import Clock, Runs, runs_of_path
 from client.decoding.scoring import WordScorer
 from client.decoding.search import Found, PrefixSearch
@@ -43,6 +45,7 @@ class BeamDecoder:
         self._blank = contract.blank
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
         self._clock = Clock(self._detokenizer, contract.frame_stride_s, squeeze=True)
+        self._pauses = Pauses(contract, self._detokenizer, exact_nemo_text=options.exact_nemo_text)
         options = _closed_up(options, self._detokenizer)
         if language_model is None and options.lm is not None:
             language_model = load_language_model(options.lm, options.unigrams)
@@ -58,9 +61,10 @@ class BeamDecoder:
         check_log_probs(posteriors, self._blank + 1)
         if len(posteriors) == 0:
             return Transcript("")
-        candidates = select_candidates(posteriors, self._blank, self._token_min_logp)
+        log_probs, best = self._pauses.mark_log_probs(posteriors, posteriors.argmax(axis=1))
+        candidates = select_candidates(log_probs, best, self._blank, self._token_min_logp)
         found = self._search.run(candidates)
-        runs = [runs_of_path(each.tokens, each.frames, posteriors, self._blank) for each in found]
+        runs = [runs_of_path(each.tokens, each.frames, log_probs, self._blank) for each in found]
         hypotheses = tuple(map(self._hypothesis, found, runs, [duration_s] * len(found)))
         return Transcript(
             hypotheses[0].text,

@@ -36,11 +36,12 @@ class Candidates:
     collapsed_logp: float
 
 
-def select_candidates(log_probs: NDArray[Any], blank: int, token_min_logp: float) -> Candidates:
-    """Steps from ``log_probs``, ``[S, V]``, natural logarithms."""
+def select_candidates(
+    log_probs: NDArray[Any], best: NDArray[Any], blank: int, token_min_logp: float
+) -> Candidates:
+    """Steps from ``log_probs``, ``[S, V]``, natural logarithms, and their arg max, ``best [S]``."""
     n_frames, n_tokens = log_probs.shape
     likely = log_probs >= token_min_logp  # [S, V]
-    best = log_probs.argmax(axis=1)  # [S]
     likely[np.arange(n_frames), best] = True
     frames, tokens = np.divmod(np.flatnonzero(likely), n_tokens)  # [candidates] each
     only_blank = (best == blank) & (np.bincount(frames, minlength=n_frames) == 1)  # [S]

@@ -1,4 +1,4 @@
-"""Greedy CTC decoding: the best token of each frame, repeats merged, blanks dropped.
+"""Greedy CTC decoding: the best token of each frame, pauses marked, repeats merged, blanks dropped.
 
 Works on the ``tokens`` that the server's arg max returns, four bytes a frame on the wire; only for
 confidences it asks for ``log_probs``.
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from client.contract import LOG_PROBS, TOKENS, Contract
 from client.decoding.candidates import check_log_probs
 from client.decoding.options import GreedyOptions
+from client.decoding.pauses import Pauses
 from client.decoding.runs import Clock, Runs, runs_of_best_tokens, with_log_probs
 from client.errors import DecoderError
 from client.transcript import Transcript
@@ -22,8 +23,10 @@ class GreedyDecoder:
     """Collapses arg-max tokens to text; those of ``log_probs`` with ``confidence``."""
 
     def __init__(self, contract: Contract, options: GreedyOptions | None = None) -> None:
-        self.output: Final = LOG_PROBS if options and options.confidence else TOKENS
+        options = options or GreedyOptions()
+        self.output: Final = LOG_PROBS if options.confidence else TOKENS
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
+        self._pauses = Pauses(contract, self._detokenizer, exact_nemo_text=options.exact_nemo_text)
         self._clock = Clock(self._detokenizer, contract.frame_stride_s)
         self._blank = contract.blank
 
@@ -46,14 +49,14 @@ class GreedyDecoder:
     def _runs(self, posteriors: NDArray[Any]) -> Runs:
         if self.output == LOG_PROBS:
             check_log_probs(posteriors, self._blank + 1)
-            runs = runs_of_best_tokens(posteriors.argmax(axis=1), self._blank)
-            return with_log_probs(runs, posteriors)
+            best = self._pauses.mark_tokens(posteriors.argmax(axis=1))
+            return with_log_probs(runs_of_best_tokens(best, self._blank), posteriors)
         if posteriors.ndim != 1:
             raise DecoderError(
                 f"tokens have shape {posteriors.shape}, expected [frames]: for log_probs use "
                 "GreedyOptions(confidence=True)"
             )
-        runs = runs_of_best_tokens(posteriors, self._blank)
+        runs = runs_of_best_tokens(self._pauses.mark_tokens(posteriors), self._blank)
         if runs.tokens and not 0 <= min(runs.tokens) <= max(runs.tokens) < self._blank:
             raise DecoderError(
                 f"the server's tokens lie in {min(runs.tokens)} to {max(runs.tokens)}, the "

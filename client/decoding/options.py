@@ -37,6 +37,9 @@ class GreedyOptions:
 
     confidence: bool = False
     """Ask for ``log_probs`` instead, and tell how sure each word is."""
+    exact_nemo_text: bool = False
+    """Write NeMo's text to the letter: with models of characters, words run together over pauses
+    (:mod:`client.decoding.pauses`)."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,9 @@ class BeamOptions:
     """Bonus of a hotword without a weight of its own (natural logarithm)."""
     nbest: int = 1
     """Hypotheses to return. More than one keeps apart what the language model could merge."""
+    exact_nemo_text: bool = False
+    """Mark no pauses, as in NeMo: with models of characters, words run together over them
+    (:mod:`client.decoding.pauses`)."""
 
     def __post_init__(self) -> None:
         """Raise :class:`DecoderError` naming every option that does not hold."""

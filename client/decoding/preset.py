@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from client.decoding.options import BeamOptions, Hotword
+from client.decoding.options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
 from client.errors import DecoderError
 from client.utf8 import json_text
 
@@ -25,7 +25,7 @@ _PATHS: Final = ("lm", "unigrams")
 
 @dataclass(frozen=True)
 class Preset:
-    """A choice of decoder: ``beam`` options, or greedy decoding for ``None``.
+    """A choice of decoder: ``beam`` options, or for ``None`` greedy decoding with ``greedy``.
 
     ``checkpoint_sha256`` names the acoustic model it was chosen for, empty for any; ``tuning`` is
     the record of how.
@@ -34,6 +34,12 @@ class Preset:
     beam: BeamOptions | None
     checkpoint_sha256: str = ""
     tuning: Mapping[str, Any] = field(default_factory=dict)
+    greedy: GreedyOptions = field(default_factory=GreedyOptions)
+
+    @property
+    def decoder(self) -> DecoderOptions:
+        """The options of the decoder that is chosen."""
+        return self.beam or self.greedy
 
 
 def read_preset(path: Path) -> Preset:
@@ -65,6 +71,8 @@ def write_preset(path: Path, preset: Preset) -> None:
     data["decoder"] = "greedy" if preset.beam is None else "beam"
     if preset.beam is not None:
         data["options"] = _options_as_json(path, preset.beam)
+    elif changed := _changed(preset.greedy):
+        data["options"] = changed
     if preset.checkpoint_sha256:
         data["checkpoint_sha256"] = preset.checkpoint_sha256
     if preset.tuning:
@@ -79,27 +87,29 @@ def _preset(path: Path, data: Mapping[str, Any]) -> Preset:
             f'"decoder" is {decoder!r} with "options" {options!r}, expected "greedy" or "beam" and'
             " an object"
         )
-    beam = _options(path, options) if decoder == "beam" else None
+    chosen = _options(path, options, BeamOptions if decoder == "beam" else GreedyOptions)
     checkpoint, tuning = data.get("checkpoint_sha256", ""), data.get("tuning", {})
     if not isinstance(checkpoint, str) or not isinstance(tuning, dict):
         raise DecoderError(
             f'"checkpoint_sha256" is {checkpoint!r} and "tuning" {tuning!r}, expected a text and an'
             " object"
         )
-    return Preset(beam, checkpoint, tuning)
+    if isinstance(chosen, GreedyOptions):
+        return Preset(None, checkpoint, tuning, chosen)
+    return Preset(chosen, checkpoint, tuning)
 
 
-def _options(path: Path, data: Mapping[str, Any]) -> BeamOptions:
-    known = {option.name: option.default for option in fields(BeamOptions)}
+def _options(path: Path, data: Mapping[str, Any], kind: type[DecoderOptions]) -> DecoderOptions:
+    known = {option.name: option.default for option in fields(kind)}
     if unknown := sorted(set(data) - set(known)):
         raise DecoderError(
             f"unknown options {', '.join(unknown)}; there are {', '.join(sorted(known))}"
         )
-    return BeamOptions(**{name: _value(path, name, data[name], known[name]) for name in data})
+    return kind(**{name: _value(path, name, data[name], known[name]) for name in data})
 
 
 def _value(path: Path, name: str, value: Any, default: Any) -> Any:
-    """An option's value as :class:`BeamOptions` holds it, of the same type as its default."""
+    """An option's value as the options hold it, of the same type as its default."""
     if name == "hotwords":
         if isinstance(value, list) and all(isinstance(hotword, dict) for hotword in value):
             with suppress(TypeError):  # of fields that a hotword does not have
@@ -112,17 +122,13 @@ def _value(path: Path, name: str, value: Any, default: Any) -> Any:
             return path.parent / value
         raise DecoderError(f"{name} is {value!r}, expected the path of a file")
     kinds = (int, float) if isinstance(default, float) else type(default)
-    if not isinstance(value, kinds) or isinstance(value, bool):
+    if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
         raise DecoderError(f"{name} is {value!r}, expected a {type(default).__name__}")
     return value
 
 
 def _options_as_json(path: Path, beam: BeamOptions) -> dict[str, Any]:
-    changed = {
-        option.name: getattr(beam, option.name)
-        for option in fields(BeamOptions)
-        if getattr(beam, option.name) != option.default
-    }
+    changed = _changed(beam)
     # Weights stand there whatever the defaults: they are what a preset is for.
     changed |= {name: getattr(beam, name) for name in ("alpha", "beta", "beam_width")}
     for name in _PATHS:
@@ -133,3 +139,8 @@ def _options_as_json(path: Path, beam: BeamOptions) -> dict[str, Any]:
     if "hotwords" in changed:
         changed["hotwords"] = [asdict(hotword) for hotword in beam.hotwords]
     return changed
+
+
+def _changed(options: DecoderOptions) -> dict[str, Any]:
+    values = ((option, getattr(options, option.name)) for option in fields(options))
+    return {option.name: value for option, value in values if value != option.default}

@@ -77,7 +77,7 @@ def _system(system: System, score: Score | None, audio_s: float) -> dict[str, An
 
 def _decoder(options: DecoderOptions) -> dict[str, Any]:
     if not isinstance(options, BeamOptions):
-        return {"decoder": "greedy", "options": {}}
+        return {"decoder": "greedy", "options": {"exact_nemo_text": options.exact_nemo_text}}
     values = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(options).items()

@@ -9,16 +9,21 @@ the held-out part, they are recommended instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from client.decoding import GreedyOptions
+from client.decoding import BeamOptions, GreedyOptions
 from client.metrics import difference_interval
 from client.tuning.processes import Count, Counted
 from client.tuning.trials import Trial, best_of
 
 GREEDY: Final = GreedyOptions(confidence=True)
 """Greedy decoding of ``log_probs``, which are what is kept."""
+
+
+def greedy_beside(beam: BeamOptions) -> GreedyOptions:
+    """The greedy decoding to compare with a beam search: it treats pauses the same."""
+    return replace(GREEDY, exact_nemo_text=beam.exact_nemo_text)
 
 
 _FEW: Final = 10
@@ -101,6 +106,6 @@ class Comparison:
 def compare(greedy: Counted, trials: Sequence[Trial], count_held_out: Count) -> Comparison:
     """Decode the held-out part; ``greedy`` and the ``trials`` are of the part to tune on."""
     defaults, tuned = trials[0], best_of(trials)
-    decoders = (GREEDY, defaults.options, tuned.options)
+    decoders = (greedy_beside(defaults.options), defaults.options, tuned.options)
     on_tuning = (greedy, defaults.counted, tuned.counted)
     return Comparison(*map(Measured, on_tuning, count_held_out(decoders)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from client.contract import Contract
+from client.decoding import GreedyOptions
 from client.decoding.preset import Preset
 from client.tuning.acoustics import Utterance
 from client.tuning.comparison import Comparison
@@ -42,7 +43,10 @@ class Tuning:
         """What is recommended, and the record of how it came about."""
         beams = {"tuned": self.best.options, "defaults": self.trials[0].options, "greedy": None}
         return Preset(
-            beams[self.comparison.chosen], self.contract.checkpoint_sha256, self._record()
+            beams[self.comparison.chosen],
+            self.contract.checkpoint_sha256,
+            self._record(),
+            GreedyOptions(exact_nemo_text=self.space.options.exact_nemo_text),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from client.commands.arguments import add_transcriber
 from client.commands.outputs import add_output
 from client.commands.systems import add_systems, read_systems
 from client.decoding import BeamOptions, GreedyOptions, Hotword
+from client.decoding.preset import Preset, write_preset
 from client.errors import DecoderError
 
 GREEDY = GreedyOptions(confidence=True)
@@ -43,6 +45,7 @@ def system(text):
         ("greedy", ("greedy", "demo", GREEDY)),
         ("beam", ("beam", "demo", BeamOptions())),
         ("mine=greedy", ("mine", "demo", GREEDY)),
+        ("n=greedy,exact_nemo_text", ("n", "demo", replace(GREEDY, exact_nemo_text=True))),
         ("int8=greedy,model=small", ("int8", "small", GREEDY)),
         ("int8=model=small", ("int8", "small", GREEDY)),
         ("greedy,model=small", ("greedy", "small", GREEDY)),
@@ -76,6 +79,19 @@ def test_a_preset_is_a_system_and_may_be_changed(preset):
     assert changed == BeamOptions(lm, alpha=0.7, beta=0, beam_width=5)
 
 
+@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+def test_a_preset_for_nemos_text_gives_it_by_either_decoder(tmp_path, decoder):
+    for preset in (
+        Preset(None, greedy=GreedyOptions(exact_nemo_text=True)),
+        Preset(BeamOptions(exact_nemo_text=True)),
+    ):
+        path = tmp_path / "preset.json"
+        write_preset(path, preset)
+        [chosen] = read("--decoder-config", path, "--decoder", decoder)
+        assert isinstance(chosen.decoder, BeamOptions) == (decoder == "beam")
+        assert chosen.decoder.exact_nemo_text
+
+
 def test_every_option_of_beam_search_can_be_given():
     values = {
         "lm": "a.arpa",
@@ -92,9 +108,9 @@ def test_every_option_of_beam_search_can_be_given():
         "nbest": "2",
     }
     spec = ",".join(f"{name}={value}" for name, value in values.items())
-    _, _, given = system(f"all={spec}")
+    _, _, given = system(f"all={spec},exact-nemo-text")
     default = BeamOptions()
-    names = {*values} - {"hotword"} | {"hotwords"}
+    names = {*values} - {"hotword"} | {"hotwords", "exact_nemo_text"}
     assert names == set(vars(given))
     assert all(getattr(given, name) != getattr(default, name) for name in names)
 

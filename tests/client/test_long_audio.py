@@ -7,17 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.decoding import GreedyDecoder
 from client.errors import AudioError, ContractError, ServerError
 from client.long_audio import (
     LongAudioOptions,
     Stitcher,
     WindowPlan,
     cut,
-    mark_pauses,
     plan_windows,
 )
-from tests.client.support import CONTRACT, PIECES, peaky, tokens_of
+from tests.client.support import CONTRACT
 
 BLANK = 7
 FRAME = 4  # samples
@@ -140,44 +138,6 @@ def test_windows_that_do_not_fit_together_are_the_servers_fault(start_frame, fra
     stitcher.add(0, np.zeros(40))
     with pytest.raises(ServerError, match="does not go on"):
         stitcher.add(start_frame, frames)
-
-
-def spoken(*parts):
-    """Frames of texts, and of pauses in between, a number of blank frames."""
-    return np.concatenate(
-        [
-            tokens_of(part) if isinstance(part, str) else np.full(part, CONTRACT.blank, np.int32)
-            for part in parts
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("parts", "text"),
-    [
-        (("cat", 29, "dog"), "cat dog"),  # and the blank that tokens_of ends with: 0.6 s
-        (("cat", 28, "dog"), "catdog"),
-        ((99, "cat", 99), "cat"),
-        (("cat ", 99, "dog"), "cat dog"),
-        (("cat", 99, " dog"), "cat dog"),
-        (("cat", 99, "dog", 99, "s"), "cat dog s"),
-        ((99,), ""),
-        ((), ""),
-    ],
-)
-def test_no_word_goes_on_across_a_pause(parts, text):
-    tokens = spoken(*parts) if parts else np.zeros(0, np.int32)
-    log_probs = peaky(tokens, CONTRACT.blank + 1)
-    mark_pauses(tokens, CONTRACT)
-    mark_pauses(log_probs, CONTRACT)
-    np.testing.assert_array_equal(log_probs.argmax(axis=1), tokens)
-    assert GreedyDecoder(CONTRACT).decode(tokens).text == text
-
-
-def test_pieces_say_themselves_where_a_word_begins():
-    tokens = np.array([1, *[PIECES.blank] * 99, 3])
-    mark_pauses(tokens, PIECES)
-    assert list(tokens) == [1, *[PIECES.blank] * 99, 3]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from client.decoding import BeamOptions, Hotword
+from client.decoding import BeamOptions, GreedyOptions, Hotword
 from client.decoding.preset import Preset, read_preset, write_preset
 from client.errors import DecoderError
 
@@ -26,11 +26,21 @@ def path(tmp_path, monkeypatch):
     return Path("presets/tuned.json")
 
 
-@pytest.mark.parametrize("preset", [PRESET, Preset(None), Preset(BeamOptions())])
+@pytest.mark.parametrize(
+    "preset",
+    [
+        PRESET,
+        Preset(None),
+        Preset(None, greedy=GreedyOptions(exact_nemo_text=True)),
+        Preset(BeamOptions()),
+        Preset(BeamOptions(exact_nemo_text=True)),
+    ],
+)
 def test_what_is_written_is_read(path, preset):
     write_preset(path, preset)
     read = read_preset(path)
     assert (read.checkpoint_sha256, read.tuning) == (preset.checkpoint_sha256, preset.tuning)
+    assert read.greedy == preset.greedy
     if preset.beam is None or preset.beam.lm is None:
         assert read.beam == preset.beam
     else:

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import soundfile
 
+from benchmarks.long_audio.sessions import Joining, join, load_utterances
 from client import BeamOptions, Hotword, Transcriber
 from client.__main__ import main
 from client.decoding.preset import Preset, read_preset, write_preset
@@ -55,6 +57,20 @@ def test_json_lines_hold_words_within_the_audio(server_url, capsys, decoder):
         assert 0 <= times[0] <= times[-1] <= line["duration"]
         assert all(0 < word["confidence"] <= 1 for word in line["words"])
         assert len(line.get("nbest", [])) == len(decoder) // 2
+
+
+@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+def test_nemos_exact_text_is_an_option_of_the_command(server_url, capsys, tmp_path, decoder):
+    session = join(load_utterances(CLIPS, 16000)[:4], Joining(16000, (1.5, 1.5)))
+    path = tmp_path / "joined.wav"
+    soundfile.write(path, session.samples, 16000)
+    command = ["transcribe", "--url", server_url, "--model", "demo", "--decoder", decoder]
+    texts = []
+    for more in ([], ["--exact-nemo-text"]):
+        assert main([*command, str(path), *more]) == 0
+        texts.append(capsys.readouterr().out.strip().split("\t")[1])
+    marked, exact = (len(text.split()) for text in texts)
+    assert marked > exact
 
 
 def test_other_hypotheses_come_when_asked_for(server_url, capsys):

@@ -1,10 +1,12 @@
 """Recordings longer than the demo model takes, through Triton."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.long_audio.hour import Command, expected_words, measure, write
 from benchmarks.long_audio.sessions import Joining, at_least, join, load_utterances
-from client import Transcriber
+from client import GreedyOptions, Transcriber
 from client.decoding.preset import read_preset
 from client.errors import AudioError
 from client.long_audio import LongAudioOptions
@@ -40,8 +42,24 @@ def test_windows_err_no_more_than_a_single_pass(server_url, clips):
     with Transcriber(server_url, "demo", long_audio=LongAudioOptions(10.0, 2.0)) as transcriber:
         (stitched,) = transcriber.transcribe([session.samples])
     assert whole.duration_s == stitched.duration_s
-    # In the single pass, words run together across pauses.
     assert errors(stitched.transcript.text, session) <= errors(whole.transcript.text, session)
+
+
+def test_pauses_end_words_in_what_the_model_takes_whole(server_url, clips, beam):
+    session = join(clips, PAUSES)
+    for decoder in (GreedyOptions(), GreedyOptions(confidence=True), beam):
+        with Transcriber(server_url, "demo", decoder=decoder) as transcriber:
+            (marked,) = transcriber.transcribe([session.samples])
+        with Transcriber(
+            server_url, "demo", decoder=replace(decoder, exact_nemo_text=True)
+        ) as transcriber:
+            (exact,) = transcriber.transcribe([session.samples])
+        longest, longest_exact = (
+            max(word.end_s - word.start_s for word in each.transcript.words)
+            for each in (marked, exact)
+        )
+        assert longest < 1.5 < longest_exact
+        assert errors(marked.transcript.text, session) < errors(exact.transcript.text, session)
 
 
 @pytest.mark.parametrize("processes", [0, 2])

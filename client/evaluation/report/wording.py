@@ -59,13 +59,14 @@ def verdict(difference: Difference) -> str:
 
 def decoder(options: DecoderOptions) -> str:
     """How a system decodes."""
+    exact = ", NeMo's exact text" if options.exact_nemo_text else ""
     if not isinstance(options, BeamOptions):
-        return "greedy"
+        return f"greedy{exact}"
     model = "no language model" if options.lm is None else str(options.lm).rpartition("/")[2]
     hotwords = f", {count(len(options.hotwords), 'hotword')}" if options.hotwords else ""
     return (
         f"beam {options.beam_width}, {model}, alpha {options.alpha:g}, beta {options.beta:g}"
-        f"{hotwords}"
+        f"{hotwords}{exact}"
     )
 
 
