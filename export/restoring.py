@@ -4,7 +4,10 @@ NeMo's own says "Can't instantiate abstract class" whatever went wrong.
 """
 
 import shutil
+import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +33,13 @@ def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
             f"no temporary folder can be written to ({error.strerror}): make room, or set TMPDIR"
         ) from error
     try:
-        return model_class.restore_from(
-            str(path),
-            override_config_path=config,
-            map_location=torch.device("cpu"),
-            save_restore_connector=_Connector(),
-        )
+        with _filters_in_old_python():
+            return model_class.restore_from(
+                str(path),
+                override_config_path=config,
+                map_location=torch.device("cpu"),
+                save_restore_connector=_Connector(),
+            )
     except CheckpointError:
         raise
     # Whatever the constructors of the model's parts trip over.
@@ -47,6 +51,27 @@ def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
             f"NeMo cannot build the model that the model_config.yaml in {path} describes"
             f" ({why}): correct what it names, or save the model again with this NeMo"
         ) from error
+
+
+@contextmanager
+def _filters_in_old_python() -> Iterator[None]:
+    """Let ``TarFile.extract`` take the ``filter`` that NeMo passes, where Python is under 3.11.4.
+
+    Debian 12 has 3.11.2. NeMo checks names and links itself before it extracts a file.
+    """
+    if hasattr(tarfile, "data_filter"):
+        yield
+        return
+    extract = tarfile.TarFile.extract
+
+    def without_filter(archive: tarfile.TarFile, member: Any, path: str, **_filter: Any) -> None:
+        extract(archive, member, path)
+
+    tarfile.TarFile.extract = without_filter  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        tarfile.TarFile.extract = extract  # type: ignore[method-assign]
 
 
 def cause(error: BaseException) -> str:
