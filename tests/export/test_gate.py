@@ -197,14 +197,16 @@ def test_int8_is_not_verified_on_made_up_utterances_alone(quartznet, tmp_path, m
         build(quartznet, quick_build(tmp_path / "repository"))
 
 
-def test_a_flipped_byte_is_found_before_anything_is_compared_or_served(quartznet, tmp_path, capsys):
+def test_a_flipped_byte_is_found_before_anything_is_compared_or_served(
+    quartznet, nemo_file, tmp_path, capsys
+):
     repository = tmp_path / "repository"
     build(quartznet, quick_build(repository))
     graph = graph_path(repository, f"{NAME}_encoder")
     data = bytearray(graph.read_bytes())
     data[len(data) // 2] ^= 1
     graph.write_bytes(data)
-    command = ["verify", "--checkpoint", "gone.nemo", "--name", NAME, "--repository"]
+    command = ["verify", "--checkpoint", str(nemo_file), "--name", NAME, "--repository"]
     assert main([*command, str(repository)]) == 1
     assert f"{graph} is not the file that was exported" in capsys.readouterr().err
     with pytest.raises(RepositoryError, match="is not the file that was exported"):
