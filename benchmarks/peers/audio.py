@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
 from client.audio import Clip, load_audio
+from client.errors import ManifestError
 from client.manifest import read_manifest, with_text
 
 RATE_HZ: Final = 16_000
@@ -72,11 +73,14 @@ def _clips(utterances: Sequence[Clip], options: ClipOptions) -> Iterator[Pcm]:
 
 def _utterances(manifest: Path) -> Iterator[tuple[Clip, str]]:
     empty = True
-    for entry in with_text(read_manifest(manifest)):
-        if not isinstance(entry.item, Clip):
-            raise SpeechError(f"{entry.name}: {entry.item}")
-        empty = False
-        yield entry.item, str(entry.fields["text"])
+    try:
+        for entry in with_text(read_manifest(manifest)):
+            if not isinstance(entry.item, Clip):
+                raise SpeechError(f"{entry.name}: {entry.item}")
+            empty = False
+            yield entry.item, str(entry.fields["text"])
+    except ManifestError as error:
+        raise SpeechError(str(error)) from error
     if empty:
         raise SpeechError(f"{manifest}: no utterances, expected some")
 

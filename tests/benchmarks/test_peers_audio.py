@@ -74,7 +74,11 @@ def test_a_manifest_keeps_its_order_and_what_was_said(manifest, tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("", "no utterances"), ('{"audio_filepath": "a.flac"}', "lacks text"), ("{", "is not JSON")],
+    [
+        ("", "no utterances"),
+        ('{"audio_filepath": "a.flac"}', "lacks text"),
+        ("{", "over several lines"),
+    ],
 )
 def test_what_nothing_can_be_made_of_is_an_error(manifest, tmp_path, line, message):
     manifest.write_text(line)

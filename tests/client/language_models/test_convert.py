@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from client.__main__ import main
 from client.errors import DecoderError
 from client.language_models import load_language_model, read_words
+from client.language_models.cases import CASES
 from client.language_models.convert import BinaryOptions
 from tests.client.language_models.support import TYPES, arpa_of, build, large_arpa
 from tests.client.support import ARPA
@@ -156,7 +157,7 @@ def test_any_printable_words_survive(words, options):
 @settings(max_examples=50, deadline=None)
 @given(words=VOCABULARIES, case=st.sampled_from(["lower", "upper"]))
 def test_a_case_keeps_every_words_score_or_is_refused(words, case):
-    written = [getattr(word, case)() for word in words]
+    written = [CASES[case](word) for word in words]
     with tempfile.TemporaryDirectory() as name:
         arpa, binary = Path(name, "arpa"), Path(name, "binary")
         arpa.write_text(arpa_of(words), encoding="utf-8")
