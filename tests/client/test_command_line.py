@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from client.__main__ import main
-from tests.client.support import encoded, infer_reply, scripted_server
+from tests.client.support import encoded
 from tests.conftest import PROJECT
 
 ENTRIES = [
@@ -20,13 +20,6 @@ ENTRIES = [
 ]
 
 pytestmark = pytest.mark.usefixtures("folder")
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A server that hears "cat" in everything."""
-    with scripted_server(lambda *_: infer_reply("cat")) as url:
-        yield url
 
 
 @pytest.fixture

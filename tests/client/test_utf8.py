@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from client.__main__ import main
 from client.evaluation.spelling import Tokenizers
 from client.utf8 import holds, json_text, replaced
-from tests.client.support import PIECES, encoded, infer_reply, scripted_server
+from tests.client.support import PIECES, encoded
 
 HALF = "half \ud83d"
 LATIN_1 = os.fsdecode("caf\xe9.wav".encode("latin-1"))
@@ -30,13 +30,6 @@ def test_json_in_utf_8_gives_every_text_back(text):
     assert json.loads(json_text([text]).encode()) == [whole]
     assert replaced(text) == text.encode(errors="replace").decode()
     assert holds({"text": text}) is (replaced(text) == text)
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A server that hears "cat" in everything."""
-    with scripted_server(lambda *_: infer_reply("cat")) as url:
-        yield url
 
 
 @pytest.fixture
