@@ -183,7 +183,7 @@ train-demo: setup kenlm-tools ## Make the demo's data, checkpoint, language mode
 	$(RUNTIME) -m demo.choose_weights --repository $(REPOSITORY)  # writes demo/beam.json
 
 .PHONY: train-subwords
-train-subwords: setup ## Train the subword variant of the demo that tests use (20 minutes on a CPU)
+train-subwords: setup ## Train the subword variant of the demo that tests use (up to 43 minutes on a CPU)
 	@constraints/system-packages.sh speech
 	test -f demo/data/train.jsonl || $(EXPORT) -m demo.prepare
 	$(EXPORT) -m demo.train --subwords 96 --start-from demo/demo.nemo --steps 1000 \
