@@ -86,7 +86,7 @@ def _problem_without_tls(url: str, connected: socket.socket, host: str) -> Serve
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        context.wrap_socket(connected, server_hostname=host).close()
+        _encrypted(context, connected, host).close()
     except ssl.SSLError as error:
         encrypted = any(wanted in str(error) for wanted in _CERTIFICATE_WANTED)
     else:
@@ -115,7 +115,7 @@ def _problem_with_tls(
     except OSError as error:
         return _unusable_files(error)
     try:
-        with context.wrap_socket(connected, server_hostname=host) as encrypted:
+        with _encrypted(context, connected, host) as encrypted:
             if _speaks_http2(encrypted):
                 return None
     except OSError as error:
@@ -124,6 +124,18 @@ def _problem_with_tls(
     if options.certificate is None:
         return _certificate_wanted(url, options)
     return ServerUnavailable(f"what listens at {url} speaks TLS and no gRPC: check the port")
+
+
+def _encrypted(context: ssl.SSLContext, connected: socket.socket, host: str) -> ssl.SSLSocket:
+    """TLS over a TCP connection; raises ``OSError``.
+
+    ``wrap_socket`` does not close a socket whose other side has already hung up.
+    """
+    try:
+        connected.getpeername()
+    except OSError as error:
+        raise ConnectionResetError(error.errno, error.strerror) from error
+    return context.wrap_socket(connected, server_hostname=host)
 
 
 def _unusable_files(error: OSError) -> SecurityError:

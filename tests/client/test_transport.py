@@ -3,10 +3,13 @@
 The server here is scripted: a healthy Triton does not give these answers.
 """
 
+import gc
 import json
 import re
 import socket
+import struct
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 
 import grpc
@@ -15,6 +18,7 @@ import pytest
 
 from client.connection import Connection, ConnectionOptions
 from client.contract import TOKENS
+from client.diagnosis import connection_problem
 from client.errors import (
     AudioError,
     ContractError,
@@ -222,3 +226,30 @@ def test_a_connection_that_grpc_cannot_close_does_not_keep_the_program(monkeypat
         connection.close()  # or the test's time is over
         never.set()
         hang_up()
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_server_that_hangs_up_at_once_leaves_no_socket_open(tls, monkeypatch):
+    """It may do so before TLS begins or after."""
+    unclosed = []
+    monkeypatch.setattr("sys.unraisablehook", unclosed.append)
+    reset = struct.pack("ii", 1, 0)  # linger for no time: RST instead of FIN
+
+    def hang_up(listening):
+        with suppress(OSError):
+            while True:
+                connected, _ = listening.accept()
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                connected.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=hang_up, args=(listening,))
+        thread.start()
+        url = f"127.0.0.1:{listening.getsockname()[1]}"
+        for _ in range(300):
+            problem = connection_problem(url, ConnectionOptions(tls=tls), timeout_s=5.0)
+            assert isinstance(problem, ServerUnavailable)
+        gc.collect()
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert unclosed == []
