@@ -208,13 +208,23 @@ def port_of(url):
     return int(url.rpartition(":")[2])
 
 
+def submit_while_away(transport):
+    """A request to a server that has gone, once the transport has noticed that it has."""
+    waiting = transport.submit(SAMPLES, TOKENS)
+    (server,) = transport._servers._servers
+    deadline_s = time.monotonic() + 10
+    while server.away is None:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.001)
+    return waiting
+
+
 def test_answers_of_another_model_behind_the_same_address_are_not_taken():
     with scripted_server() as url:
         transport = TritonTransport(url, "demo", TransportOptions(30.0, failures=EAGER))
         transport.submit(SAMPLES, TOKENS).result(timeout=10)
     try:
-        waiting = transport.submit(SAMPLES, TOKENS)
-        time.sleep(0.5)  # it is away, which has been noticed
+        waiting = submit_while_away(transport)
         infer, asked = answers()
         with scripted_server(infer, OTHER_JSON, port_of(url)):
             with pytest.raises(ContractError, match=f"{url} serves another checkpoint"):
@@ -230,6 +240,7 @@ def test_a_model_that_does_not_come_back_is_the_error():
     with scripted_server() as url:
         transport = TritonTransport(url, "demo", TransportOptions(1.0, failures=EAGER))
     try:
+        submit_while_away(transport)
         with (
             scripted_server(port=port_of(url), model="other"),
             pytest.raises(ModelNotReady, match=r"no server can be used.*has no model 'demo'"),
@@ -243,6 +254,7 @@ def test_a_refused_server_takes_no_memory_for_each_request():
     with scripted_server() as url:
         transport = TritonTransport(url, "demo", TransportOptions(30.0, failures=EAGER))
     try:
+        submit_while_away(transport)
         with scripted_server(contract_json=OTHER_JSON, port=port_of(url)):
             errors = [transport.submit(SAMPLES, TOKENS).exception(timeout=20) for _ in range(30)]
     finally:
