@@ -42,7 +42,8 @@ def measured(server_url, tmp_path_factory):
     """A short sweep, both kinds of load."""
     output = tmp_path_factory.mktemp("serve") / "run.json"
     levels = ["--concurrency", "1", "4", "--rate", "20", "--repeats", "1"]
-    arguments = ["serve", "--url", server_url, *QUICK, "--output", str(output)]
+    # Longer than QUICK: on a busy machine half a second may hold no whole request.
+    arguments = ["serve", "--url", server_url, *QUICK, "--seconds", "3", "--output", str(output)]
     assert main([*arguments, *levels]) == 0
     return arguments, output, output.read_text(encoding="utf-8")
 
