@@ -113,8 +113,9 @@ def host(values: Values, names: Iterable[str]) -> dict[str, Array]:
 
 
 def graph_path(repository: Path, name: str, role: str) -> Path:
-    """Where the graph of one role of the model ``name`` lies."""
-    return repository / f"{name}_{role}" / "1" / "model.onnx"
+    """Where the graph of one role of the model ``name`` lies, in the folder of its version."""
+    folder = repository / f"{name}_{role}"
+    return next(folder.glob("*/model.onnx"), folder / "model.onnx")
 
 
 def noise(n_samples: int, seed: int = 0) -> Array:

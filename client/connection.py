@@ -101,9 +101,13 @@ class ConnectionOptions:
 
 @dataclass(frozen=True)
 class Request:
-    """What one call of a model asks: its input, and the outputs that are wanted."""
+    """What one call of a model asks: its input, and the outputs that are wanted.
+
+    Only this ``version`` of the model may answer.
+    """
 
     model: str
+    version: int
     audio: InferInput
     outputs: Sequence[InferRequestedOutput]
 
@@ -147,6 +151,7 @@ class Connection:
                 request.model,
                 [request.audio],
                 answered,
+                model_version=str(request.version),
                 outputs=list(request.outputs),
                 client_timeout=timeout_s,
                 headers=self._headers,

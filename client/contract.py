@@ -43,6 +43,8 @@ class Contract:
     ``min_samples`` and ``max_samples`` bound one utterance at ``sample_rate_hz``. ``routes`` are
     queues for utterances of like length, shortest first, where the server has any: what is batched
     together is then padded little. The model itself takes every utterance all the same.
+    ``model_version`` is Triton's version of the model, a number made of the export's facts: a
+    request that names it is never answered by another export that took the model's name.
     """
 
     version: int
@@ -60,6 +62,7 @@ class Contract:
     precision: str
     exporter_version: str
     routes: tuple[Route, ...] = ()
+    model_version: int = 1
 
     def __post_init__(self) -> None:
         """Raise :class:`ContractError` naming every field that does not hold."""
@@ -97,6 +100,7 @@ class Contract:
                 f"{strides}, expected 0 < feature <= frame",
             ),
             (len(self.vocabulary) > 0, "the vocabulary is empty"),
+            (self.model_version > 0, f"model_version is {self.model_version}, expected > 0"),
             (
                 self.blank == len(self.vocabulary),
                 f"blank is {self.blank}, expected {len(self.vocabulary)}, after the vocabulary",

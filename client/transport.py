@@ -163,11 +163,12 @@ class TritonTransport:
     def _send(self, sending: "_Sending", server: Server) -> None:
         contract = server.contract or self.contract
         model = contract.model_for(self._model, sending.n_samples)
+        request = Request(model, contract.model_version, sending.audio, sending.outputs)
         sent_s = perf_counter()
         left_s = max(0.001, sending.deadline_s - sent_s)
         done = partial(self._answered, sending, server, sent_s)
         try:
-            server.connection.infer(Request(model, sending.audio, sending.outputs), left_s, done)
+            server.connection.infer(request, left_s, done)
         except ServerError as error:
             done(None, error)
 

@@ -21,6 +21,7 @@ from export.engine.profiles import profiles
 from export.engine.switch import TENSORRT
 from export.errors import ExportError
 from export.graph import export_graph
+from export.layout import GRAPH_FILE
 from export.modules.decoder import Decoder
 from export.modules.preprocessor import Preprocessor
 from export.precision.feeds import Graphs
@@ -28,7 +29,6 @@ from export.precision.fp16 import convert_model
 from export.precision.int8 import Int8Options, quantise_encoder
 from export.process import Progress, silent
 from export.record import ModelRecord, file_hashes
-from export.repository import graph_path
 from export.serving import DEFAULT_SERVING, Serving
 from export.tensors import PREPROCESSOR, Model
 from export.verification.cases import generated_cases, manifest_cases
@@ -80,8 +80,10 @@ def assemble(
     contract = contract_of(checkpoint, recipe.precision, recipe.max_duration_s)
     calibration = _calibration(recipe, contract)
     declared = pipeline_of(checkpoint)
+    version = str(contract.model_version)
     paths = {
-        model.role: graph_path(folder, model_name(recipe.name, model)) for model in declared.models
+        model.role: folder / model_name(recipe.name, model) / version / GRAPH_FILE
+        for model in declared.models
     }
     for model, module in zip(declared.models, _modules(checkpoint, contract), strict=True):
         progress(f"exporting the {model.role}")

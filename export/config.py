@@ -114,6 +114,23 @@ def add_warmup(config: ModelConfig, model: Model, contract: Contract) -> None:
             )
 
 
+def set_version(config: ModelConfig, version: int) -> None:
+    """Let ``config`` be of this version of the model, and an ensemble's steps too.
+
+    A server that polls its repository replaces the models of a pipeline one by one. An ensemble
+    then finds a step of another version missing, where it would take another export's.
+    """
+    config.version_policy.specific.versions[:] = [version]
+    for step in config.ensemble_scheduling.step:
+        step.model_version = version
+
+
+def version_of(config: ModelConfig) -> int:
+    """The version that ``config`` is of: 1 unless it says so."""
+    versions = config.version_policy.specific.versions
+    return versions[0] if versions else 1
+
+
 def _warmup_sizes(contract: Contract) -> dict[str, int]:
     """The length of each free axis of the pipeline's inputs, by its label."""
     rate_hz = contract.sample_rate_hz

@@ -24,12 +24,13 @@ from export.config import (
     model_name,
     route_configs,
     routes,
+    set_version,
     tensorrt_config,
 )
 from export.engine.profiles import profiles
 from export.engine.switch import TENSORRT, config_for, serving_backend, switch
 from export.errors import RepositoryError
-from export.layout import VERSION
+from export.layout import version_folder
 from export.record import check_models, read_record, write_json
 from export.repository import (
     check_replaceable,
@@ -65,25 +66,31 @@ class Layout:
 
 def write_configs(folder: Path, layout: Layout) -> None:
     """Write every configuration into ``folder``, where the graphs are, and copy those of routes."""
-    name, serving = layout.name, layout.serving
+    name, serving, contract = layout.name, layout.serving, layout.contract
     for model in layout.pipeline.models:
         config = _serving_config(layout, model)
-        add_warmup(config, model, layout.contract)
-        write_config(folder, config)
+        add_warmup(config, model, contract)
+        _write(folder, config, contract)
         if not layout.obstacles[model.role]:
             plan_config = config_for(folder / model_name(name, model), TENSORRT)
             plan_config.parent.mkdir()
             config = tensorrt_config(name, model, serving)
-            add_warmup(config, model, layout.contract)
+            add_warmup(config, model, contract)
+            set_version(config, contract.model_version)
             plan_config.write_text(config_text(config), encoding="utf-8")
-    for route in layout.contract.routes:
+    for route in contract.routes:
         preprocessor, ensemble = route_configs(name, layout.pipeline, serving, route)
-        add_warmup(preprocessor, layout.pipeline.preprocessor, layout.contract)
-        graphs = folder / model_name(name, layout.pipeline.preprocessor) / VERSION
-        _link_tree(graphs, folder / preprocessor.name / VERSION)
-        write_config(folder, preprocessor)
-        write_config(folder, ensemble)
-    write_config(folder, ensemble_config(name, layout.pipeline, layout.contract))
+        add_warmup(preprocessor, layout.pipeline.preprocessor, contract)
+        graphs = version_folder(folder / model_name(name, layout.pipeline.preprocessor))
+        _link_tree(graphs, folder / preprocessor.name / graphs.name)
+        _write(folder, preprocessor, contract)
+        _write(folder, ensemble, contract)
+    _write(folder, ensemble_config(name, layout.pipeline, contract), contract)
+
+
+def _write(folder: Path, config: ModelConfig, contract: Contract) -> None:
+    set_version(config, contract.model_version)
+    write_config(folder, config)
 
 
 def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
@@ -107,7 +114,8 @@ def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
     with staging(repository) as staged:
         folders = [model_name(name, model) for model in layout.pipeline.models]
         for folder in folders:
-            _link_tree(repository / folder / VERSION, staged / folder / VERSION)
+            graphs = version_folder(repository / folder)
+            _link_tree(graphs, staged / folder / graphs.name)
         write_configs(staged, layout)
         for folder in folders:
             switch(staged / folder, serving_backend(repository / folder))

@@ -1,5 +1,7 @@
 """What a repository declares of a checkpoint: the tensors of its graphs, and the contract."""
 
+import hashlib
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Final
 
@@ -42,7 +44,7 @@ def contract_of(
             f"the longest utterance is to be {max_duration_s:g} s, expected"
             f" {min_samples / rate_hz:g} to {MAX_DURATION_S} s"
         )
-    return Contract(
+    contract = Contract(
         version=CONTRACT_VERSION,
         audio_type="INT16",
         sample_rate_hz=rate_hz,
@@ -58,3 +60,10 @@ def contract_of(
         precision=precision,
         exporter_version=version(DISTRIBUTION),
     )
+    return replace(contract, model_version=_version_of(contract))
+
+
+def _version_of(contract: Contract) -> int:
+    """A number from 1 to 2^28, made of ``contract`` but for the checkpoint's file name."""
+    digest = hashlib.sha256(replace(contract, checkpoint="").to_json().encode()).hexdigest()
+    return 1 + int(digest[:7], 16)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from export.errors import RepositoryError
-from export.layout import VERSION
+from export.layout import version_folder
 
 RECORD_VERSION: Final = 1
 RECORD_FILE: Final = "build.json"
@@ -92,7 +92,7 @@ def read_record(repository: Path, name: str) -> dict[str, Any]:
 def check_models(repository: Path, name: str) -> None:
     """Raise :class:`RepositoryError` unless the graphs of ``name`` are those that were verified."""
     for model, entry in read_record(repository, name)["models"].items():
-        check_files(repository / model / VERSION, entry["files"])
+        check_files(version_folder(repository / model), entry["files"])
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -3,10 +3,10 @@
 ::
 
     REPOSITORY/
-        NAME_preprocessor/  config.pbtxt  1/model.onnx
-        NAME_encoder/       config.pbtxt  1/model.onnx
-        NAME_decoder/       config.pbtxt  1/model.onnx
-        NAME/               config.pbtxt  1/            the ensemble
+        NAME_preprocessor/  config.pbtxt  VERSION/model.onnx
+        NAME_encoder/       config.pbtxt  VERSION/model.onnx
+        NAME_decoder/       config.pbtxt  VERSION/model.onnx
+        NAME/               config.pbtxt  VERSION/            the ensemble
 
 and, where utterances of different lengths queue apart, for each of the length ranges::
 
@@ -31,9 +31,9 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from client.contract import CONTRACT_PARAMETER, Contract
 from client.errors import ContractError
-from export.config import config_text, parse_config
+from export.config import config_text, parse_config, version_of
 from export.errors import RepositoryError
-from export.layout import CONFIG_FILE, GRAPH_FILE, VERSION
+from export.layout import CONFIG_FILE, GRAPH_FILE, version_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -48,14 +48,14 @@ def check_name(name: str) -> None:
 
 
 def graph_path(repository: Path, model: str) -> Path:
-    """Where the graph of ``model`` lies."""
-    return repository / model / VERSION / GRAPH_FILE
+    """Where the graph of ``model`` lies; raises :class:`RepositoryError` without a version."""
+    return version_folder(repository / model) / GRAPH_FILE
 
 
 def write_config(repository: Path, config: ModelConfig) -> None:
     """Write ``config.pbtxt`` of ``config.name``, and make its version folder."""
     folder = repository / config.name
-    (folder / VERSION).mkdir(parents=True, exist_ok=True)
+    (folder / str(version_of(config))).mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(config_text(config), encoding="utf-8")
 
 

@@ -37,7 +37,6 @@ from benchmarks.gpu.layout import (
     PROJECT,
     REPOSITORY,
     THROUGHPUT,
-    VERSION,
     WEIGHTS,
     WHEELS,
     ModelFacts,
@@ -181,7 +180,8 @@ def _add_throughput(
     obstacles = {record.role: record.tensorrt["obstacles"] for record in assembly.models.values()}
     pipeline = pipeline_of(checkpoint)
     for step in pipeline.models:
-        (repository / model_name(model, step) / VERSION).mkdir(parents=True)
+        version = str(assembly.contract.model_version)
+        (repository / model_name(model, step) / version).mkdir(parents=True)
     layout = Layout(model, pipeline, assembly.contract, serving, None, obstacles)
     write_configs(repository, layout.routed())
 

@@ -18,8 +18,6 @@ PROGRAMS: Final = "programs"
 WEIGHTS: Final = "weights.json"
 FACTS: Final = "model.json"
 ENVIRONMENT: Final = "environment"
-VERSION: Final = "1"
-"""Of every model in a repository."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,8 @@ def link_graphs(folder: Path) -> None:
     for model in (folder / THROUGHPUT).iterdir():
         # The queue of a length range is named after what it is a queue of.
         origin = max((name for name in plain if model.name.startswith(name)), key=len)
-        for file in (plain[origin] / VERSION).iterdir():
-            linked = model / VERSION / file.name
+        for file in plain[origin].glob("[0-9]*/*"):
+            linked = model / file.parent.name / file.name
             linked.unlink(missing_ok=True)
             linked.hardlink_to(file)
 

@@ -33,6 +33,7 @@ from benchmarks.peers.layout import (
     write_prepared,
 )
 from benchmarks.peers.one_graph import export_by_nemo, input_names, join, set_metadata
+from benchmarks.pipeline import graph_path
 from export.errors import ExportError
 from export.process import quiet_nemo
 
@@ -127,9 +128,7 @@ def _write_form(folder: Path, peer: str, graph: str, checkpoint: "Checkpoint") -
 
 
 def _our_graphs(repository: Path, name: str) -> dict[str, Path]:
-    paths = {
-        role: repository / f"{name}_{role}" / "1" / GRAPH_FILE for role in ("encoder", "decoder")
-    }
+    paths = {role: graph_path(repository, name, role) for role in ("encoder", "decoder")}
     for path in paths.values():
         if not path.is_file():
             raise ExportError(

@@ -72,10 +72,8 @@ def write_variants(repository: Path, model: str, folder: Path) -> None:
     contract = read_contract(repository, model)
     _write_config(read_config(repository, model), folder)
     for role in ROLES:
-        config = read_config(repository, f"{model}_{role}")
-        _write_config(config, folder)
-        path = graph_path(folder, model, role)
-        path.symlink_to(graph_path(repository, model, role).resolve())
+        version = _write_config(read_config(repository, f"{model}_{role}"), folder)
+        (version / "model.onnx").symlink_to(graph_path(repository, model, role).resolve())
     for name, variant in VARIANTS.items():
         _write_step(repository, model, name, folder)
         config = read_config(repository, model)
@@ -97,25 +95,27 @@ def _write_step(repository: Path, model: str, name: str, folder: Path) -> None:
         graph = change(graph)
     config = read_config(repository, f"{model}_{variant.role}")
     config.name = f"{variant_name(model, name)}_{variant.role}"
-    _write_changed(config, variant, folder)
-    onnx.save(graph, folder / config.name / "1" / "model.onnx")
+    onnx.save(graph, _write_changed(config, variant, folder) / "model.onnx")
 
 
-def _write_changed(config: Any, variant: Variant, folder: Path) -> None:
+def _write_changed(config: Any, variant: Variant, folder: Path) -> Path:
     for tensor in (*config.input, *config.output):
         tensor.data_type = variant.types.get(tensor.name, tensor.data_type)
         if variant.large and tensor.name == LOG_PROBS:
             tensor.dims[1] = graphs.LARGE_VOCABULARY
     del config.model_warmup[:]  # with inputs of the former types
-    _write_config(config, folder)
+    return _write_config(config, folder)
 
 
-def _write_config(config: Any, folder: Path) -> None:
+def _write_config(config: Any, folder: Path) -> Path:
+    """Where the version's files go."""
     if config.backend:  # an ensemble has none
         config.parameters["intra_op_thread_count"].string_value = "1"
-    (folder / config.name / "1").mkdir(parents=True)
+    version: Path = folder / config.name / str(config.version_policy.specific.versions[0])
+    version.mkdir(parents=True)
     text = text_format.MessageToString(config)
     (folder / config.name / "config.pbtxt").write_text(text, encoding="utf-8")
+    return version
 
 
 def _large_contract(contract: Contract) -> Contract:

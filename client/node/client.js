@@ -101,6 +101,7 @@ export class Transcriber {
     checkLength(this.contract, samples.length);
     const reply = await this.#call("ModelInfer", {
       model_name: modelFor(this.contract, this.#model, samples.length),
+      model_version: String(this.contract.model_version),
       inputs: [{ name: "audio_signal", datatype: audio_type, shape: [1, samples.length] }],
       outputs: [{ name: "tokens" }, { name: "log_probs_length" }],
       raw_input_contents: [littleEndian(samples)],

@@ -18,6 +18,7 @@ const NUMBERS = ["sample_rate_hz", "min_samples", "max_samples", "frame_stride_s
  * @property {"char" | "sentencepiece"} vocabulary_kind
  * @property {number} blank  index of the blank, `vocabulary.length`
  * @property {{max_samples: number, model: string}[]} routes  shortest first
+ * @property {number} model_version  Triton's version of the model, of this export alone
  */
 
 /**
@@ -31,7 +32,7 @@ export function parseContract(json) {
       "the model carries no contract: it is a step of another one, or not this project's",
     );
   }
-  const contract = { routes: [], ...parsed(json) };
+  const contract = { routes: [], model_version: 1, ...parsed(json) };
   const { version, audio_type, vocabulary_kind, vocabulary, blank } = contract;
   const valid =
     version === VERSION &&

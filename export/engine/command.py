@@ -38,7 +38,7 @@ from export.engine.switch import (
     switch,
 )
 from export.errors import EngineError
-from export.layout import GRAPH_FILE, VERSION
+from export.layout import GRAPH_FILE, version_folder
 from export.record import check_files
 
 TIMING_CACHE_FILE: Final = ".tensorrt-timing-cache"
@@ -108,10 +108,10 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
     models = _runnable(record)
     for model in models:
         check_switchable(repository / model.name, TENSORRT)
-        check_files(repository / model.name / VERSION, model.files)
+        check_files(version_folder(repository / model.name), model.files)
     tensorrt = load_tensorrt()
     gpu = _only_gpu(visible_gpus())
-    folders = [repository / model.name / VERSION for model in models]
+    folders = [version_folder(repository / model.name) for model in models]
     files = [folder / name for folder in folders for name in (PLAN_FILE, METADATA_FILE)]
     try:
         for path in files:  # a folder that cannot be written to is found before minutes of building
@@ -221,11 +221,10 @@ def _metadata(
 
 def _check_plans(repository: Path, models: Sequence[EngineModel]) -> None:
     version, gpus = tensorrt_version(), visible_gpus()
-    problems = [
-        problem
-        for model in models
-        for problem in mismatches(repository / model.name / VERSION, model.files, version, gpus)
-    ]
+    problems: list[str] = []
+    for model in models:
+        folder = version_folder(repository / model.name)
+        problems += mismatches(folder, model.files, version, gpus)
     if problems:
         raise EngineError(
             "; ".join(problems) + ". Build the plans again here, or serve the graphs with"

@@ -1,7 +1,7 @@
 """What is known of a plan, and whether it fits the machine that is to serve it.
 
 A plan runs only with the TensorRT that built it, on the kind of GPU that it was built on.
-``1/plan.json`` beside ``1/model.plan`` says which; Triton itself would only fail to load it.
+``plan.json`` beside ``model.plan`` says which; Triton itself would only fail to load it.
 """
 
 import hashlib

@@ -19,6 +19,8 @@ from export.repository import graph_path, read_config, read_contract
 from export.serving import DEFAULT_SERVING
 from export.verification.thresholds import THRESHOLDS
 
+_MAY_DIFFER: Final = ("checkpoint", "exporter_version", "model_version")
+"""A checkpoint may be renamed, and the exporter may be newer than the model."""
 MAX_SHOWN: Final = 60
 """Characters of a field in a message: vocabularies are long."""
 
@@ -59,8 +61,7 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
     )
     for field in fields(Contract):
         actual, expected = getattr(contract, field.name), getattr(wanted, field.name)
-        # A checkpoint may be renamed, and the exporter may be newer than the model.
-        if actual != expected and field.name not in ("checkpoint", "exporter_version"):
+        if actual != expected and field.name not in _MAY_DIFFER:
             values = f"{field.name} {_short(actual)}, expected {_short(expected)}"
             yield f"the contract of {name} has {values}"
     for model in pipeline.models:

@@ -92,7 +92,13 @@ def _infer(
     signal.set_data_from_numpy(audio)
     wanted = [InferRequestedOutput(output) for output in (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)]
     model = contract.model_for(name, audio.shape[1])
-    result = client.infer(model, [signal], outputs=wanted, client_timeout=REQUEST_TIMEOUT_S)
+    result = client.infer(
+        model,
+        [signal],
+        model_version=str(contract.model_version),
+        outputs=wanted,
+        client_timeout=REQUEST_TIMEOUT_S,
+    )
     names = (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)
     rows = zip(*(result.as_numpy(output) for output in names), strict=True)
     return [

@@ -26,7 +26,8 @@ def test_fields_of_later_exporters_are_ignored():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in asdict(CONTRACT) if name not in {"version", "routes"}]
+    "name",
+    [name for name in asdict(CONTRACT) if name not in {"version", "routes", "model_version"}],
 )
 def test_each_missing_field_is_named(name):
     fields = asdict(CONTRACT)
@@ -53,6 +54,8 @@ def test_each_missing_field_is_named(name):
         ("vocabulary_kind", "wordpiece"),
         ("blank", 0),
         ("checkpoint", None),
+        ("model_version", 0),
+        ("model_version", "7"),
         ("routes", [1]),
         ("routes", [{"max_samples": 1.5, "model": "short"}]),
         ("routes", [{"max_samples": 5, "model": "shorter than min_samples"}]),

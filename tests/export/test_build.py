@@ -58,11 +58,12 @@ def tensors(messages):
 
 
 def test_the_repository_holds_three_graphs_and_an_ensemble_and_nothing_else(exported):
-    graphs = {f"{NAME}_{role}/1/model.onnx" for role in INNER}
+    version = str(exported.contract.model_version)
+    graphs = {f"{NAME}_{role}/{version}/model.onnx" for role in INNER}
     configs = {f"{NAME}_{role}/config.pbtxt" for role in INNER} | {f"{NAME}/config.pbtxt"}
     plan_configs = {f"{NAME}_{role}/configs/tensorrt.pbtxt" for role in ("encoder", "decoder")}
     assert set(contents(exported.repository)) == graphs | configs | plan_configs
-    assert (exported.repository / NAME / "1").is_dir()
+    assert (exported.repository / NAME / version).is_dir()
     assert list(exported.repository.parent.iterdir()) == [exported.repository]
 
 

@@ -87,19 +87,20 @@ def test_a_model_served_for_throughput_is_the_same_graphs_with_other_queues(fill
     model = f"{NAME}_{precision}"
     plain, batched = filled / "repository", filled / "repository_throughput"
     contract = read_contract(batched, model)
+    version = str(contract.model_version)
     assert read_contract(plain, model).routes == ()
     assert len(contract.routes) > 3
     assert replace(contract, routes=()) == read_contract(plain, model)
     for name in (f"{model}_preprocessor", f"{model}_encoder", f"{model}_decoder"):
-        files = {path.name for path in (plain / name / "1").iterdir()}
+        files = {path.name for path in (plain / name / version).iterdir()}
         assert "model.onnx" in files
         for file in files:
-            assert (batched / name / "1" / file).samefile(plain / name / "1" / file)
+            assert (batched / name / version / file).samefile(plain / name / version / file)
     for route in contract.routes:
         queue = route.model.replace(model, f"{model}_preprocessor")
-        graph = batched / queue / "1" / "model.onnx"
-        assert graph.samefile(plain / f"{model}_preprocessor" / "1" / "model.onnx")
-        assert list((batched / route.model / "1").iterdir()) == []
+        graph = batched / queue / version / "model.onnx"
+        assert graph.samefile(plain / f"{model}_preprocessor" / version / "model.onnx")
+        assert list((batched / route.model / version).iterdir()) == []
 
 
 def test_the_ways_of_serving_are_the_exporters_presets():

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.peers.layout import GRAPH_FILE, ONNX_ASR, SHERPA_ONNX, form, read_prepared
 from benchmarks.peers.one_graph import input_names
 from benchmarks.peers.prepare import main, prepare
+from benchmarks.pipeline import graph_path
 from export.verification.random_models import SMALL, random_checkpoint
 from tests.export.support import NAME, export
 
@@ -18,10 +19,7 @@ def prepared(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     checkpoint = random_checkpoint(SMALL[request.param])
     export(checkpoint, folder / "repository")
-    ours = {
-        role: folder / "repository" / f"{NAME}_{role}" / "1" / GRAPH_FILE
-        for role in ("encoder", "decoder")
-    }
+    ours = {role: graph_path(folder / "repository", NAME, role) for role in ("encoder", "decoder")}
     source = folder / "small.nemo"
     return request.param, prepare(checkpoint, source, ours, folder / NAME), folder / NAME
 

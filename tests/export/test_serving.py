@@ -18,8 +18,9 @@ from export.configure import reconfigure
 from export.declared import pipeline_of
 from export.engine.switch import serving_backend, switch
 from export.errors import ExportError, RepositoryError
+from export.layout import version_folder
 from export.record import read_record
-from export.repository import publish, read_contract, write_config
+from export.repository import graph_path, publish, read_contract, write_config
 from export.serving import DEFAULT_SERVING, PRESETS, SPARE, Serving, cpu, throughput
 from export.serving_options import add_arguments, serving_of
 from export.verification.outputs import max_abs
@@ -131,7 +132,7 @@ def test_length_ranges_are_models_beside_the_main_one(repository):
         config = parse_config((repository / route.model / "config.pbtxt").read_text())
         steps = [step.model_name for step in config.ensemble_scheduling.step]
         assert steps[1:] == [f"{NAME}_encoder", f"{NAME}_decoder"]
-        assert (repository / steps[0] / "1" / "model.onnx").is_file()
+        assert graph_path(repository, steps[0]).is_file()
         assert "contract" not in config.parameters  # or it would be listed as a model of its own
 
 
@@ -161,10 +162,10 @@ def test_a_model_can_be_served_otherwise_without_its_checkpoint(repository):
 def test_a_plan_that_serves_goes_on_serving(repository):
     encoder = repository / f"{NAME}_encoder"
     switch(encoder, "tensorrt")
-    (encoder / "1" / "model.plan").write_bytes(b"plan")
+    (version_folder(encoder) / "model.plan").write_bytes(b"plan")
     reconfigure(repository, NAME, DEFAULT_SERVING)
     assert serving_backend(encoder) == "tensorrt"
-    assert (encoder / "1" / "model.plan").read_bytes() == b"plan"
+    assert (version_folder(encoder) / "model.plan").read_bytes() == b"plan"
     assert switch(encoder, "onnxruntime")
     config = parse_config((encoder / "config.pbtxt").read_text())
     assert config.dynamic_batching.max_queue_delay_microseconds == DEFAULT_SERVING.step_delay_us
@@ -186,12 +187,12 @@ def test_a_step_that_was_put_in_by_hand_stays(repository):
     for ensemble in (NAME, f"{NAME}_upto_1s"):
         path = repository / ensemble / "config.pbtxt"
         path.write_text(path.read_text().replace(f"{NAME}_preprocessor", "shared_preprocessor"))
-    (repository / "shared_preprocessor" / "1" / "note").write_text("somebody's")
+    (repository / "shared_preprocessor" / "note").write_text("somebody's")
     with tempfile.TemporaryDirectory(dir=repository.parent) as folder:
         staged = Path(folder)
         write_config(staged, ModelConfig(name=NAME))
         publish(staged, repository, NAME)
-    assert (repository / "shared_preprocessor" / "1" / "note").read_text() == "somebody's"
+    assert (repository / "shared_preprocessor" / "note").read_text() == "somebody's"
 
 
 def test_another_model_in_a_queues_place_is_left_alone(repository):
