@@ -32,6 +32,7 @@ from tests.integration.test_client_server import MANIFEST
 
 LANGUAGE_MODEL = Path(demo.__file__).parent / "lm.arpa.gz"
 COPIES = 16
+RUN_TIMEOUT_S = 300
 MARK = "not-for-any-log"
 CLUSTER = """
 import sys
@@ -87,7 +88,7 @@ def run(*given):
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=RUN_TIMEOUT_S,
     )
     return done.returncode, done.stderr
 
@@ -297,7 +298,7 @@ def killing_a_worker(output):
     killed = []
 
     def kill():
-        pid = wait_until(lambda: writers(output))[0]
+        pid = wait_until(lambda: writers(output), RUN_TIMEOUT_S)[0]
         os.kill(pid, signal.SIGKILL)
         killed.append(pid)
 
