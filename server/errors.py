@@ -8,6 +8,7 @@
     │   └── PortInUseError       another program listens on that port
     ├── RepositoryError      no model repository at that path, or not the models in it
     ├── StartError           the server ended, or was not ready in time
+    │   ├── CrashError           it crashed
     │   └── ModelLoadError       the server is up, some models are not
     └── ServerDiedError      the server ended unasked, after it was ready
         ├── StubDiedError        the process of one model ended; the server does not restart it
@@ -41,6 +42,10 @@ class RepositoryError(EmbeddedServerError):
 
 class StartError(EmbeddedServerError):
     """The server did not become ready."""
+
+
+class CrashError(StartError):
+    """The server crashed before it was ready."""
 
 
 class ModelLoadError(StartError):

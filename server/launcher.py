@@ -29,7 +29,7 @@ from typing import NoReturn, Self
 from server import processes
 from server.backend_directory import build_backend_directory
 from server.checks import check_ports, check_repository, model_names
-from server.errors import ModelLoadError, ServerDiedError, StartError, StubDiedError
+from server.errors import CrashError, ModelLoadError, ServerDiedError, StartError, StubDiedError
 from server.http_api import HttpApi
 from server.installation import STUB_NAME, find_installation
 from server.log import LogRelay
@@ -46,6 +46,7 @@ DRAIN_POLL_S = 0.05
 QUIET_S = 0.5  # between two models a request is in neither
 STOP_GRACE_S = 5.0  # beyond the time that requests in flight are given
 LOG_TIMEOUT_S = 5.0
+CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV)
 
 
 class EmbeddedServer:
@@ -107,9 +108,7 @@ class EmbeddedServer:
         try:
             check_repository(self.options)
             check_ports(self.options)
-            self._launch()
-            self._wait_until_live()
-            self._models = self._ready_models()
+            self._load_models()
             if self.options.gpu:
                 self._check_on_gpu()
             self._stubs = self._running_stubs()
@@ -159,6 +158,25 @@ class EmbeddedServer:
         """End the server and everything it started; harmless when nothing runs."""
         self._cleanup.close()
 
+    def _load_models(self) -> None:
+        """Launch Triton until its models are ready, once more if it crashes.
+
+        Its Python backend seldom aborts on a busy machine (``boost::interprocess::lock_exception``
+        in 2.51), and not twice in a row.
+        """
+        for is_last in (False, True):
+            try:
+                self._launch()
+                self._wait_until_live()
+                self._models = self._ready_models()
+            except CrashError as error:
+                if is_last:
+                    raise
+                self.stop()
+                sys.stderr.write(f"server: {error}; once more\n")
+            else:
+                return
+
     def _launch(self) -> None:
         installation = find_installation()
         prefix = f"{NAME_PREFIX}{secrets.token_hex(8)}_"
@@ -200,7 +218,8 @@ class EmbeddedServer:
 
     def _check_not_ended(self) -> None:
         if (code := self._running().poll()) is not None:
-            raise StartError(
+            kind = CrashError if -code in CRASHES else StartError
+            raise kind(
                 f"the Triton server ended with {_describe(code)} before it was ready{self._said()}"
             )
 

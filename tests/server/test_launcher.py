@@ -26,6 +26,7 @@ from server import (
     StartError,
     processes,
 )
+from server.errors import CrashError
 from server.launcher import SHARED_MEMORY
 from server.log import LogRelay
 from server.ports import free_ports
@@ -175,6 +176,31 @@ def test_a_server_that_does_not_start_says_how_it_ended(repository):
     options = ServerOptions(repository, **free_ports(), extra_arguments=("--no-such-flag",))
     with pytest.raises(StartError, match="ended with exit status 1 before it was ready"):
         EmbeddedServer(options).start()
+
+
+@pytest.mark.parametrize("crashes", [1, 2])
+def test_a_server_that_crashes_at_its_start_is_started_once_more(
+    crashes, repository, monkeypatch, capfd
+):
+    server = EmbeddedServer(ServerOptions(repository, **free_ports()))
+    launch, started = server._launch, []
+
+    def crash():
+        launch()
+        started.append(server._running().pid)
+        if len(started) <= crashes:
+            os.kill(started[-1], signal.SIGABRT)
+
+    monkeypatch.setattr(server, "_launch", crash)
+    if crashes > 1:
+        with pytest.raises(CrashError, match="ended with signal 6 before it was ready"):
+            server.start()
+    else:
+        with server:
+            assert server.models
+    assert len(started) == 2
+    assert "ended with signal 6 before it was ready; once more" in capfd.readouterr().err
+    assert not [each for pid in started for each in processes.session_members(pid)]
 
 
 def test_a_server_that_is_not_ready_in_time_is_given_up(repository):
