@@ -21,10 +21,11 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -36,6 +37,11 @@ from export.errors import RepositoryError
 from export.layout import CONFIG_FILE, GRAPH_FILE, version_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_RETIRED: Final = "retired."
+"""Begins the name of the folder that old models are moved to while new ones come in."""
+_LOCK_FILE: Final = ".lock"
+_LOCKED_AFTER_S: Final = 5.0
+"""A younger staging folder may be another build's that has not locked it yet."""
 
 
 def check_name(name: str) -> None:
@@ -63,17 +69,16 @@ def write_config(repository: Path, config: ModelConfig) -> None:
 def staging(repository: Path) -> Iterator[Path]:
     """A folder on the repository's file system but outside it, gone afterwards.
 
-    What a killed build left there is removed. Raises :class:`RepositoryError` when it cannot be
-    made.
+    What a killed build left there is removed, and the models that it had taken out of the
+    repository are put back. Raises :class:`RepositoryError` when the folder cannot be made.
     """
-    beside = repository.resolve().parent  # "." has a parent only when resolved
-    prefix = f".{repository.resolve().name}.staging-"
+    target = repository.resolve()  # "." has a parent only when resolved
+    prefix = f".{target.name}.staging-"
     try:
-        beside.mkdir(parents=True, exist_ok=True)
-        with _Lock(beside):  # so that no folder looks abandoned before it is locked
-            _remove_abandoned(beside, prefix)
-            folder = tempfile.TemporaryDirectory(prefix=prefix, dir=beside)
-            lock = _Lock(Path(folder.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target, prefix)
+        folder = tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent)
+        lock = _Lock(Path(folder.name))
     except OSError as error:
         raise RepositoryError(
             f"cannot make a staging folder beside the repository {repository}: {error}"
@@ -82,23 +87,38 @@ def staging(repository: Path) -> Iterator[Path]:
         yield Path(staged)
 
 
-def _remove_abandoned(beside: Path, prefix: str) -> None:
+def _remove_abandoned(repository: Path, prefix: str) -> None:
     """Remove the staging folders whose builds were killed."""
-    for folder in beside.glob(f"{prefix}*"):
-        with suppress(OSError), _Lock(folder, fcntl.LOCK_NB):
-            shutil.rmtree(folder)
+    for folder in repository.parent.glob(f"{prefix}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _LOCKED_AFTER_S:
+                with _Lock(folder):
+                    _put_back(folder, repository)
+                    shutil.rmtree(folder)
+
+
+def _put_back(folder: Path, repository: Path) -> None:
+    """Undo the publishing that was cut short, if any: its ensemble is not in the repository yet."""
+    for retired in folder.glob(f"{_RETIRED}*"):
+        ensemble = retired.name.removeprefix(_RETIRED)
+        if not (repository / ensemble).exists():
+            for model in sorted(retired.iterdir(), key=lambda path: path.name == ensemble):
+                if (repository / model.name).exists():
+                    shutil.rmtree(repository / model.name)
+                model.rename(repository / model.name)
 
 
 class _Lock:
-    """A lock on a folder, which the kernel releases however this process ends.
+    """A lock on a staging folder, which the kernel releases however this process ends.
 
-    Raises ``BlockingIOError`` when another process holds it and ``flags`` are ``LOCK_NB``.
+    Raises ``BlockingIOError`` when another process holds it.
     """
 
-    def __init__(self, folder: Path, flags: int = 0) -> None:
-        self._descriptor = os.open(folder, os.O_RDONLY)
+    def __init__(self, folder: Path) -> None:
+        # A file that is open for writing: NFS locks nothing else.
+        self._descriptor = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | flags)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -137,24 +157,24 @@ def publish(staged: Path, repository: Path, ensemble: str) -> None:
     """
     new = _ensembles_last(staged, ensemble)
     old = [ensemble, *_parts(repository, ensemble)]
-    with tempfile.TemporaryDirectory(dir=staged) as folder:
-        retired = Path(folder)
-        try:
-            repository.mkdir(exist_ok=True)
-            for name in dict.fromkeys((*old, *reversed(new))):
-                if (repository / name).exists():
-                    (repository / name).rename(retired / name)
-            for name in new:
-                (staged / name).rename(repository / name)
-        except BaseException as error:
-            _restore(staged, retired, repository, new)
-            if isinstance(error, OSError):
-                raise RepositoryError(
-                    f"cannot write to the repository {repository}: {error}; the models there"
-                    " are unchanged. Models are renamed into it from beside it: its parent must"
-                    " be writable and of the same file system, so mount a volume at the parent"
-                ) from error
-            raise
+    retired = staged / f"{_RETIRED}{ensemble}"
+    retired.mkdir()
+    try:
+        repository.mkdir(exist_ok=True)
+        for name in dict.fromkeys((*old, *reversed(new))):
+            if (repository / name).exists():
+                (repository / name).rename(retired / name)
+        for name in new:
+            (staged / name).rename(repository / name)
+    except BaseException as error:
+        _restore(staged, retired, repository, new)
+        if isinstance(error, OSError):
+            raise RepositoryError(
+                f"cannot write to the repository {repository}: {error}; the models there"
+                " are unchanged. Models are renamed into it from beside it: its parent must"
+                " be writable and of the same file system, so mount a volume at the parent"
+            ) from error
+        raise
 
 
 def read_config(repository: Path, model: str) -> ModelConfig:

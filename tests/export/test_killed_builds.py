@@ -1,5 +1,7 @@
 """A build that is killed leaves no server behind, and its files only until the next build."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +12,8 @@ import pytest
 from export.repository import staging
 from export.verification.triton import PROJECT
 from tests.conftest import REPOSITORY
+from tests.export.support import NAME
+from tests.export.test_repository import INNER, RENAMES, generations, write_models
 
 DEADLINE_S = 60.0
 STAGES = """
@@ -28,6 +32,27 @@ from export.verification.triton import embedded_server
 with embedded_server(Path(sys.argv[1]), ["demo"]) as url:
     print(url, flush=True)
     sys.stdin.read()
+"""
+
+
+PUBLISHES = """
+import os, signal, sys
+from pathlib import Path
+from export.repository import publish, staging
+from tests.export.test_repository import NAME, write_models
+
+rename, left = Path.rename, [int(sys.argv[2])]
+
+def renamed(path, target):
+    rename(path, target)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Path.rename = renamed
+with staging(Path(sys.argv[1])) as staged:
+    write_models(staged, "new")
+    publish(staged, Path(sys.argv[1]), NAME)
 """
 
 
@@ -71,11 +96,29 @@ def test_the_next_build_removes_what_a_killed_one_left_and_nothing_of_one_that_r
     _, in_use = start(STAGES, repository)
     killed.kill()
     killed.wait()
+    os.utime(abandoned, (0, 0))
     with staging(repository) as staged:
         assert not Path(abandoned).exists()
         assert (Path(in_use) / "half.onnx").exists()
         assert staged.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == [Path(in_use).name]
+
+
+@pytest.mark.parametrize(
+    ("renames", "left"), [(1, "old"), (4, "old"), (7, "old"), (RENAMES, "new")]
+)
+def test_the_next_build_puts_back_what_a_build_killed_in_publishing_took_away(
+    renames, left, start, tmp_path
+):
+    repository = tmp_path / "models"
+    write_models(repository, "old")
+    killed, _ = start(PUBLISHES, repository, renames)
+    assert killed.wait(DEADLINE_S) == -signal.SIGKILL
+    (abandoned,) = set(tmp_path.iterdir()) - {repository}
+    os.utime(abandoned, (0, 0))
+    with staging(repository):
+        assert not abandoned.exists()
+    assert generations(repository) == dict.fromkeys((*INNER, NAME), left)
 
 
 def test_a_killed_build_takes_its_server_with_it(start):
