@@ -41,7 +41,12 @@ only if it is allowed here too."""
 
 def model_name(name: str, model: Model) -> str:
     """``demo``'s encoder is ``demo_encoder``."""
-    return f"{name}_{model.role}"
+    return step_name(name, model.role)
+
+
+def step_name(name: str, role: str) -> str:
+    """``demo`` and ``encoder`` are ``demo_encoder``."""
+    return f"{name}_{role}"
 
 
 def model_config(name: str, model: Model, serving: Serving) -> ModelConfig:

@@ -25,6 +25,7 @@ from export.config import (
     route_configs,
     routes,
     set_version,
+    step_name,
     tensorrt_config,
 )
 from export.engine.profiles import profiles
@@ -143,8 +144,8 @@ def _serving_config(layout: Layout, model: Model) -> ModelConfig:
 
 
 def _published_pipeline(repository: Path, name: str) -> Pipeline:
-    encoder = read_config(repository, f"{name}_{ENCODER}")
-    decoder = read_config(repository, f"{name}_{DECODER}")
+    encoder = read_config(repository, step_name(name, ENCODER))
+    decoder = read_config(repository, step_name(name, DECODER))
     log_probs = next(output for output in decoder.output if output.name == LOG_PROBS)
     return pipeline(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from export.archive import check_archive, local_file
-from export.config import route_name
+from export.config import route_name, step_name
 from export.errors import ExportError, RepositoryError
 from export.repository import check_name, check_replaceable, staging
 from export.serving import Serving
@@ -86,6 +86,6 @@ def check_writable(repository: Path, bytes_needed: int) -> None:
 
 def built_names(name: str, serving: Serving) -> list[str]:
     """Every model that a build of ``name`` may write."""
-    parts = [name, *(f"{name}_{role}" for role in _ROLES)]
-    routed = (name, f"{name}_{PREPROCESSOR}")
+    parts = [name, *(step_name(name, role) for role in _ROLES)]
+    routed = (name, step_name(name, PREPROCESSOR))
     return parts + [route_name(part, s) for s in serving.ranges_s for part in routed]
