@@ -245,9 +245,11 @@ def _configure(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     from export.preflight import check_checkpoint, check_manifests
+    from export.record import check_models
     from export.repository import read_contract
 
     read_contract(options.repository, options.name)
+    check_models(options.repository, options.name)
     check_checkpoint(options.checkpoint)
     check_manifests([options.manifest])
     quiet_nemo()
@@ -255,7 +257,6 @@ def _verify(options: argparse.Namespace) -> None:
     from rich.progress import track
 
     from export.checkpoint import load_checkpoint
-    from export.record import check_models
     from export.verification.cases import generated_cases, manifest_cases
     from export.verification.declarations import check_origin, verifiable_contract
     from export.verification.report import print_table
@@ -263,7 +264,6 @@ def _verify(options: argparse.Namespace) -> None:
     from export.verification.verify import Verification, verify
 
     contract = verifiable_contract(options.repository, options.name)
-    check_models(options.repository, options.name)
     cases = generated_cases(contract)
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
@@ -274,7 +274,7 @@ def _verify(options: argparse.Namespace) -> None:
         if options.url
         else embedded_server(options.repository, contract.models(options.name))
     )
-    progress = Console(stderr=True)
+    progress = Console(stderr=True, markup=False, emoji=False)
     with server as url:
         steps = verify(checkpoint, options.repository, options.name, cases, url)
         for step in track(steps, "verifying", total=len(cases) + 1, console=progress):

@@ -90,9 +90,13 @@ def read_record(repository: Path, name: str) -> dict[str, Any]:
 
 
 def check_models(repository: Path, name: str) -> None:
-    """Raise :class:`RepositoryError` unless the graphs of ``name`` are those that were verified."""
+    """Raise :class:`RepositoryError` unless the graphs of ``name`` are those that were verified.
+
+    Those of length ranges are a preprocessor's again, under its name and the range's.
+    """
     for model, entry in read_record(repository, name)["models"].items():
-        check_files(version_folder(repository / model), entry["files"])
+        for folder in (repository / model, *sorted(repository.glob(f"{model}_upto_*"))):
+            check_files(version_folder(folder), entry["files"])
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:

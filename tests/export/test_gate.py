@@ -9,6 +9,7 @@ import pytest
 import export.assemble
 import export.graph
 from export.__main__ import main
+from export.assemble import Recipe
 from export.build import build
 from export.configure import reconfigure
 from export.declared import pipeline_of
@@ -197,14 +198,17 @@ def test_int8_is_not_verified_on_made_up_utterances_alone(quartznet, tmp_path, m
         build(quartznet, quick_build(tmp_path / "repository"))
 
 
+@pytest.mark.parametrize("model", [f"{NAME}_encoder", f"{NAME}_preprocessor_upto_2s"])
 def test_a_flipped_byte_is_found_before_anything_is_compared_or_served(
-    quartznet, nemo_file, tmp_path, capsys
+    model, quartznet, nemo_file, tmp_path, capsys
 ):
     repository = tmp_path / "repository"
-    build(quartznet, quick_build(repository))
-    graph = graph_path(repository, f"{NAME}_encoder")
+    recipe = Recipe(NAME, serving=dataclasses.replace(DEFAULT_SERVING, ranges_s=(2.0,)))
+    build(quartznet, dataclasses.replace(quick_build(repository), recipe=recipe))
+    graph = graph_path(repository, model)
     data = bytearray(graph.read_bytes())
     data[len(data) // 2] ^= 1
+    graph.unlink()  # it may be a link to the other preprocessor's
     graph.write_bytes(data)
     command = ["verify", "--checkpoint", str(nemo_file), "--name", NAME, "--repository"]
     assert main([*command, str(repository)]) == 1
