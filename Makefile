@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 REPOSITORY ?= model_repository
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 2
 SPEECH_DATA ?= ../shared/data
 PEERS_FOLDER := .peers
 TRITON_IMAGE ?= nvcr.io/nvidia/tritonserver:24.10-py3
@@ -65,12 +65,16 @@ serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's contai
 	    --exit-timeout-secs=30 --metrics-config=summary_latencies=true $(ARGS)
 
 .PHONY: test
-test: setup setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
-	@constraints/system-packages.sh test
+test: test-packages setup setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	@status=0; \
+	$(EXPORT) -m pytest $(PARALLEL) $(EXPORT_TESTS) $(ARGS) > .cache/export-tests.log 2>&1 & \
 	$(RUNTIME) -m pytest $(PARALLEL) $(SLOW_TESTS) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
-	$(EXPORT) -m pytest $(PARALLEL) $(EXPORT_TESTS) $(ARGS) || status=1; \
-	exit $$status
+	wait $$! || status=1; \
+	cat .cache/export-tests.log; exit $$status
+
+.PHONY: test-packages
+test-packages:
+	@PYTHON=$(PYTHON) constraints/system-packages.sh build kenlm test
 
 .cache/kubectl: tests/deploy/fetch_kubectl.py | .venv/.installed
 	$(RUNTIME) $< $@

@@ -6,6 +6,8 @@
 #   system-packages.sh kenlm     to compile lmplz and build_binary
 #   system-packages.sh speech    to make the demo's synthetic speech
 #   system-packages.sh test      to run the tests
+#
+# Several at once are one command to the user who must give it.
 set -euo pipefail
 
 # PROGRAM=PACKAGE where the program may come from elsewhere.
@@ -17,7 +19,10 @@ declare -A packages=(
     [test]="ffmpeg=ffmpeg chromium=chromium prometheus=prometheus promtool=prometheus
             node=nodejs npm=npm openssl=openssl"
 )
-wanted=${packages[$1]}
+wanted=""
+for purpose; do
+    wanted+=" ${packages[$purpose]}"
+done
 python=${PYTHON:-python3}
 
 # A distribution's Python comes in parts; one that was compiled or downloaded is whole.
@@ -40,7 +45,7 @@ is_installed() {
 }
 
 missing=()
-for package in $wanted; do
+for package in $(printf '%s\n' $wanted | sort -u); do
     is_installed "$package" || missing+=("${package#*=}")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0

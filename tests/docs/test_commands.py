@@ -27,7 +27,7 @@ def test_commands_are_read_as_a_shell_does():
 def test_what_a_page_shows_works(page, tmp_path, request):
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", GRPC_PORT)) == 0:
-            pytest.skip(f"something listens on port {GRPC_PORT} already, which the pages use")
+            pytest.fail(f"something listens on port {GRPC_PORT} already, which the pages use")
     first = page.name == "README.md"  # where a reader begins; what it makes, the others take
     repository = request.getfixturevalue("demo_repository" if first else "english_repository")
     with workplace(tmp_path, repository) as place:

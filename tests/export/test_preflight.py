@@ -47,8 +47,7 @@ def test_a_repository_that_is_a_file_or_below_one_is_refused(below, nemo_file, t
 
 def test_a_repository_on_another_file_system_than_its_parent_is_refused(nemo_file):
     mount = Path("/dev/shm")  # noqa: S108
-    if not mount.is_mount():
-        pytest.skip("no second file system at /dev/shm")
+    assert mount.is_mount()  # Triton's Python backend needs it too
     assert "mount a volume at the parent" in refusal(nemo_file, mount)
 
 
