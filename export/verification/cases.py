@@ -1,16 +1,16 @@
 """The utterances that verification runs: made-up ones of awkward lengths, and a manifest's."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from client.audio import AudioOptions, load_audio
 from client.contract import Contract
+from client.errors import AudioError, ManifestError
+from client.manifest import Entry, read_manifest
 from export.errors import ExportError
 
 SEED = 0
@@ -92,71 +92,34 @@ def _recordings(most: int, rate_hz: int) -> list[Case]:
 
 
 def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
-    """The utterances of a NeMo manifest; paths are relative to its folder.
+    """The utterances of a NeMo manifest, as a client would send them.
 
-    Raises :class:`ExportError` for a line that names no mono audio at the model's rate, or
-    audio that is too short or too long for it, and for a manifest without any line.
+    Raises :class:`ExportError` for a line that names no audio, or audio that is damaged, too short
+    or too long for the model, and for a manifest without any line.
     """
-    cases = [
-        Case(
-            Path(piece["audio_filepath"]).name,
-            _read(manifest.parent, piece, contract),
-            recorded=True,
-            text=piece.get("text"),
-        )
-        for piece in _pieces(manifest)
-    ]
+    try:
+        cases = [_recorded(entry, contract) for entry in read_manifest(manifest)]
+    except ManifestError as error:
+        raise ExportError(str(error)) from error
     if not cases:
         raise ExportError(f"the manifest {manifest} has no line: give recordings, one a line")
     return cases
 
 
-def _pieces(manifest: Path) -> Iterator[dict[str, Any]]:
+def _recorded(entry: Entry, contract: Contract) -> Case:
+    """Raises :class:`ManifestError` or :class:`ExportError`."""
+    if isinstance(entry.item, ManifestError):
+        raise entry.item
     try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"cannot read the manifest {manifest}: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield _piece(line, f"{manifest}, line {number}")
-
-
-def _piece(line: str, where: str) -> dict[str, Any]:
-    """A line that has a path, and numbers for ``offset`` and ``duration`` if it has them."""
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ExportError(f"{where}: not JSON: {error}") from error
-    if not isinstance(entry, dict) or not isinstance(entry.get("audio_filepath"), str):
-        raise ExportError(f"{where}: expected an object with audio_filepath, a path")
-    if not isinstance(entry.get("text") or "", str):
-        raise ExportError(f"{where}: text is {entry['text']!r}, expected what is said")
-    for name in ("offset", "duration"):
-        if not isinstance(entry.get(name) or 0, (int, float)):
-            raise ExportError(f"{where}: {name} is {entry[name]!r}, expected seconds")
-    return entry
-
-
-def _read(folder: Path, piece: dict[str, Any], contract: Contract) -> NDArray[Any]:
-    path = folder / piece["audio_filepath"]
-    try:
-        audio, rate_hz = soundfile.read(path, dtype="int16")
-    except (OSError, soundfile.SoundFileError) as error:
-        raise ExportError(f"cannot read {path}: {error}") from error
-    if audio.ndim != 1 or rate_hz != contract.sample_rate_hz:
-        raise ExportError(
-            f"{path}: verification takes mono audio at {contract.sample_rate_hz} Hz, this has"
-            f" shape {audio.shape} at {rate_hz} Hz: convert it, for instance with sox or ffmpeg"
-        )
-    if piece.get("offset") is not None:
-        start = round(piece["offset"] * rate_hz)
-        audio = audio[start : start + round((piece.get("duration") or len(audio)) * rate_hz)]
+        audio = load_audio(entry.item, contract.sample_rate_hz, AudioOptions(strict=True))
+    except AudioError as error:
+        raise ExportError(str(error)) from error
     if not contract.min_samples <= len(audio) <= contract.max_samples:
         raise ExportError(
-            f"{path}: the model takes {contract.min_samples} to {contract.max_samples} samples,"
-            f" this has {len(audio)}"
+            f"{entry.name}: the model takes {contract.min_samples} to {contract.max_samples}"
+            f" samples, this has {len(audio)}"
         )
-    return np.asarray(audio, dtype=np.int16)
+    return Case(Path(entry.name).name, audio, recorded=True, text=entry.text())
 
 
 def _babble(n_samples: int, rate_hz: int) -> NDArray[Any]:

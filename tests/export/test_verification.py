@@ -9,6 +9,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client import Clip, load_audio
 from client.contract import CONTRACT_VERSION, Contract
 from export.errors import ExportError
 from export.verification.cases import generated_cases, manifest_cases, mu_law
@@ -130,15 +131,27 @@ def test_a_manifests_audio_is_read_sample_for_sample_relative_to_it(tmp_path):
     }
 
 
+def test_a_manifests_audio_is_taken_as_a_client_sends_it(tmp_path):
+    soundfile.write(tmp_path / "telephone.wav", noise(800).reshape(-1, 2), 8000)
+    line = {"audio_filename": "telephone.wav", "offset": 0.01, "duration": 0.03, "text": "one"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line))
+    (case,) = manifest_cases(tmp_path / "manifest.jsonl", CONTRACT)
+    sent = load_audio(Clip(tmp_path / "telephone.wav", 0.01, 0.03), CONTRACT.sample_rate_hz)
+    assert case.audio.tolist() == sent.tolist()
+    assert len(sent) == 480
+    assert case.text == "one"
+
+
 BAD_LINES = [
-    ("{", "line 3: not JSON"),
-    ("[]", "line 3: expected an object with audio_filepath"),
-    ('{"text": "a"}', "line 3: expected an object with audio_filepath"),
-    ('{"audio_filepath": 3}', "line 3: expected an object with audio_filepath"),
-    ('{"audio_filepath": "missing.wav"}', "cannot read .*missing.wav"),
-    ('{"audio_filepath": "text.wav"}', "cannot read .*text.wav"),
-    ('{"audio_filepath": "stereo.wav"}', r"stereo.wav: .*this has shape \(400, 2\)"),
-    ('{"audio_filepath": "rate.wav"}', "rate.wav: .* at 8000 Hz"),
+    ("{", "line 3: is not JSON"),
+    ("[]", "line 3: .*expected an object"),
+    ('{"text": "a"}', "line 3: .*audio_filepath"),
+    ('{"audio_filepath": 3}', "line 3: .*audio_filepath"),
+    ('{"audio_filepath": "good.wav", "offset": NaN}', "line 3: offset is nan"),
+    ('{"audio_filepath": "good.wav", "offset": 0, "duration": 1e400}', "line 3: duration is inf"),
+    (r'{"audio_filepath": "\ud83d.wav"}', ".wav: cannot be a path"),
+    ('{"audio_filepath": "missing.wav"}', "missing.wav: no such file"),
+    ('{"audio_filepath": "text.wav"}', "text.wav: "),
     ('{"audio_filepath": "short.wav"}', "short.wav: .*320 to 32000 samples, this has 319"),
     ('{"audio_filepath": "long.wav"}', "long.wav: .*320 to 32000 samples, this has 32001"),
 ]
@@ -147,8 +160,6 @@ BAD_LINES = [
 @pytest.mark.parametrize(("line", "message"), BAD_LINES)
 def test_a_bad_manifest_line_is_named_with_the_reason(line, message, tmp_path):
     soundfile.write(tmp_path / "good.wav", noise(400), 16000)
-    soundfile.write(tmp_path / "stereo.wav", noise(800).reshape(-1, 2), 16000)
-    soundfile.write(tmp_path / "rate.wav", noise(400), 8000)
     soundfile.write(tmp_path / "short.wav", noise(319), 16000)
     soundfile.write(tmp_path / "long.wav", noise(32001), 16000)
     (tmp_path / "text.wav").write_text("not audio")
@@ -159,5 +170,5 @@ def test_a_bad_manifest_line_is_named_with_the_reason(line, message, tmp_path):
 
 
 def test_a_manifest_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ExportError, match=r"cannot read the manifest .*none\.jsonl"):
+    with pytest.raises(ExportError, match=r"none\.jsonl"):
         manifest_cases(tmp_path / "none.jsonl", CONTRACT)
