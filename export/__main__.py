@@ -174,7 +174,7 @@ def _build(options: argparse.Namespace) -> None:
         f"{options.repository / options.name}: {contract.checkpoint} in {contract.precision},"
         f" {contract.sample_rate_hz} Hz, {len(contract.vocabulary)} {contract.vocabulary_kind}"
         f" units, a frame each {1000 * contract.frame_stride_s:g} ms, served for {serving.preset}."
-        " A server that runs already serves it once started again.\n"
+        " Restart a running server to pick up the new export.\n"
     )
 
 
@@ -238,8 +238,8 @@ def _configure(options: argparse.Namespace) -> None:
     contract = reconfigure(options.repository, options.name, serving)
     sys.stdout.write(
         f"{options.repository / options.name}: served for {serving.preset}, with"
-        f" {len(contract.routes)} queues for length ranges beside the main one. A server that runs"
-        " already serves it so once started again.\n"
+        f" {len(contract.routes)} queues for length ranges beside the main one. Restart a running"
+        " server to pick this up.\n"
     )
 
 

@@ -170,12 +170,12 @@ def _add_security(parser: argparse.ArgumentParser) -> None:
         f"gRPC and HTTP. Its value comes from {SOURCES}. Triton takes it on its command line: "
         "users of this machine can see it there with ps",
     )
-    add("--restrict-inference", action="store_true", help="nor transcribe without the key")
+    add("--restrict-inference", action="store_true", help="require the key for inference too")
 
 
 def _number(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
     return int(text)
 
 

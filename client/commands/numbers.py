@@ -9,7 +9,9 @@ def whole_number(least: int) -> Callable[[str], int]:
 
     def number(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} on")
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: expected a whole number of at least {least}"
+            )
         return int(text)
 
     return number

@@ -128,7 +128,7 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
     for model in models:
         switch(repository / model.name, TENSORRT)
         _say(f"{repository / model.name}: TensorRT {tensorrt.__version__} on {gpu}")
-    _say("A server that runs already serves the plans once started again.")
+    _say("Restart a running server to pick up the plans.")
 
 
 def check(repository: Path, record: EngineRecord) -> None:

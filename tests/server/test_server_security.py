@@ -156,8 +156,8 @@ def test_a_key_is_not_shown(monkeypatch):
         (["--tls-client-ca=c"], "needs --tls-certificate"),
         (["--restrict-inference"], "needs --restricted-key"),
         (["--drain-timeout-s=-1"], "expected seconds from 0 on"),
-        (["--restart-limit=0"], "is no number from 1 on"),
-        (["--restart-limit=x"], "'x' is no number from 1 on"),
+        (["--restart-limit=0"], "expected a whole number of at least 1"),
+        (["--restart-limit=x"], "'x': expected a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(given, message):

@@ -40,10 +40,10 @@ def test_help_needs_neither_package():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--trials", "0"], "'0' is no number from 1 on"),
-        (["--processes", "two"], "'two' is no number from 1 on"),
-        (["--beam-width", "10", "0"], "'0' is no number from 1 on"),
-        (["--seed", "-1"], "'-1' is no number from 0 on"),
+        (["--trials", "0"], "'0': expected a whole number of at least 1"),
+        (["--processes", "two"], "'two': expected a whole number of at least 1"),
+        (["--beam-width", "10", "0"], "'0': expected a whole number of at least 1"),
+        (["--seed", "-1"], "'-1': expected a whole number of at least 0"),
         (["--plot", "map.gif"], "map.gif does not end in .png, .pdf, .svg"),
         (["--output", "gone/p.json"], "gone/p.json is no file in a folder that exists"),
         (["--alpha", "1"], "unrecognized arguments: --alpha"),
