@@ -35,7 +35,7 @@ def contract_of(
     rate_hz = checkpoint.sample_rate_hz
     feature_stride_s = checkpoint.hop_samples / rate_hz
     if max_duration_s is None:
-        max_duration_s = checkpoint.family.max_duration_s
+        max_duration_s = checkpoint.family.max_duration_s(checkpoint.model.encoder)
     # torch centres an odd window a sample later, so each frame takes one more.
     odd = checkpoint.model.preprocessor.featurizer.n_fft % 2
     min_samples = MIN_FRAMES * checkpoint.hop_samples + odd

@@ -21,17 +21,21 @@ class Family:
 
     ``traceable`` makes a traceable module of such an encoder, given the most feature frames of an
     utterance; ``objections`` say what of it cannot be made traceable. ``max_duration_s`` is how
-    long an utterance may be unless a build says otherwise: a batch is padded to its longest, so its
-    memory bounds it. A batch of 16 times 120 s takes about 1 GB in the preprocessor; attention
-    takes memory by the square of the duration.
+    long an utterance may be with such an encoder unless a build says otherwise.
     """
 
     name: str
     encoder: type[nn.Module]
     traceable: Callable[[Any, int], nn.Module]
     objections: Callable[[Any], Iterator[str]]
-    max_duration_s: int
+    max_duration_s: Callable[[Any], int]
 
+
+LINEAR_S: Final = 120
+"""A batch is padded to its longest utterance, so its memory bounds the duration. 16 times 120 s
+take about 1 GB in the preprocessor, and more in the encoder, both by the duration."""
+SQUARE_S: Final = 60
+"""Attention to all frames takes memory by the square of the duration."""
 
 FAMILIES: Final = (
     Family(
@@ -39,14 +43,14 @@ FAMILIES: Final = (
         ConvASREncoder,
         lambda encoder, _: ConvolutionalEncoder(encoder),
         convolutional.objections,
-        max_duration_s=120,
+        max_duration_s=lambda _: LINEAR_S,
     ),
     Family(
         "Conformer-CTC, FastConformer-CTC",
         NemoConformerEncoder,
         ConformerEncoder,
         conformer.objections,
-        max_duration_s=60,
+        max_duration_s=lambda encoder: LINEAR_S if conformer.is_local(encoder) else SQUARE_S,
     ),
 )
 SUPPORTED: Final = " and ".join(family.name for family in FAMILIES)

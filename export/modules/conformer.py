@@ -2,7 +2,8 @@
 
 Attention and convolution modules are masked by NeMo itself. Made traceable here are the
 subsampling, whose choice of chunks depends on the size of the batch, and its masks, whose
-lengths NeMo counts in floating point, which no reduced precision may touch.
+lengths NeMo counts in floating point, which no reduced precision may touch; and local attention
+(:mod:`export.modules.local_attention`).
 """
 
 import copy
@@ -11,12 +12,17 @@ from collections.abc import Iterator
 import torch
 from nemo.collections.asr.modules import ConformerEncoder as NemoConformerEncoder
 from nemo.collections.asr.parts.submodules.conformer_modules import ConformerConvolution
+from nemo.collections.asr.parts.submodules.multi_head_attention import (
+    MultiHeadAttention,
+    RelPositionMultiHeadAttentionLongformer,
+)
 from nemo.collections.asr.parts.submodules.subsampling import (
     ConvSubsampling,
     MaskedConvSequential,
 )
 from torch import Tensor, nn
 
+from export.modules.local_attention import local_attention
 from export.modules.masks import valid_frames
 
 
@@ -40,6 +46,9 @@ class ConformerEncoder(nn.Module):
             if isinstance(getattr(module, "batch_norm", None), nn.GroupNorm):
                 module.batch_norm = MaskedGroupNorm(module.batch_norm)
                 module.__class__ = TraceableConvolution
+        for layer in encoder.layers:
+            if isinstance(layer.self_attn, RelPositionMultiHeadAttentionLongformer):
+                layer.self_attn = local_attention(layer.self_attn, encoder.pos_enc.pe)
         self.encoder = encoder
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,13 +132,15 @@ def _time_padding(convolution: nn.Conv2d) -> int:
     return 2 * int(convolution.padding[0])
 
 
+def is_local(encoder: NemoConformerEncoder) -> bool:
+    """Whether attention is limited to a window, at a cost linear in the frames."""
+    return bool(encoder.self_attention_model == "rel_pos_local_attn")
+
+
 def objections(encoder: NemoConformerEncoder) -> Iterator[str]:
     """What in ``encoder`` is not made traceable here."""
-    if encoder.self_attention_model not in ("rel_pos", "abs_pos"):
-        yield (
-            f"the encoder's self_attention_model is {encoder.self_attention_model!r} (exported:"
-            " rel_pos, abs_pos)"
-        )
+    if is_local(encoder):
+        yield from _local_objections(encoder)
     if encoder.reduction_subsampling is not None:
         yield "the encoder has a reduction between its layers (exported: none)"
     if any(isinstance(module, nn.InstanceNorm1d) for module in encoder.modules()):
@@ -145,3 +156,24 @@ def objections(encoder: NemoConformerEncoder) -> Iterator[str]:
     ):
         kind = getattr(subsampling, "_subsampling", type(subsampling).__name__)
         yield f"the encoder's subsampling is {kind!r} (exported: striding, dw_striding, none)"
+
+
+def _local_objections(encoder: NemoConformerEncoder) -> Iterator[str]:
+    """Where NeMo itself fails with local attention."""
+    context = (encoder.pos_enc.left_context, encoder.pos_enc.right_context)
+    if min(context) < 0 or max(context) < 2:
+        yield (
+            f"the encoder has local attention with att_context_size {list(context)}, with which"
+            " NeMo itself fails (exported: none below 0, and one above 1)"
+        )
+    adapters = (
+        layer.adapter_layer[name]
+        for layer in encoder.layers
+        if layer.is_adapter_available()
+        for name in layer.get_enabled_adapters()
+    )
+    if any(isinstance(adapter, MultiHeadAttention) for adapter in adapters):
+        yield (
+            "the encoder has local attention and adapters of attention, with which NeMo itself"
+            " fails (exported: linear adapters)"
+        )

@@ -210,13 +210,18 @@ def fewest(enough: Callable[[int], bool], most: int) -> int | None:
 
 
 def _weighted_layers(path: Path) -> tuple[str, ...]:
-    """Names of the nodes of the graph at ``path`` that multiply with weights."""
+    """Names of the nodes of the graph at ``path`` that multiply with weights.
+
+    A product with a matrix for each head is one of attention.
+    """
     graph = onnx.load(path, load_external_data=False).graph
-    weights = {tensor.name for tensor in graph.initializer}
+    axes = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
     return tuple(
         node.name
         for node in graph.node
-        if node.op_type in QUANTISED_OPERATORS and node.input[1] in weights
+        if node.op_type in QUANTISED_OPERATORS
+        and node.input[1] in axes
+        and (node.op_type == "Conv" or axes[node.input[1]] == 2)
     )
 
 

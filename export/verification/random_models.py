@@ -132,6 +132,15 @@ def fastconformer(d_model: int, n_layers: int, n_heads: int, **settings: Any) ->
     return conformer(d_model, n_layers, n_heads, **(fast | settings))
 
 
+def local_attention(context: int, **settings: Any) -> Config:
+    """What makes a Conformer's attention reach ``context`` frames to both sides."""
+    return {
+        "self_attention_model": "rel_pos_local_attn",
+        "att_context_size": [context, context],
+        **settings,
+    }
+
+
 def _quartznet(repeat: int, widths_and_kernels: tuple[tuple[int, int], ...]) -> Config:
     first, *middle = widths_and_kernels
     return convolutional(
@@ -205,13 +214,26 @@ FULL_SIZE: Final = {
         "FastConformer-CTC large", "fastconformer/fast-conformer_ctc_bpe.yaml",
         preprocessor(80, pad_to=0), fastconformer(512, 17, 8), subwords=1024,
     ),
+    "local": Architecture(
+        "FastConformer-CTC large, local attention",
+        "fastconformer/long_fastconformer/fast-conformer-long_ctc_bpe.yaml",
+        preprocessor(80, pad_to=0), fastconformer(512, 18, 8, **local_attention(128)),
+        subwords=1024,
+    ),
+    "long": Architecture(
+        "FastConformer-CTC large, local attention and a global token",
+        "fastconformer/long_fastconformer/fast-conformer-long_ctc_bpe.yaml",
+        preprocessor(80, pad_to=0),
+        fastconformer(512, 18, 8, **local_attention(128, global_tokens=1)), subwords=1024,
+    ),
     "hybrid": Architecture(
         "FastConformer TDT-CTC large",
         "fastconformer/hybrid_transducer_ctc/fastconformer_hybrid_tdt_ctc_bpe.yaml",
         preprocessor(128, pad_to=0), fastconformer(512, 17, 8), subwords=1024, hybrid=True,
     ),
 }  # fmt: skip
-"""NeMo's published architectures. Conformer's is the large size of the table in its file."""
+"""NeMo's published architectures. Conformer's is the large size of the table in its file; the
+file with local attention has a global token, which ``change_attention_model`` does not give."""
 
 _NARROW = ((32, 11), (32, 13), (32, 9), (48, 1))
 
@@ -234,6 +256,15 @@ SMALL: Final = {
     "fastconformer": Architecture(
         "small_fastconformer", FULL_SIZE["fastconformer"].source,
         preprocessor(80, pad_to=0), fastconformer(32, 2, 4), subwords=64,
+    ),
+    "local": Architecture(
+        "small_local", FULL_SIZE["local"].source,
+        preprocessor(80, pad_to=0), fastconformer(32, 2, 4, **local_attention(8)), subwords=64,
+    ),
+    "long": Architecture(
+        "small_long", FULL_SIZE["long"].source, preprocessor(80, pad_to=0),
+        fastconformer(32, 2, 4, **local_attention(8, global_tokens=3, global_tokens_spacing=4)),
+        subwords=64,
     ),
     "hybrid": Architecture(
         "small_hybrid", FULL_SIZE["hybrid"].source,

@@ -14,8 +14,10 @@ from export.verification.random_models import (
     SMALL,
     Architecture,
     block,
+    conformer,
     convolutional,
     fastconformer,
+    local_attention,
     preprocessor,
     random_checkpoint,
 )
@@ -27,11 +29,14 @@ __all__ = [
     "VARIANTS",
     "adapted",
     "block",
+    "conformer",
     "convolutional",
     "fastconformer",
+    "local_attention",
     "quartznet",
     "small",
     "variant",
+    "with_changed_attention",
 ]
 
 
@@ -78,6 +83,15 @@ def adapted(encoder: dict, *adapters: str, enabled: bool = True) -> Checkpoint:
     return checkpoint
 
 
+def with_changed_attention(context: list[int]) -> Checkpoint:
+    """A model trained with attention to all frames, set to a window by NeMo's own method."""
+    dropouts = dict.fromkeys(("dropout", "dropout_att", "dropout_emb"), 0.1)
+    checkpoint = variant(fastconformer(32, 2, 4, **dropouts))
+    checkpoint.model.change_attention_model("rel_pos_local_attn", context)
+    checkpoint.model.eval()
+    return checkpoint
+
+
 VARIANTS = {
     "strided_last": lambda: variant(
         convolutional(
@@ -99,6 +113,21 @@ VARIANTS = {
     "local_context_conformer": lambda: variant(fastconformer(32, 2, 4, att_context_size=[20, 10])),
     "absolute_positions": lambda: variant(
         fastconformer(32, 2, 4, self_attention_model="abs_pos", xscaling=False)
+    ),
+    "changed_attention": lambda: with_changed_attention([12, 5]),
+    "window_to_the_right": lambda: variant(
+        fastconformer(32, 2, 4, self_attention_model="rel_pos_local_attn", att_context_size=[0, 6])
+    ),
+    "global_token": lambda: variant(
+        fastconformer(32, 2, 4, **local_attention(5, global_tokens=1, use_bias=False))
+    ),
+    "separate_global_tokens": lambda: variant(
+        fastconformer(
+            32, 2, 4,
+            **local_attention(
+                5, global_tokens=2, global_tokens_spacing=5, global_attn_separate=True
+            ),
+        )
     ),
     "group_norm": lambda: variant(fastconformer(32, 2, 4, conv_norm_type="group_norm4")),
     "odd_fft": lambda: variant(SMALL["quartznet"].encoder, preprocessor(80, n_fft=511)),

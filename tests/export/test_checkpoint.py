@@ -165,9 +165,6 @@ REFUSED_ENCODERS = {
     "layer, group or instance normalisation": models.convolutional(
         models.block(32, 11), normalization_mode="layer"
     ),
-    "self_attention_model is 'rel_pos_local_attn'": models.fastconformer(
-        32, 1, 4, self_attention_model="rel_pos_local_attn", att_context_size=[8, 8]
-    ),
     "subsampling is 'StackingSubsampling'": models.fastconformer(32, 1, 4, subsampling="stacking"),
     "a reduction between its layers": models.fastconformer(
         32, 2, 4, reduction="striding", reduction_position=0, reduction_factor=2
