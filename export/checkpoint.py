@@ -85,7 +85,10 @@ class Checkpoint:
     @property
     def subsampling(self) -> int:
         """Feature frames for each frame of the encoder's output."""
-        return int(self.model.encoder.subsampling_factor)
+        encoder = self.model.encoder
+        # LSTM encoders leave it to their subsampling, which is a linear layer where there is none.
+        knows = encoder if hasattr(encoder, "subsampling_factor") else encoder.pre_encode
+        return int(getattr(knows, "subsampling_factor", 1))
 
 
 def load_checkpoint(checkpoint: str) -> Checkpoint:

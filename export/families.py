@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nemo.collections.asr.modules import ConformerEncoder as NemoConformerEncoder
-from nemo.collections.asr.modules import ConvASREncoder
+from nemo.collections.asr.modules import ConvASREncoder, RNNEncoder
 from nemo.core.classes.mixins.adapter_mixins import get_registered_adapter
 from torch import nn
 
 from export.errors import CheckpointError
-from export.modules import conformer, convolutional
+from export.modules import conformer, convolutional, recurrent
 from export.modules.conformer import ConformerEncoder
 from export.modules.convolutional import ConvolutionalEncoder
+from export.modules.recurrent import RecurrentEncoder
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ FAMILIES: Final = (
         ConformerEncoder,
         conformer.objections,
         max_duration_s=lambda encoder: LINEAR_S if conformer.is_local(encoder) else SQUARE_S,
+    ),
+    Family(
+        "LSTM-CTC",
+        RNNEncoder,
+        lambda encoder, _: RecurrentEncoder(encoder),
+        recurrent.objections,
+        max_duration_s=lambda _: LINEAR_S,
     ),
 )
 SUPPORTED: Final = " and ".join(family.name for family in FAMILIES)

@@ -11,6 +11,7 @@ from onnx import TensorProto
 from torch import nn
 
 from export.errors import GraphError
+from export.scan import expand
 from export.tensors import Model, Tensor
 
 OPSET: Final = 17
@@ -54,6 +55,7 @@ def export_graph(
                 f"the {model.role} cannot be traced into ONNX: {first_line}"
             ) from error
         graph = onnx.load(traced)
+    expand(graph)
     graph.ir_version = IR_VERSION
     # Tracing names free output axes after itself, and forgets fixed ones behind a Where.
     for declared, output in zip(model.outputs, graph.graph.output, strict=True):

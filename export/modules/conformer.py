@@ -1,9 +1,8 @@
 """NeMo's Conformer and FastConformer encoders, traceable, with every mask intact.
 
-Attention and convolution modules are masked by NeMo itself. Made traceable here are the
-subsampling, whose choice of chunks depends on the size of the batch, and its masks, whose
-lengths NeMo counts in floating point, which no reduced precision may touch; and local attention
-(:mod:`export.modules.local_attention`).
+Attention and convolution modules are masked by NeMo itself. Replaced are the subsampling
+(:mod:`export.modules.subsampling`), local attention (:mod:`export.modules.local_attention`), and
+group normalisation.
 """
 
 import copy
@@ -16,14 +15,10 @@ from nemo.collections.asr.parts.submodules.multi_head_attention import (
     MultiHeadAttention,
     RelPositionMultiHeadAttentionLongformer,
 )
-from nemo.collections.asr.parts.submodules.subsampling import (
-    ConvSubsampling,
-    MaskedConvSequential,
-)
 from torch import Tensor, nn
 
+from export.modules import subsampling
 from export.modules.local_attention import local_attention
-from export.modules.masks import valid_frames
 
 
 class ConformerEncoder(nn.Module):
@@ -37,9 +32,7 @@ class ConformerEncoder(nn.Module):
         super().__init__()
         encoder = copy.deepcopy(encoder)
         encoder.set_max_audio_length(-(-max_frames // encoder.subsampling_factor) + 1)
-        if not isinstance(encoder.pre_encode, nn.Linear):
-            encoder.pre_encode.__class__ = TraceableSubsampling
-            encoder.pre_encode.conv.__class__ = TraceableMaskedConvSequential
+        subsampling.make_traceable(encoder.pre_encode)
         for module in encoder.modules():
             if hasattr(module, "use_pytorch_sdpa"):
                 module.use_pytorch_sdpa = False  # the same sums, spelled out
@@ -63,32 +56,6 @@ class ConformerEncoder(nn.Module):
         """
         encoded, length = self.encoder.forward_internal(features, features_length.squeeze(1))
         return encoded, length.unsqueeze(1)
-
-
-class TraceableSubsampling(ConvSubsampling):
-    """``ConvSubsampling`` in one piece; takes its class in place."""
-
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Subsample (B, T, F) to (B, S, D); lengths of shape (B,) as in NeMo."""
-        x, lengths = self.conv(x, lengths)  # [B, C, S, F']
-        return self.out(x.transpose(1, 2).flatten(2)), lengths
-
-
-class TraceableMaskedConvSequential(MaskedConvSequential):
-    """``MaskedConvSequential`` with lengths counted in integers; takes its class in place."""
-
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Convolve the valid frames of (B, T, F) to (B, C, S, F'); lengths of shape (B,)."""
-        x = x.unsqueeze(1)  # [B, 1, T, F]
-        for layer in self:
-            if isinstance(layer, nn.Conv2d) and layer.kernel_size[0] > 1:
-                valid = valid_frames(x.shape[2], lengths)[:, None, :, None]  # [B, 1, T, 1]
-                x = x * valid.to(x.dtype)
-            x = layer(x)
-            if isinstance(layer, nn.Conv2d) and layer.stride[0] > 1:
-                reach = _time_padding(layer) - layer.kernel_size[0]
-                lengths = (lengths + reach).div(layer.stride[0], rounding_mode="trunc") + 1
-        return x, lengths
 
 
 class TraceableConvolution(ConformerConvolution):
@@ -125,13 +92,6 @@ class MaskedGroupNorm(nn.Module):
         return grouped.mean(2, keepdim=True).expand_as(grouped).reshape(channels.shape)
 
 
-def _time_padding(convolution: nn.Conv2d) -> int:
-    """Frames of padding before and after together; NeMo's causal convolution pads by itself."""
-    if hasattr(convolution, "_left_padding"):
-        return int(convolution._left_padding + convolution._right_padding)  # noqa: SLF001
-    return 2 * int(convolution.padding[0])
-
-
 def is_local(encoder: NemoConformerEncoder) -> bool:
     """Whether attention is limited to a window, at a cost linear in the frames."""
     return bool(encoder.self_attention_model == "rel_pos_local_attn")
@@ -148,14 +108,7 @@ def objections(encoder: NemoConformerEncoder) -> Iterator[str]:
             "the encoder's conv_norm_type is 'instance_norm', with which NeMo itself fails on an"
             " utterance of one frame (exported: batch_norm, layer_norm, group_norm)"
         )
-    subsampling = encoder.pre_encode
-    if not isinstance(subsampling, nn.Linear) and not (
-        isinstance(subsampling, ConvSubsampling)
-        and isinstance(subsampling.conv, MaskedConvSequential)
-        and all(isinstance(layer, (nn.Conv2d, nn.ReLU)) for layer in subsampling.conv)
-    ):
-        kind = getattr(subsampling, "_subsampling", type(subsampling).__name__)
-        yield f"the encoder's subsampling is {kind!r} (exported: striding, dw_striding, none)"
+    yield from subsampling.objections(encoder.pre_encode)
 
 
 def _local_objections(encoder: NemoConformerEncoder) -> Iterator[str]:

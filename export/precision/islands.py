@@ -22,8 +22,9 @@ SMALLEST_NORMAL: Final = float(np.finfo(np.float16).smallest_normal)
 FP32_OPERATORS: Final = frozenset(
     "ArgMax BatchNormalization CumSum Exp GroupNormalization InstanceNormalization"
     " LayerNormalization Log LogSoftmax LpNormalization MeanVarianceNormalization Pow Range"
-    " ReduceL2 ReduceLogSumExp ReduceMean ReduceSum ReduceSumSquare Sqrt".split()
+    " ReduceL2 ReduceLogSumExp ReduceMean ReduceSum ReduceSumSquare Scan Sqrt".split()
 )
+"""A Scan is a recurrence, whose rounding goes from frame to frame."""
 _ELEMENTWISE: Final = frozenset(("Add", "Div", "Mul", "Pow", "Reciprocal", "Sqrt", "Sub"))
 _MEANS: Final = frozenset(("ReduceMean", "ReduceSum", "ReduceSumSquare"))
 _PRODUCTS: Final = frozenset(("Einsum", "Gemm", "MatMul"))

@@ -5,13 +5,11 @@ on any weights that make the greedy tokens vary from frame to frame. ``FULL_SIZE
 architectures of NeMo's own configurations, ``SMALL`` the same with few and narrow layers.
 """
 
-import random
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import sentencepiece
 import torch
 from nemo.collections.asr.models import (
     EncDecCTCModel,
@@ -23,6 +21,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from export.checkpoint import Checkpoint, checkpoint_of
+from export.verification.tokenizer import write_tokenizer
 
 Config = dict[str, Any]
 
@@ -141,6 +140,21 @@ def local_attention(context: int, **settings: Any) -> Config:
     }
 
 
+def lstm(d_model: int, n_layers: int, proj_size: int, **settings: Any) -> Config:
+    """An LSTM encoder as NeMo's: in both directions, four feature frames to one."""
+    return {
+        "_target_": f"{_MODULES}.RNNEncoder",
+        "n_layers": n_layers,
+        "d_model": d_model,
+        "proj_size": proj_size,
+        "rnn_type": "lstm",
+        "bidirectional": True,
+        "subsampling": "stacking",
+        "subsampling_factor": 4,
+        **settings,
+    }
+
+
 def _quartznet(repeat: int, widths_and_kernels: tuple[tuple[int, int], ...]) -> Config:
     first, *middle = widths_and_kernels
     return convolutional(
@@ -226,6 +240,10 @@ FULL_SIZE: Final = {
         preprocessor(80, pad_to=0),
         fastconformer(512, 18, 8, **local_attention(128, global_tokens=1)), subwords=1024,
     ),
+    "lstm": Architecture(
+        "LSTM-CTC", "lstm/lstm_ctc_bpe.yaml",
+        preprocessor(80, pad_to=0), lstm(2048, 8, 640), subwords=1024,
+    ),
     "hybrid": Architecture(
         "FastConformer TDT-CTC large",
         "fastconformer/hybrid_transducer_ctc/fastconformer_hybrid_tdt_ctc_bpe.yaml",
@@ -266,6 +284,10 @@ SMALL: Final = {
         fastconformer(32, 2, 4, **local_attention(8, global_tokens=3, global_tokens_spacing=4)),
         subwords=64,
     ),
+    "lstm": Architecture(
+        "small_lstm", FULL_SIZE["lstm"].source,
+        preprocessor(80, pad_to=0), lstm(48, 2, 32), subwords=64,
+    ),
     "hybrid": Architecture(
         "small_hybrid", FULL_SIZE["hybrid"].source,
         preprocessor(128, pad_to=0), fastconformer(32, 2, 4), subwords=64, hybrid=True,
@@ -282,7 +304,7 @@ def _model_class(architecture: Architecture) -> Any:
 
 def _model_config(architecture: Architecture) -> Config:
     encoder = {"feat_in": architecture.preprocessor["features"], **architecture.encoder}
-    channels = encoder["jasper"][-1]["filters"] if "jasper" in encoder else encoder["d_model"]
+    channels = _channels(encoder)
     config: Config = {
         "sample_rate": architecture.preprocessor["sample_rate"],
         "preprocessor": architecture.preprocessor,
@@ -302,6 +324,13 @@ def _model_config(architecture: Architecture) -> Config:
     if architecture.hybrid:
         return config | _transducer(channels) | {"aux_ctc": {"decoder": head}}
     return config | {"decoder": head}
+
+
+def _channels(encoder: Config) -> int:
+    """How many the encoder's output has."""
+    if "jasper" in encoder:
+        return int(encoder["jasper"][-1]["filters"])
+    return int(encoder["proj_size"] if "proj_size" in encoder else encoder["d_model"])
 
 
 def _transducer(channels: int) -> Config:
@@ -330,27 +359,6 @@ def _transducer(channels: int) -> Config:
         },
         "loss": {"loss_name": "tdt", "tdt_kwargs": {"durations": durations}},
     }
-
-
-def write_tokenizer(folder: Path, subwords: int, bos_id: int = -1) -> None:
-    """Train a SentencePiece model of ``subwords`` units on made-up words, into ``folder``.
-
-    As NeMo trains them, without a unit for the beginning of a sentence unless ``bos_id`` is given.
-    """
-    rng = random.Random(0)
-    syllables = [consonant + vowel for consonant in "bcdfghjklmnpqrstvwxyz" for vowel in "aeiou'"]
-    words = ["".join(rng.choices(syllables, k=rng.randint(1, 3))) for _ in range(3000)]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=(" ".join(rng.choices(words, k=8)) for _ in range(2000)),
-        model_prefix=str(folder / "tokenizer"),
-        vocab_size=subwords,
-        bos_id=bos_id,
-        eos_id=-1,
-        minloglevel=2,
-    )
-    pieces = (folder / "tokenizer.vocab").read_text(encoding="utf-8").splitlines()
-    names = (line.partition("\t")[0] + "\n" for line in pieces)
-    (folder / "vocab.txt").write_text("".join(names), encoding="utf-8")
 
 
 def spread(checkpoint: Checkpoint, features: int) -> None:

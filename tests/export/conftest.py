@@ -1,9 +1,20 @@
 """Small checkpoints of every family, each exported once per session."""
 
+import warnings
+
 import pytest
+import torch
 
 from tests.export import models
 from tests.export.support import export
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _once_without_onednn():
+    """In each process torch warns once that oneDNN has no LSTM with projections."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.nn.LSTM(2, 2, proj_size=1)(torch.zeros(1, 1, 2))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from export.verification.random_models import (
     convolutional,
     fastconformer,
     local_attention,
+    lstm,
     preprocessor,
     random_checkpoint,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "convolutional",
     "fastconformer",
     "local_attention",
+    "lstm",
     "quartznet",
     "small",
     "variant",
@@ -129,6 +131,15 @@ VARIANTS = {
             ),
         )
     ),
+    "stacking": lambda: variant(fastconformer(32, 2, 4, subsampling="stacking")),
+    "stacking_norm": lambda: variant(
+        conformer(32, 2, 4, subsampling="stacking_norm", subsampling_factor=3),
+        preprocessor(80, normalize="NA", pad_value=3.0),
+    ),
+    "lstm_of_one_direction": lambda: variant(
+        lstm(48, 2, 24, bidirectional=False, subsampling="striding")
+    ),
+    "lstm_without_subsampling": lambda: variant(lstm(40, 1, 24, subsampling_factor=1)),
     "group_norm": lambda: variant(fastconformer(32, 2, 4, conv_norm_type="group_norm4")),
     "odd_fft": lambda: variant(SMALL["quartznet"].encoder, preprocessor(80, n_fft=511)),
     "conformer_with_adapters": lambda: adapted(

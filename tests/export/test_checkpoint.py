@@ -7,11 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 import yaml
+from nemo.collections.asr.parts.submodules.subsampling import ConvSubsampling
 
 from export.__main__ import main
 from export.build import build
 from export.checkpoint import load_checkpoint, objections
 from export.errors import CheckpointError
+from export.modules import subsampling
 from export.verification import random_models
 from export.verification.reference import run_nemo
 from tests.export import models
@@ -165,7 +167,6 @@ REFUSED_ENCODERS = {
     "layer, group or instance normalisation": models.convolutional(
         models.block(32, 11), normalization_mode="layer"
     ),
-    "subsampling is 'StackingSubsampling'": models.fastconformer(32, 1, 4, subsampling="stacking"),
     "a reduction between its layers": models.fastconformer(
         32, 2, 4, reduction="striding", reduction_position=0, reduction_factor=2
     ),
@@ -181,6 +182,11 @@ def test_an_encoder_that_mixes_utterances_is_refused_and_writes_nothing(named, t
     with pytest.raises(CheckpointError, match=named):
         build(checkpoint, quick_build(tmp_path / "repository"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_subsampling_with_which_nemo_itself_fails_is_refused():
+    (objection,) = subsampling.objections(ConvSubsampling("vggnet", 4, 80, 32, 32))
+    assert "subsampling is 'vggnet'" in objection
 
 
 def test_build_and_inspect_list_every_objection_at_once(tmp_path, capsys):

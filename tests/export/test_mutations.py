@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from export.errors import RepositoryError
-from export.modules.conformer import TraceableMaskedConvSequential
 from export.modules.convolutional import TraceableMaskedConv1d, TraceableSqueezeExcite
 from export.modules.decoder import Decoder
+from export.modules.local_attention import LocalAttention
 from export.modules.preprocessor import Preprocessor
+from export.modules.recurrent import ProjectedLSTM
+from export.modules.subsampling import TraceableMaskedConvSequential
 from export.repository import CONFIG_FILE, graph_path
 from export.verification.cases import Case
 from export.verification.declarations import check_declarations
@@ -43,6 +45,24 @@ def with_a_mean_over_the_padding(monkeypatch):
         return x * torch.sigmoid(self.fc(x.mean(2))).unsqueeze(2), lengths
 
     monkeypatch.setattr(TraceableSqueezeExcite, "forward", forward)
+
+
+def with_attention_to_the_padding(monkeypatch):
+    forward = LocalAttention.forward
+
+    def changed(self, query, pad_mask, **others):
+        return forward(self, query, torch.zeros_like(pad_mask), **others)
+
+    monkeypatch.setattr(LocalAttention, "forward", changed)
+
+
+def with_states_from_the_padding(monkeypatch):
+    forward = ProjectedLSTM.forward
+
+    def changed(self, x, valid):
+        return forward(self, x, torch.ones_like(valid))
+
+    monkeypatch.setattr(ProjectedLSTM, "forward", changed)
 
 
 def with_a_periodic_window(monkeypatch):
@@ -116,6 +136,9 @@ def test_a_wrong_graph_is_found(mutate, found_in, quartznet, tmp_path, monkeypat
         (without_masks_in_the_subsampling, "conformer"),
         (without_masks_in_the_subsampling, "fastconformer"),
         (with_a_mean_over_the_padding, "citrinet"),
+        (with_attention_to_the_padding, "local"),
+        (with_attention_to_the_padding, "long"),
+        (with_states_from_the_padding, "lstm"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
