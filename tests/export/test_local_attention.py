@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from export.checkpoint import objections
-from export.declared import contract_of
+from export.declared import contract_of, pipeline_of
 from export.modules.conformer import ConformerEncoder
+from export.precision.feeds import Graphs
+from export.precision.int8 import Int8Options, quantise_encoder
 from export.repository import graph_path
 from tests.export import models
-from tests.export.support import NAME, export
+from tests.export.support import NAME, export, noise
 
 WINDOWS = {
     "even": {"att_context_size": [8, 8]},
@@ -98,6 +100,16 @@ def test_no_tensor_grows_faster_than_the_recording(family, tmp_path):
         sizes.append([np.size(value) for value in session.run(names, feeds)])
     once, twice = np.array(sizes)
     assert (twice <= 2 * once).all()
+
+
+def test_no_product_of_attention_is_quantised(tmp_path):
+    exported = export(models.small("long"), tmp_path / "repository")
+    graphs = Graphs.of(exported.repository, NAME, pipeline_of(exported.checkpoint))
+    options = Int8Options(least_agreement=0.0)
+    path = tmp_path / "encoder.onnx"
+    layers = quantise_encoder(graphs, path, [noise(16000)], options, lambda _: None).layers
+    assert not any("/self_attn/MatMul" in layer for layer in layers)
+    assert any("/self_attn/linear_q/MatMul" in layer for layer in layers)
 
 
 def test_utterances_may_be_longer_than_with_attention_to_all_frames():
