@@ -47,7 +47,7 @@ class LocalAttention(nn.Module):
         super().__init__()
         self.heads: int = attention.h
         self.channels: int = attention.d_k
-        self.scale: float = attention.s_d_k
+        self.scale: float = 1 / attention.s_d_k
         self.window: int = max(attention.att_context_size)
         self.linear_q, self.linear_k = attention.linear_q, attention.linear_k
         self.linear_v, self.linear_out = attention.linear_v, attention.linear_out
@@ -99,9 +99,9 @@ class LocalAttention(nn.Module):
         w, batch = self.window, lengths.shape[0]
         queries = self._blocked(heads[0], columns)  # [B, H, N, w, K]
         keys = _at(heads[1], columns).transpose(-1, -2)  # [B, H, N, K, 3w]
-        scores = torch.matmul((queries + self.bias_u.unsqueeze(1)) / self.scale, keys)
+        scores = torch.matmul((queries + self.bias_u.unsqueeze(1)) * self.scale, keys)
         flat = queries.reshape(batch, self.heads, -1, self.channels)  # [B, H, N * w, K]
-        distances = torch.matmul((flat + self.bias_v) / self.scale, self.distance_keys)
+        distances = torch.matmul((flat + self.bias_v) * self.scale, self.distance_keys)
         # Read in rows that are one shorter, each query's scores begin a key after the last one's.
         distances = distances.reshape(batch, self.heads, -1, w * (3 * w + 1))[..., : w * 3 * w]
         scores = scores + distances.reshape(batch, self.heads, -1, w, 3 * w)
@@ -150,12 +150,12 @@ class GlobalLocalAttention(LocalAttention):
         return self._with_tokens(attended, torch.matmul(weights, global_v), query.shape[1])
 
     def _global_heads(self, query: Tensor, heads: Heads) -> Heads:
-        """Queries, divided by the scale, keys and values from and to global tokens."""
+        """Queries, scaled, keys and values from and to global tokens."""
         q, k, v = heads
         if self.separate:
             linears = (self.global_q, self.global_k, self.global_v)
             q, k, v = (self._split(linear(query)) for linear in linears)
-        return q / self.scale, k, v
+        return q * self.scale, k, v
 
     def _token_queries(self, queries: Tensor, present: Tensor) -> Tensor:
         """The tokens' ``queries``, [B, H, G, K], by the heads and tokens that NeMo gives them to.

@@ -56,7 +56,9 @@ def layers_of(path):
         if node.op_type in ("Conv", "Gemm", "MatMul"):
             maker = producers.get(node.input[1])
             if node.input[1] in weights:
-                yield node, None
+                per_head = node.op_type == "MatMul" and len(weights[node.input[1]].dims) > 2
+                if not per_head:  # otherwise it is a product of attention
+                    yield node, None
             elif maker is not None and maker.op_type == "DequantizeLinear":
                 yield node, [weights[name] for name in maker.input]
 
