@@ -18,6 +18,9 @@ FRAME_STRIDES_S = {
     "small_citrinet": 0.08,
     "small_conformer": 0.04,
     "small_fastconformer": 0.08,
+    "small_local": 0.08,
+    "small_long": 0.08,
+    "small_lstm": 0.04,
     "small_hybrid": 0.08,
 }
 PREPROCESSOR_LENGTHS = "audio_signal_length"
