@@ -17,6 +17,7 @@ from torch import Tensor, nn
 INT16_SCALE = 1 / 32768  # int16 to [-1, 1), as soundfile does
 STD_FLOOR = 1e-5  # NeMo's CONSTANT, added to each standard deviation
 NORMALIZED = ("per_feature", "all_features")  # any other word means to NeMo: no normalisation
+GUARD_WORDS = ("tiny", "eps")  # of fp32
 LEAST_UNIT = 1e-24  # mel energies reach 1e8 at most, and fp32 ends at 3e38
 SUPPORTED = {"frame_splicing": 1, "exact_pad": False}
 """NeMo's settings and their value that is exported."""
@@ -179,7 +180,20 @@ def objections(featurizer: FilterbankFeatures) -> Iterator[str]:
             "the preprocessor normalises with a fixed_mean and fixed_std (exported: per_feature,"
             f" all_features, none): {fix}"
         )
+    if featurizer.log and not _is_guard(featurizer.log_zero_guard_value):
+        yield (
+            f"the preprocessor has log_zero_guard_value = {featurizer.log_zero_guard_value!r}, with"
+            " which NeMo itself has no finite features of digital silence (exported: a number above"
+            " 0 in fp32, 'tiny', 'eps'): set it to 'tiny', which leaves audible sound as it is"
+        )
     for setting, supported in SUPPORTED.items():
         value = getattr(featurizer, setting)
         if value != supported:
             yield f"the preprocessor has {setting} = {value!r} (exported: {supported!r}): {fix}"
+
+
+def _is_guard(value: object) -> bool:
+    """Whether NeMo's logarithm of silence is finite in fp32 with this ``log_zero_guard_value``."""
+    if isinstance(value, int | float):
+        return 0 < float(torch.tensor(value, dtype=torch.float32)) < math.inf
+    return value in GUARD_WORDS

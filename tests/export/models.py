@@ -94,6 +94,12 @@ def with_changed_attention(context: list[int]) -> Checkpoint:
     return checkpoint
 
 
+def _clamped(guard: float | str, **settings) -> Checkpoint:
+    """A model whose energies are raised to ``guard`` before their logarithm."""
+    features = preprocessor(80, log_zero_guard_type="clamp", log_zero_guard_value=guard, **settings)
+    return variant(SMALL["quartznet"].encoder, features)
+
+
 VARIANTS = {
     "strided_last": lambda: variant(
         convolutional(
@@ -142,6 +148,9 @@ VARIANTS = {
     "lstm_without_subsampling": lambda: variant(lstm(40, 1, 24, subsampling_factor=1)),
     "group_norm": lambda: variant(fastconformer(32, 2, 4, conv_norm_type="group_norm4")),
     "odd_fft": lambda: variant(SMALL["quartznet"].encoder, preprocessor(80, n_fft=511)),
+    "clamped": lambda: _clamped(1e-5),
+    "clamped_at_tiny": lambda: _clamped("tiny", normalize="all_features"),
+    "clamped_without_normalisation": lambda: _clamped("eps", normalize="NA"),
     "conformer_with_adapters": lambda: adapted(
         fastconformer(32, 2, 4), "encoder:linear", "encoder:mha", "decoder:head"
     ),

@@ -20,6 +20,8 @@ SETTINGS = [
     {"mag_power": 1.0},
     {"log": False, "normalize": None},
     {"log_zero_guard_type": "clamp", "log_zero_guard_value": 1e-5},
+    {"log_zero_guard_type": "clamp", "log_zero_guard_value": "tiny"},
+    {"log_zero_guard_value": 1e-40, "normalize": None},
     {"log_zero_guard_value": "tiny"},
     {"log_zero_guard_value": "eps"},
     {"window": "hamming"},
@@ -53,6 +55,9 @@ NORMALISATIONS = [
     {"normalize": "per_feature"},
     {"normalize": "all_features"},
     {"normalize": "all_features", "log_zero_guard_type": "clamp", "log_zero_guard_value": 1e-5},
+    {"log_zero_guard_type": "clamp", "log_zero_guard_value": 1e-5},
+    {"log_zero_guard_type": "clamp"},
+    {"log_zero_guard_type": "clamp", "log_zero_guard_value": "eps"},
     {"log_zero_guard_value": "eps"},
 ]
 
@@ -89,6 +94,25 @@ def test_features_of_silence_and_of_faint_audio_are_nemos_in_float64(settings, n
     exact, rounded = exact[:, :, : int(frames)], rounded[:, :, : int(frames)]
     nemos_own = float((rounded - exact).abs().max())
     assert float((features - exact).abs().max()) <= max(5e-5, nemos_own / 10)
+
+
+@pytest.mark.parametrize("guard", [0, 1e-50, -1e-5, float("nan"), "small", None])
+def test_a_guard_that_leaves_silence_without_a_logarithm_is_refused(guard):
+    for kind in ("add", "clamp"):
+        settings = {"log_zero_guard_type": kind, "log_zero_guard_value": guard}
+        nemo = AudioToMelSpectrogramPreprocessor(**{**COMMON, **settings})
+        (objection,) = objections(nemo.featurizer)
+        assert f"log_zero_guard_value = {guard!r}" in objection
+        assert "set it to 'tiny'" in objection
+    no_logarithm = AudioToMelSpectrogramPreprocessor(**{**COMMON, **settings, "log": False})
+    assert list(objections(no_logarithm.featurizer)) == []
+
+
+@pytest.mark.parametrize("guard", [2**-24, 1e-5, 1, 1e-40, "tiny", "eps"])
+@pytest.mark.parametrize("kind", ["add", "clamp"])
+def test_every_guard_that_silence_has_a_logarithm_with_is_exported(kind, guard):
+    nemo, _ = modules({"log_zero_guard_type": kind, "log_zero_guard_value": guard})
+    assert list(objections(nemo.featurizer)) == []
 
 
 @pytest.mark.parametrize("settings", NORMALISATIONS, ids=str)
