@@ -1,5 +1,6 @@
 """Verification notices an export that is wrong in one of the ways exports go wrong."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from export.repository import CONFIG_FILE, graph_path
 from export.verification.cases import Case
 from export.verification.declarations import check_declarations
 from tests.export import models
-from tests.export.support import NAME, export, noise, problems
+from tests.export.support import NAME, export, noise, problems, verification
 
 CASES = [Case(f"{n} samples", noise(n)) for n in (320, 481, 1600, 16000, 16001, 64000)]
 
@@ -97,6 +98,17 @@ def with_statistics_of_the_padded_batch(monkeypatch):
     monkeypatch.setattr(Preprocessor, "_normalized", changed)
 
 
+def with_silence_that_is_not_zero(monkeypatch):
+    """As rounding of the mean leaves it; NeMo's own fp32 is further off."""
+    normalized = Preprocessor._normalized
+
+    def changed(self, *args):
+        features = normalized(self, *args)
+        return torch.where(features == 0.0, 0.1, features)
+
+    monkeypatch.setattr(Preprocessor, "_normalized", changed)
+
+
 def with_tokens_in_the_padding(monkeypatch):
     def forward(self, encoded, encoded_length):
         logits = torch.matmul(encoded.transpose(1, 2), self.weight) + self.bias
@@ -128,6 +140,16 @@ def test_a_wrong_graph_is_found(mutate, found_in, quartznet, tmp_path, monkeypat
         exported = export(quartznet, tmp_path / "repository")
     found = problems(quartznet, exported.graphs, CASES)
     assert any(found_in in problem for problem in found), found
+
+
+def test_digital_silence_is_judged_more_strictly_than_nemo_rounds(quartznet, tmp_path, monkeypatch):
+    with_silence_that_is_not_zero(monkeypatch)
+    exported = export(quartznet, tmp_path / "repository")
+    silence = Case("digital silence", np.zeros(16000, np.int16))
+    (row,) = verification(quartznet, exported.graphs, [silence]).rows
+    assert row.log_probs < row.nemo_rounding
+    for what in ("features", "log_probs"):
+        assert any(problem.startswith(f"{what}: max-abs") for problem in row.problems)
 
 
 @pytest.mark.parametrize(
