@@ -4,7 +4,7 @@ import os
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from typing import Final
 
@@ -14,6 +14,7 @@ _MOST_CHUNKS: Final = 1000
 _UNKNOWN_32: Final = 0x7FFF_F000  # what sox, and 0xFFFFFFFF what ffmpeg, writes into a pipe
 _UNKNOWN_64: Final = 1 << 62
 _SPHERE_HEADER: Final = 4096
+_NAME: Final = re.compile(rb"[ -~]{4}")
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,17 @@ class Samples:
 
     start: int
     size: int
-    ends: tuple[int, ...] = ()
-    """Where the recording may end, and another begin."""
+    ends: tuple[int, ...]
+    """Where the recording may end, and another begin: the first is the samples' own end."""
     size_field: tuple[int, struct.Struct] | None = None
     """Where the size is written, and how, if that may be corrected."""
-    forgotten: bool = False
-    """Whether the size is 0 and yet samples follow: a recorder writes it in the end."""
+    extensible: bool = True
+    """Whether libsndfile reads on beyond the size, or once that is corrected."""
+
+    @property
+    def rest(self) -> int:
+        """Where what belongs to the recording ends, as far as its chunks tell."""
+        return self.ends[-1]
 
     def corrected(self, size: int) -> tuple[int, bytes] | None:
         """Where the size is written, and what should be; ``None`` where that is not known."""
@@ -67,6 +73,7 @@ class _Chunks:
     align: int = 2
     headers_count: bool = False
     size_field: struct.Struct | None = None
+    extensible: bool = True
 
     def find(self, file: FileIO, start: int) -> Samples | None:
         at = start + self.first
@@ -77,32 +84,42 @@ class _Chunks:
             name, size = chunk
             at += self.header.size
             if name.startswith(self.samples):
-                return self._samples(file, at, size) if size < self.unknown else None
+                return self.samples_at(file, at, size) if size < self.unknown else None
             if size < 0:
                 return None
             at += self._padded(size)
         raise AudioError(f"has more than {_MOST_CHUNKS} chunks before its samples: export it again")
 
-    def _samples(self, file: FileIO, at: int, size: int) -> Samples:
-        ends, closes = self._boundaries(file, at, size)
+    def samples_at(self, file: FileIO, at: int, size: int) -> Samples:
+        """So many bytes of samples, and the chunks that follow them."""
         layout = self.size_field
         field = None if layout is None else (at - layout.size, layout)
-        return Samples(at, size, ends, field, forgotten=size == 0 and not closes)
+        return Samples(at, size, self._boundaries(file, at, size), field, self.extensible)
 
-    def _boundaries(self, file: FileIO, at: int, size: int) -> tuple[tuple[int, ...], bool]:
-        """Where chunks after the samples begin; whether the last ends where the file does.
-
-        Some writers leave out the byte that fills up the chunk of samples.
-        """
+    def _boundaries(self, file: FileIO, at: int, size: int) -> tuple[int, ...]:
+        """Where the chunk of samples ends, and every whole chunk after it."""
         ends = [at + size]
-        at += self._padded(size)
+        at = self._next(file, at, size)
         for _ in range(_MOST_CHUNKS):
             ends.append(at)
-            chunk = self._chunk(file, at)
-            if chunk is None or chunk[1] < 0:
+            chunk = self._whole_chunk(file, at)
+            if chunk is None:
                 break
-            at += self.header.size + self._padded(chunk[1])
-        return tuple(ends), at == size_of(file)
+            at = self._next(file, at + self.header.size, chunk)
+        return tuple(ends)
+
+    def _next(self, file: FileIO, at: int, size: int) -> int:
+        """Where the chunk after this one begins; some writers leave out the bytes that fill up."""
+        end = at + size
+        return end if self._whole_chunk(file, end) is not None else at + self._padded(size)
+
+    def _whole_chunk(self, file: FileIO, at: int) -> int | None:
+        """The size of a chunk with a name in ASCII that is all there; ``None`` if none is there."""
+        chunk = self._chunk(file, at)
+        if chunk is None or not _NAME.fullmatch(chunk[0][:4]):
+            return None
+        fits = 0 <= chunk[1] <= size_of(file) - at - self.header.size
+        return chunk[1] if fits else None
 
     def _chunk(self, file: FileIO, at: int) -> tuple[bytes, int] | None:
         header = bytes_at(file, at, self.header.size)
@@ -117,11 +134,12 @@ class _Chunks:
 
 _LITTLE: Final = struct.Struct("<I")
 _BIG: Final = struct.Struct(">I")
+_LONG: Final = struct.Struct("<Q")
 _WAV: Final = _Chunks(struct.Struct("<4sI"), 12, b"data", _UNKNOWN_32, size_field=_LITTLE)
 _RIFX: Final = _Chunks(struct.Struct(">4sI"), 12, b"data", _UNKNOWN_32, size_field=_BIG)
 _RF64: Final = _Chunks(struct.Struct("<4sI"), 12, b"data", unknown=1 << 32)
 _W64: Final = _Chunks(struct.Struct("<16sQ"), 40, b"data", _UNKNOWN_64, 8, headers_count=True)
-_AIFF: Final = _Chunks(struct.Struct(">4sI"), 12, b"SSND", _UNKNOWN_32)
+_AIFF: Final = _Chunks(struct.Struct(">4sI"), 12, b"SSND", _UNKNOWN_32, extensible=False)
 _CAF: Final = _Chunks(
     struct.Struct(">4sQ"), 8, b"data", _UNKNOWN_64, 1, size_field=struct.Struct(">Q")
 )
@@ -140,8 +158,8 @@ def _rf64(file: FileIO, start: int) -> Samples | None:
     samples = _RF64.find(file, start)
     if samples is None or n_bytes >= _UNKNOWN_64:
         return None
-    end = samples.start + n_bytes
-    return Samples(samples.start, n_bytes, (end, end + n_bytes % 2))
+    samples = _RF64.samples_at(file, samples.start, n_bytes)
+    return replace(samples, size_field=(start + 28, _LONG))
 
 
 def _au(file: FileIO, start: int) -> Samples | None:
@@ -152,8 +170,7 @@ def _au(file: FileIO, start: int) -> Samples | None:
     first = start + offset
     if size >= _UNKNOWN_32:
         return None
-    forgotten = size == 0 and first < size_of(file)
-    return Samples(first, size, (first + size,), (start + 8, _BIG), forgotten)
+    return Samples(first, size, (first + size,), (start + 8, _BIG))
 
 
 def _sphere(file: FileIO, start: int) -> Samples | None:

@@ -8,17 +8,18 @@ file is, it guesses. What is not listed here is never shown to libsndfile: it ha
 rare formats, and each is one more for hostile files to try.
 """
 
-import os
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from typing import Final
 
-from client.audio.chunks import bytes_at, samples_of, size_of
+from client.audio.chunks import Samples, bytes_at, samples_of, size_of
+from client.audio.remainder import is_metadata, looks_like_samples
 from client.errors import AudioError
 
+MP4: Final = "mp4"
 _SIGNATURES: Final = {
     "wav": rb"RIF[FX]....WAVE",
     "rf64": rb"RF64....WAVE",
@@ -33,23 +34,40 @@ _SIGNATURES: Final = {
     "mp3": rb"\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef]",
 }
 _BEGINNINGS: Final = {
+    **{kind: _SIGNATURES[kind] for kind in ("wav", "rf64", "w64", "aiff", "sphere")},
+    "au": rb"\.snd\x00\x00.{6}\x00{3}[\x01-\x1b]\x00[\x00-\x0f]..\x00{3}[\x01-\x08]",
+    "caf": rb"caff\x00\x01\x00\x00desc",
     "flac": rb"fLaC[\x00\x80]\x00\x00\x22",
     "ogg": rb"OggS\x00\x02\x00{8}.{4}\x00{4}",
     "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",
     "flv": rb"FLV\x01[\x01\x04\x05]\x00\x00\x00\x09",
     "voc": rb"Creative Voice File\x1a",
     "tta": rb"TTA1[\x01\x02]\x00",
+    "matroska": rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82.(?:webm|matroska)",
+    "mp3": _SIGNATURES["mp3"] + rb".(?:.{9}|.{17}|.{32})(?:Xing|Info)\x00{3}[\x01-\x0f]",
 }
-"""Of kinds that do not say where they end: what only a recording's first bytes are. The page of Ogg
-that a stream begins with has type 2 and position and number 0 (RFC 3533)."""
-_PATTERNS: Final = {**_BEGINNINGS, **_SIGNATURES}
-MP4: Final = "mp4"
+"""What only a recording's first bytes are, wherever they stand. The page of Ogg that a stream
+begins with has type 2 and position and number 0 (RFC 3533)."""
+_PATTERNS: Final = {
+    kind: re.compile(pattern, re.DOTALL) for kind, pattern in (_BEGINNINGS | _SIGNATURES).items()
+}
+_SEARCHED: Final = {
+    **dict.fromkeys((re.compile(each, re.DOTALL) for each in _BEGINNINGS.values()), 0),
+    re.compile(rb"ftyp(?<=\x00{3}[\x08-\xff]ftyp)"): 4,
+}
+"""What is searched for, and how far behind a recording's beginning that is. Each begins with a
+letter or two that are fixed: that makes the search fast."""
+_ENDLESS: Final = ("asf", "flv", "voc", "tta", "matroska")
+"""Of those that ffmpeg reads, kinds that do not say where they end."""
+_EMBEDDED_FLAC: Final = re.compile(rb"\x7fFLAC.{4}fLaC|\x63\xa2.{1,8}fLaC", re.DOTALL)
+"""The header of a FLAC stream within Ogg, and within Matroska."""
 _BOX: Final = struct.Struct(">I4s")
 _LONG_BOX: Final = struct.Struct(">Q")
 _MOST_PARTS: Final = 1000
 _SEARCH_BYTES: Final = 1 << 20
 _LONGEST_BEGINNING: Final = 64
-_XING_AT_MOST: Final = 64  # within an MPEG frame
+_MOST_BLOCKS: Final = 1000
+_XING: Final = re.compile(rb"(?:Xing|Info)(\x00{3}[\x00-\x0f].{8})", re.DOTALL)
 _XING_COUNTS: Final = 3  # its flags when it tells frames and bytes
 _ID3V1_BYTES: Final = 128
 
@@ -68,6 +86,8 @@ class Part:
     """Whether the header says how long it is, rather than that libsndfile guesses."""
     fault: str = ""
     """How the header contradicts what is there; empty where it does not."""
+    gap: int = 0
+    """How many bytes after its end are neither its own nor another recording's."""
     correction: tuple[int, bytes] | None = None
     """A place of the file and the bytes that belong there, for decoders that trust the header."""
 
@@ -86,7 +106,7 @@ def parts(file: FileIO) -> Iterator[Part]:
     for _ in range(_MOST_PARTS):
         part = _part(file, start, size)
         yield part
-        start = end_of(file, part)
+        start = end_of(file, part) + part.gap
         if start >= size:
             return
     raise AudioError(f"holds more than {_MOST_PARTS} recordings, one after the other: split it")
@@ -96,44 +116,72 @@ def end_of(file: FileIO, part: Part) -> int:
     """Where the part ends; in FLAC that takes a search, which most pieces of it can do without."""
     if part.kind != "flac":
         return part.end
-    return next(_search(file, _BEGINNINGS[part.kind], part.audio + 1), part.end)
+    return _next_beginning(file, _frames_of_flac(file, part.audio), part.end)
 
 
 def _part(file: FileIO, start: int, size: int) -> Part:
     audio = _end_of_id3(file, start)
-    kind = _kind(bytes_at(file, audio, 40))
+    kind = _kind(bytes_at(file, audio, _LONGEST_BEGINNING))
     if kind == "mp3":
         return _mp3(file, start, audio, size)
     if kind == "ogg":
-        return Part(kind, start, _next_ogg(file, start, size), audio)
+        return Part(kind, audio, _next_ogg(file, audio, size), audio)
     if kind not in _SIGNATURES:
         return Part(kind, start, _end_of_foreign(file, kind, start, size), audio)
-    samples = samples_of(file, kind, start)
-    if samples is None:
-        return Part(kind, start, size, audio)
-    there = max(0, size - samples.start)
-    if samples.forgotten or samples.size > there:
-        fault = _fault(samples.size, there)
-        return Part(kind, start, size, audio, fault=fault, correction=samples.corrected(there))
-    end = next((at for at in samples.ends if _begins(file, at)), size)
-    return Part(kind, start, end, audio)
+    part = Part(kind, audio, size, audio)  # behind such a tag libsndfile leaves out as much
+    samples = samples_of(file, kind, audio)
+    return part if samples is None else _sized(file, part, samples)
+
+
+def _sized(file: FileIO, part: Part, samples: Samples) -> Part:
+    """The part that begins like this one, where its header and what follows agree that it ends."""
+    end = next((at for at in samples.ends if _begins(file, at)), None)
+    if end is not None or samples.ends[0] <= part.end <= samples.rest:
+        return replace(part, end=end or part.end)
+    end = _next_beginning(file, samples.start, part.end)
+    there, more = max(0, end - samples.start), end - samples.rest
+    if samples.size <= there:
+        if is_metadata(file, samples.rest, end):
+            return replace(part, end=end)
+        if not _continues(file, samples, end):
+            fault = _left_out(samples.size, more)
+            return replace(part, end=samples.rest, fault=fault, gap=more)
+    fault, correction = _fault(samples.size, there), samples.corrected(there)
+    return replace(part, end=end, fault=fault, correction=correction)
+
+
+def _continues(file: FileIO, samples: Samples, end: int) -> bool:
+    """Whether more samples follow than the header promises; what may be anything would be noise."""
+    if samples.size == 0:  # a recorder writes it in the end
+        return True
+    follows = samples.rest == samples.ends[0] and samples.extensible
+    return follows and looks_like_samples(file, samples.rest, end)
 
 
 def _kind(head: bytes) -> str:
     """The kind that begins so, empty when it is none of ours."""
     if head[4:8] == b"ftyp":
         return MP4
-    kinds = (kind for kind, pattern in _PATTERNS.items() if re.match(pattern, head, re.DOTALL))
-    return next(kinds, "")
+    return next((kind for kind, pattern in _PATTERNS.items() if pattern.match(head)), "")
 
 
 def _begins(file: FileIO, at: int) -> bool:
-    """Whether a recording begins there; what begins an MP3 file is too short to be sure."""
-    return _kind(bytes_at(file, at, 40)) in (_SIGNATURES.keys() - {"mp3"})
+    """Whether a recording begins there; of MP3, only what has a tag or a table is sure to."""
+    audio = _end_of_id3(file, at)
+    head = bytes_at(file, audio, _LONGEST_BEGINNING)
+    kind = _kind(head)
+    return kind != "" if kind != "mp3" else audio > at or _XING.search(head) is not None
 
 
 def _fault(promised: int, there: int) -> str:
     return f"its header promises {promised} bytes of samples, {there} are there"
+
+
+def _left_out(promised: int, more: int) -> str:
+    return (
+        f"its header promises {promised} bytes of samples, and {more} of unknown content follow, "
+        "which are left out"
+    )
 
 
 def _end_of_id3(file: FileIO, start: int) -> int:
@@ -153,28 +201,43 @@ def _mp3(file: FileIO, start: int, audio: int, size: int) -> Part:
     It is a frame of silence, "Xing" or "Info" by its bit rate, then flags, how many frames there
     are, and how many bytes, this frame included.
     """
-    head = bytes_at(file, audio, _XING_AT_MOST)
-    tag = re.search(rb"(?:Xing|Info)(.{12})", head, re.DOTALL)
+    tag = _XING.search(bytes_at(file, audio, _LONGEST_BEGINNING))
     flags, n_frames, n_bytes = struct.unpack(">3I", tag[1]) if tag else (0, 0, 0)
     if flags & _XING_COUNTS != _XING_COUNTS or not n_frames or not n_bytes:
-        return Part("mp3", start, size, audio, length_known=False)
+        end = _next_beginning(file, audio + 1, size)
+        return Part("mp3", start, end, audio, length_known=False)
     end = audio + n_bytes
     if bytes_at(file, end, 3) == b"TAG":
         end += _ID3V1_BYTES
     after = bytes_at(file, end, 3)
-    another = after == b"ID3" or re.match(_SIGNATURES["mp3"], after)
-    fault = _fault(n_bytes, size - audio) if n_bytes > size - audio else ""
-    return Part("mp3", start, end if another else size, audio, fault=fault)
+    another = after == b"ID3" or _PATTERNS["mp3"].match(after)
+    fault = ""
+    if not another:
+        end = size if end == size else _next_beginning(file, audio + 1, size)
+        fault = _fault(n_bytes, end - audio) if n_bytes > end - audio else ""
+    return Part("mp3", start, end, audio, fault=fault)
+
+
+def _frames_of_flac(file: FileIO, audio: int) -> int:
+    """Where the metadata ends, which may hold the header of the WAV file that it was made of."""
+    at = audio + 4
+    for _ in range(_MOST_BLOCKS):
+        header = bytes_at(file, at, 4)
+        at += 4 + int.from_bytes(header[1:], "big")
+        if not header or header[0] & 0x80:
+            break
+    return at
 
 
 def _next_ogg(file: FileIO, start: int, size: int) -> int:
-    """Where the next streams begin; those that are interleaved begin page after page."""
+    """Where the next recording begins; streams that are interleaved begin page after page."""
     expected = start
-    for at in _search(file, _BEGINNINGS["ogg"], start):
-        if at != expected:
-            return at
+    for at in _beginnings(file, start):
         header = bytes_at(file, at, 27 + 255)
-        expected = at + 27 + header[26] + sum(header[27 : 27 + header[26]])
+        if at == expected:
+            expected = at + 27 + header[26] + sum(header[27 : 27 + header[26]])
+        else:
+            return at
     return size
 
 
@@ -182,20 +245,18 @@ def _end_of_foreign(file: FileIO, kind: str, start: int, size: int) -> int:
     """Where another recording begins in what ffmpeg reads, which reads the first of these kinds."""
     if kind == MP4:
         return _next_mp4(file, start, size)
-    if kind in _BEGINNINGS:
-        return next(_search(file, _BEGINNINGS[kind], start + 1), size)
-    return size
+    return _next_beginning(file, start + 1, size) if kind in _ENDLESS else size
 
 
 def _next_mp4(file: FileIO, start: int, size: int) -> int:
-    """Where the next box "ftyp" is among the outermost; each has its size and kind in front."""
+    """Where another recording begins after one of the outermost boxes, whose sizes are in front."""
     at = start
     while at < size:
         header = bytes_at(file, at, _BOX.size + _LONG_BOX.size)
         if len(header) < _BOX.size:
             return size
-        box_bytes, box = _BOX.unpack_from(header)
-        if box == b"ftyp" and at > start:
+        box_bytes, _ = _BOX.unpack_from(header)
+        if at > start and _begins(file, at):
             return at
         if box_bytes == 1 and len(header) == _BOX.size + _LONG_BOX.size:
             (box_bytes,) = _LONG_BOX.unpack_from(header, _BOX.size)
@@ -205,14 +266,29 @@ def _next_mp4(file: FileIO, start: int, size: int) -> int:
     return size
 
 
-def _search(file: FileIO, pattern: bytes, start: int) -> Iterator[int]:
-    """Where the pattern is, from ``start`` on: 30 ms for 100 MB that are in memory."""
-    compiled = re.compile(pattern, re.DOTALL)
+def _next_beginning(file: FileIO, start: int, size: int) -> int:
+    """Where the next recording begins from ``start`` on; ``size`` if none does."""
+    return next(_beginnings(file, start), size)
+
+
+def _beginnings(file: FileIO, start: int) -> Iterator[int]:
+    """Where recordings begin, from ``start`` on: half a second for 100 MB that are in memory."""
     at = start
-    while chunk := os.pread(file.fileno(), _SEARCH_BYTES, at):
+    while chunk := bytes_at(file, at, _SEARCH_BYTES):
         last = len(chunk) < _SEARCH_BYTES
         new = len(chunk) if last else len(chunk) - _LONGEST_BEGINNING
-        yield from (at + found.start() for found in compiled.finditer(chunk) if found.start() < new)
+        found = (
+            match.start() - behind
+            for pattern, behind in _SEARCHED.items()
+            for match in pattern.finditer(chunk)
+        )
+        places = (at + place for place in sorted(found) if place < new)
+        yield from (place for place in places if not _is_embedded(file, place))
         if last:
             return
         at += new
+
+
+def _is_embedded(file: FileIO, at: int) -> bool:
+    before = bytes_at(file, max(0, at - 10), min(at, 10) + 4)
+    return _EMBEDDED_FLAC.search(before) is not None

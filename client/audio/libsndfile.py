@@ -60,8 +60,9 @@ class SndfileDecoder:
 
     def seek(self, frame: int) -> int:
         """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
+        within = min(frame, self._file.frames)
         with _damage():
-            self._at = int(self._file.seek(frame)) if frame and self._file.seekable() else 0
+            self._at = int(self._file.seek(within)) if within and self._file.seekable() else 0
         return self._at
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from client.audio.conversion import NO_SAMPLES, Pcm, converted, joined, mono
-from client.audio.decoder import Decoder
 from client.audio.options import AudioOptions, AudioSource, Clip, Warn, as_warning, check_format
 from client.audio.recording import Recording
 from client.audio.sources import name_of, named_errors, open_source
@@ -89,7 +88,7 @@ def length_of(source: AudioSource) -> float:
         return (begin + sum(map(len, end))) / rate_hz
 
 
-def _piece(decoder: Decoder, clip: Clip, max_duration_s: float) -> Iterator[NDArray[Any]]:
+def _piece(decoder: Recording, clip: Clip, max_duration_s: float) -> Iterator[NDArray[Any]]:
     """The clip's samples as decoded, ``float32 [n, channels]``."""
     rate_hz, n_frames = decoder.rate_hz, decoder.n_frames
     if n_frames == 0:
@@ -108,7 +107,13 @@ def _piece(decoder: Decoder, clip: Clip, max_duration_s: float) -> Iterator[NDAr
             raise _too_long(None, max_duration_s)
     if at == 0:
         raise AudioError(NO_SAMPLES)
-    if n_frames is None or at <= start:  # otherwise there is a warning that it ends early
+    if decoder.fault:  # there is a warning that it ends early
+        if at <= start:
+            raise AudioError(
+                f"is damaged or truncated before the piece asked for: {decoder.fault}: copy or "
+                "record it again"
+            )
+    elif n_frames is None or at <= start:
         _bounds(clip, at, rate_hz)
 
 

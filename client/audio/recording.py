@@ -45,14 +45,19 @@ class Recording:
         self._strict = options.strict
         self._warn = warn
         self._others: list[Part] = []
-        self._fault = ""
         self._at = 0
+        self.fault = ""
+        """What is wrong with what was opened or read so far; it may be shorter than it should."""
+        self._fault = ""  # of the part that is open
         found = parts(file) if options.raw is None else iter(())
-        self._part = next(found, None)
-        self._decoder = self._opened(self._part) if self._part else _headerless(file, options.raw)
+        self._part: Part | None = None
+        if options.raw is None:
+            self._part, self._decoder = self._first(found)
+        else:
+            self._decoder = _headerless(file, options.raw)
         self.rate_hz = self._decoder.rate_hz
         self.channels = self._decoder.channels
-        self.n_frames = self._decoder.n_frames
+        self.n_frames = None if self.fault else self._decoder.n_frames
         if self._reaches_the_end():
             try:
                 self._others = list(found)
@@ -74,17 +79,21 @@ class Recording:
 
     def blocks(self) -> Blocks:
         """The samples from here on, ``float32 [n, channels]``, a bounded number at a time."""
-        yield from self._readable(self._part)
-        for part in self._others:
-            self._decoder.close()
+        failed: list[AudioError] = []
+        for part in (self._part, *self._others):
             try:
-                self._decoder, self._at = self._opened(part), 0
-                self._check_format()
+                if part is not None and part is not self._part:
+                    self._decoder.close()
+                    self._decoder, self._at = self._opened(part), 0
+                    self._check_format()
                 yield from self._readable(part)
             except AudioError as error:
                 if self._strict:
                     raise
-                self._warn(f"holds another recording, from byte {part.start} on, left out: {error}")
+                failed.append(error)
+                if len(failed) > len(self._others):
+                    raise failed[0] from None
+                self._leave_out(part, error)
 
     def close(self) -> None:
         """Release what it holds."""
@@ -96,9 +105,29 @@ class Recording:
             return True
         return self._clip.offset_s + self._clip.duration_s > self.n_frames / self.rate_hz
 
+    def _first(self, found: Iterator[Part]) -> tuple[Part, Decoder]:
+        """The first part that can be opened; raises what the very first does if none can."""
+        failed: list[tuple[Part, AudioError]] = []
+        for part in found:
+            try:
+                decoder = self._opened(part)
+            except AudioError as error:
+                if self._strict:
+                    raise
+                failed.append((part, error))
+            else:
+                for each in failed:
+                    self._leave_out(*each)
+                return part, decoder
+        raise failed[0][1]
+
+    def _leave_out(self, part: Part | None, error: AudioError) -> None:
+        start = part.start if part else 0
+        self._warn(f"holds a recording, from byte {start} on, that is left out: {error}")
+
     def _opened(self, part: Part) -> Decoder:
-        """The decoder that reads the part; ``_fault`` is what its header does not keep."""
-        self._fault = part.fault
+        """The decoder that reads the part; ``fault`` is what its header does not keep."""
+        self._find(part.fault)
         if self._fault and self._strict:
             raise _refusal(self._fault)
         if not part.for_libsndfile:
@@ -113,6 +142,10 @@ class Recording:
         if not self._fault:
             raise AudioError(NO_SAMPLES)
         return self._by_ffmpeg(part, self._fault)
+
+    def _find(self, fault: str) -> None:
+        self._fault = fault
+        self.fault = self.fault or fault
 
     def _by_ffmpeg(self, part: Part, reason: str) -> Decoder:
         alone = part.start == 0 and part.end == size_of(self._file)
@@ -145,7 +178,7 @@ class Recording:
             for block in self._rest(part):
                 self._at += len(block)
                 yield block
-            self._fault = self._fault or str(error)
+            self._find(self._fault or str(error))
         if self._fault and self._at == begin:
             raise _refusal(self._fault)
         if self._fault and not warned:
@@ -186,4 +219,4 @@ def _refusal(reason: str) -> AudioError:
 
 
 def _warning(reason: str) -> str:
-    return f"is damaged or truncated: {reason}: what is there was read"
+    return f"is damaged or truncated: {reason}: read as far as possible"

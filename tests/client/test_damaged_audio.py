@@ -110,7 +110,7 @@ def test_a_recording_that_cannot_be_read_after_another_is_left_out_with_a_warnin
     data = WAV + another + WAV
     samples, (said,) = read(data)
     np.testing.assert_array_equal(samples, np.concatenate([PCM, PCM]))
-    assert f"another recording, from byte {len(WAV)} on, left out: {why}" in said
+    assert f"holds a recording, from byte {len(WAV)} on, that is left out: {why}" in said
     with pytest.raises(AudioError, match=why):
         read(data, STRICT)
 
@@ -131,6 +131,35 @@ def test_a_wav_of_odd_size_without_its_byte_of_padding_may_be_followed_by_anothe
     alone, _ = read(odd)
     joined, _ = read(one + odd)
     np.testing.assert_array_equal(joined, np.concatenate([alone, alone]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "piece", "length_s"),
+    [
+        ("WAV", 44 + 64000, (0, 4), 2),
+        ("WAV", 44 + 64000, (1, 3), 1),
+        ("AU", 24 + 64000, (1.5, 2), 0.5),
+        ("AIFF", 54 + 64000, (1.5, 2), 0.5),
+        ("WAV", 44 + 64000, (0.5, 1), 1),
+    ],
+)
+def test_a_piece_of_a_truncated_recording_is_read_as_far_as_it_is_there(
+    kind, kept, piece, length_s
+):
+    data = encoded(NOISE[: 4 * RATE_HZ], kind=kind)[:kept]
+    samples, (said,) = read(Clip(data, *piece))
+    first = round(piece[0] * RATE_HZ)
+    there = NOISE[first : first + round(length_s * RATE_HZ)]
+    np.testing.assert_array_equal(samples, there)
+    assert "is damaged or truncated: its header promises" in said
+
+
+@pytest.mark.parametrize("duration_s", [1, None])
+@pytest.mark.parametrize("kind", ["WAV", "AU", "FLAC"])
+def test_a_piece_that_a_truncated_recording_lost_is_refused_as_truncated(kind, duration_s):
+    data = encoded(NOISE[: 4 * RATE_HZ], kind=kind)
+    with pytest.raises(AudioError, match="is damaged or truncated"):
+        read(Clip(data[: len(data) // 2], 3, duration_s))
 
 
 def cut_mp3():
