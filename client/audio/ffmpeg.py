@@ -11,10 +11,10 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from io import FileIO
-from typing import IO, Final, cast
+from time import monotonic
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ _STALL_S: Final = 60.0
 _RUN_UP_S: Final = 2
 """Decoded before a piece and left out: decoders need to have heard a little to be exact."""
 _READ_BYTES: Final = 1 << 16
-_COMPLAINT_BYTES: Final = 1 << 16
+_COMPLAINT_BYTES: Final = 1 << 12
 _AU: Final = struct.Struct(">4s5I")
 _SAMPLE: Final = np.dtype(">f4")
 
@@ -83,18 +83,19 @@ class FfmpegDecoder:
             self._start(file, 0)  # the piece may be beyond the end: where that is has to be found
 
     def _start(self, file: FileIO, skipped_s: int) -> None:
-        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - close() does
+        self._complaints = b""
         file.seek(0)
         self._process = subprocess.Popen(
             [*self._command, *(["-ss", str(skipped_s)] if skipped_s else []), *self._input],
             bufsize=0,
             stdin=file,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=subprocess.PIPE,
         )
         self._audio = cast("FileIO", self._process.stdout)
+        self._errors = cast("FileIO", self._process.stderr)
         try:
-            _limit(self._process.pid)
+            _limit_memory(self._process.pid)
             self.rate_hz, self.channels = self._header()
             self._begun = self._read_exactly(1)
         except BaseException:
@@ -125,7 +126,7 @@ class FfmpegDecoder:
         self._process.kill()
         self._process.wait()
         self._audio.close()
-        self._complaints.close()
+        self._errors.close()
 
     def _header(self) -> tuple[int, int]:
         """Sample rate and channels, from the header of the AU stream, which is passed over."""
@@ -146,15 +147,28 @@ class FfmpegDecoder:
         """At most ``n_bytes``, as soon as there are any; none at the end."""
         poll = select.poll()
         poll.register(self._audio, select.POLLIN)
-        if not poll.poll(_STALL_S * 1000):
-            raise _refusal(f"ffmpeg gave nothing for {_STALL_S:g} s")
-        return self._audio.read(n_bytes)
+        poll.register(self._errors, select.POLLIN)
+        end_s = monotonic() + _STALL_S
+        while (left_s := end_s - monotonic()) > 0:
+            ready = [descriptor for descriptor, _ in poll.poll(left_s * 1000)]
+            if self._errors.fileno() in ready and not self._hear():
+                poll.unregister(self._errors)
+            if self._audio.fileno() in ready:
+                return self._audio.read(n_bytes)
+        raise _refusal(f"ffmpeg gave nothing for {_STALL_S:g} s")
+
+    def _hear(self) -> bool:
+        """Read a complaint, and keep it if it is one of the first; whether there was any."""
+        more = self._errors.read(_READ_BYTES)
+        self._complaints += more[: _COMPLAINT_BYTES - len(self._complaints)]
+        return bool(more)
 
     def _complaint(self) -> str:
         """What ffmpeg complains about in the end: there may be gaps; empty where all is well."""
+        while self._hear():
+            pass
         status = self._process.wait()
-        self._complaints.seek(0)
-        complaints = self._complaints.read(_COMPLAINT_BYTES).decode(errors="replace")
+        complaints = self._complaints.decode(errors="replace")
         if not (status or complaints):
             return ""
         first = complaints.replace(_CONTAINERS, "…").partition("\n")[0]
@@ -172,14 +186,11 @@ def _source(file: FileIO, part: Part) -> str:
     return f"subfile,,start,{part.start},end,{end},,:{_FILE}"
 
 
-def _limit(process: int) -> None:
-    """Bound the memory of ffmpeg, and the file of its complaints."""
+def _limit_memory(process: int) -> None:
     if sys.platform == "linux":
-        limits = {resource.RLIMIT_AS: _MEMORY_BYTES, resource.RLIMIT_FSIZE: _COMPLAINT_BYTES}
-        for what, most in limits.items():
-            _, hard = resource.prlimit(process, what)
-            most_allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.prlimit(process, what, (most_allowed, hard))
+        _, hard = resource.prlimit(process, resource.RLIMIT_AS)
+        most = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
+        resource.prlimit(process, resource.RLIMIT_AS, (most, hard))
 
 
 def _refusal(reason: str) -> AudioError:

@@ -2,6 +2,7 @@
 
 import re
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -261,3 +262,16 @@ def test_a_wav_of_no_samples_is_no_crashed_one():
 def test_by_default_damage_is_a_warning_of_pythons():
     with pytest.warns(AudioWarning, match="audio of 16044 bytes: is damaged or truncated"):
         load_audio(WAV[:16044], RATE_HZ)
+
+
+def test_ffmpeg_reads_on_however_much_it_complains():
+    arguments = ("-f", "mp4", "-c:a", "aac", "-movflags", "+faststart")
+    data = bytearray(by_ffmpeg(*arguments, wav=encoded(np.tile(NOISE, 6))))
+    for at in range(data.find(b"mdat") + 500, len(data) - 3, 100):
+        data[at : at + 3] = b"\x5a\xc3\x99"
+    command = ["ffmpeg", "-v", "error", "-i", "-", "-f", "s16le", "-ar", str(RATE_HZ), "-"]
+    plain = subprocess.run(command, input=data, capture_output=True, check=False)
+    assert len(plain.stderr) > 1 << 17  # more than a pipe holds
+    samples, (said,) = read(bytes(data))
+    assert len(samples) == len(plain.stdout) / 2 > RATE_HZ
+    assert "ffmpeg says" in said
