@@ -22,7 +22,7 @@ from client.audio import AudioOptions, AudioSource, Clip, Pcm, Warn, read_blocks
 from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
-from client.errors import AsrError
+from client.errors import AsrError, AudioError
 from client.forks import PerProcess
 from client.in_order import in_order
 from client.long_audio import (
@@ -33,10 +33,13 @@ from client.long_audio import (
     cut,
     plan_windows,
 )
+from client.shortened import shortened
 from client.transcript import Transcript
 from client.transport import Transport, TransportOptions, TritonTransport
 
-_SINGLE: Final = (str, bytes, bytearray, memoryview, Path, Clip, np.ndarray)
+_SINGLE: Final = (str, Path, Clip)
+_OF_ONE: Final = ("read", "__array__", "__array_interface__")
+"""Attributes of open files and of arrays, in any library."""
 _LONG_AUDIO: Final = LongAudioOptions()
 _BLOCK_SAMPLES: Final = 1 << 16
 _AHEAD: Final = 4
@@ -115,7 +118,7 @@ class Transcriber:
         a live source; an exception that ``items`` raises comes after the results before it. Raises
         ``TypeError`` at once for a single recording, whose parts would be taken for items.
         """
-        if isinstance(items, _SINGLE) or hasattr(items, "read"):
+        if _is_single(items):
             raise TypeError(
                 f"items are one {type(items).__name__}, expected an iterable of recordings: "
                 "pass a list, transcribe([recording])"
@@ -139,6 +142,17 @@ class Transcriber:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _is_single(items: Any) -> bool:
+    """Whether these are no items but one recording: a path, a file, an array, or its bytes."""
+    if isinstance(items, _SINGLE) or any(hasattr(items, each) for each in _OF_ONE):
+        return True
+    try:
+        memoryview(items)
+    except TypeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -281,9 +295,11 @@ class _Sender:
             recording = _Recording(index)
             try:
                 yield from self._windows(recording, item)
-            except AsrError as error:
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
                 failed: Future[NDArray[Any]] = Future()
-                failed.set_exception(error)
+                failed.set_exception(_of_item(error))
                 yield _Request(recording, 0, failed, last=True)
 
     def _windows(self, recording: _Recording, item: Item) -> Iterator[_Request]:
@@ -304,6 +320,15 @@ class _Sender:
             raise
         posteriors.add_done_callback(lambda _: self.permits.release())
         return posteriors
+
+
+def _of_item(error: Exception) -> AsrError:
+    if isinstance(error, AsrError):
+        return error
+    said = f"{type(error).__name__}: {shortened(error)}"
+    told = AudioError(f"an item cannot be read or sent: {said}: open or fetch it again")
+    told.__cause__ = error
+    return told
 
 
 @dataclass(frozen=True)

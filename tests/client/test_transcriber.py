@@ -1,5 +1,6 @@
 """The main path: results in the items' order, few items at a time, one failure for one item."""
 
+import ctypes
 import gzip
 import http.client
 import io
@@ -7,6 +8,7 @@ import socket
 import threading
 import zipfile
 import zlib
+from array import array
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -486,6 +488,16 @@ def closed(folder):
     return file
 
 
+def raising(attribute):
+    """A file that is ready to be read, but for an attribute that cannot even be looked at."""
+
+    def fail(_):
+        raise RuntimeError(f"no {attribute} today")
+
+    file = type("File", (io.BytesIO,), {attribute: property(fail)})
+    return lambda _: file(encoded(SAMPLES))
+
+
 BROKEN = {
     "truncated gzip": (lambda _: truncated_gzip(), EOFError),
     "no gzip": (lambda _: gzip.GzipFile(fileobj=io.BytesIO(b"no gzip")), gzip.BadGzipFile),
@@ -496,6 +508,8 @@ BROKEN = {
         http.client.IncompleteRead,
     ),
     "closed file": (closed, ValueError),
+    "read raises": (raising("read"), RuntimeError),
+    "name raises": (raising("name"), RuntimeError),
     "not ready": (lambda _: type("Raw", (), {"read": lambda *_: None})(), type(None)),
     "masked array": (lambda _: np.ma.array(SAMPLES), type(None)),
     "bytearray": (lambda _: bytearray(encoded(SAMPLES)), type(None)),
@@ -533,6 +547,10 @@ def test_what_is_no_fault_of_an_item_ends_the_batch(error):
         memoryview(b"RIFF"),
         SAMPLES,
         np.zeros((2, 1000), np.int16),
+        array("h", [0] * 1000),
+        (ctypes.c_int16 * 1000)(),
+        type("Tensor", (list,), {"__array__": np.array})([0] * 1000),
+        type("Interface", (list,), {"__array_interface__": SAMPLES.__array_interface__})([0]),
         io.BytesIO(b"RIFF"),
         Clip("a.wav"),
     ],
