@@ -23,8 +23,12 @@ from client.vocabulary import Detokenizer
 
 PAUSE_S: Final = 0.7
 _SPACE: Final = " "
-_WITHOUT_SPACES: Final = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
-"""How Unicode's names of the characters of these scripts begin."""
+_WITHOUT_SPACES: Final = (
+    *("CJK", "IDEOGRAPHIC", "VERTICAL IDEOGRAPHIC", "BOPOMOFO", "FULLWIDTH"),
+    *("HIRAGANA", "KATAKANA", "COMBINING KATAKANA", "HALFWIDTH KATAKANA"),
+    *("THAI", "LAO", "KHMER", "MYANMAR"),
+)
+"""How Unicode's names of the characters of these scripts begin, as 々's does with IDEOGRAPHIC."""
 
 
 class Pauses:

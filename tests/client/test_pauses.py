@@ -85,11 +85,14 @@ def test_pieces_say_themselves_where_a_word_begins():
     assert [each.text for each in transcripts(tokens, PIECES)] == ["cat"] * 3
 
 
-@pytest.mark.parametrize("letters", ["你好", "ねこ", "ネコ", "แม", "ລາ"])
-def test_what_is_written_without_spaces_stays_so(letters):
-    contract = replace(CONTRACT, vocabulary=(" ", *letters), blank=3)
-    tokens = np.array([1, *[3] * 99, 2], np.int32)
-    assert [each.text for each in transcripts(tokens, contract)] == [letters] * 3
+@pytest.mark.parametrize("beside", ["a", "人"])
+@pytest.mark.parametrize("letter", "好ねネมລ々〆〻\u3007ㄋﾈﾞ\uff13\u3099")
+def test_what_is_written_without_spaces_stays_so(letter, beside):
+    contract = replace(CONTRACT, vocabulary=(" ", letter, beside), blank=3)
+    for tokens in ([1, *[3] * 99, 2], [2, *[3] * 99, 1]):
+        written = "".join(contract.vocabulary[token] for token in tokens if token < 3)
+        found = transcripts(np.array(tokens, np.int32), contract)
+        assert [each.text for each in found] == [written] * 3
 
 
 def test_without_a_space_in_the_vocabulary_there_is_none():
