@@ -1,4 +1,4 @@
-"""The results of many recordings in one file, which any interruption leaves fit to go on with.
+"""An append-only results file of many recordings that can be resumed after any interruption.
 
 A results file is JSON Lines, each keyed by ``line``, the entry's line in its manifest. It is only
 ever appended to, a whole line at a time: whatever kills the process leaves whole lines and perhaps

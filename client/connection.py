@@ -315,7 +315,7 @@ def _typed_error(
         )
     if code in _REFUSED:
         return SecurityError(
-            f"the server at {url} lets us do nothing ({said}): give it a token or key that it "
+            f"the server at {url} rejected our credentials ({said}): send a token or key that it "
             "knows, as a header"
         )
     kind = ServerFailed if code in _FAILED else ServerError

@@ -161,8 +161,8 @@ def _failed_handshake(url: str, error: OSError, options: ConnectionOptions) -> S
     if any(wanted in str(said) for wanted in _CERTIFICATE_WANTED):
         return _certificate_wanted(url, options)
     return SecurityError(
-        f"no TLS comes about with the server at {url} ({said}): it may speak without TLS; leave out"
-        " --tls, or check the port"
+        f"the TLS handshake with the server at {url} failed ({said}): it may speak without TLS;"
+        " leave out --tls, or check the port"
     )
 
 

@@ -1,4 +1,4 @@
-"""Things to do later, on one thread, which starts with the first of them."""
+"""Delayed callbacks, on one thread that starts with the first of them."""
 
 import heapq
 import logging
