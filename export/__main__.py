@@ -16,7 +16,7 @@ from export import serving_options
 from export.engine import command as engine
 from export.engine.switch import TENSORRT
 from export.errors import ExportError, GraphError, ParityError
-from export.process import Progress, interrupt_on_termination, quiet_nemo
+from export.process import Progress, interrupt_on_termination, quiet_nemo, sleep_when_idle
 from export.serving import Serving
 from export.tensors import MAX_DURATION_S
 from export.verification.thresholds import THRESHOLDS
@@ -314,4 +314,5 @@ def _status() -> Iterator[Progress]:
 
 if __name__ == "__main__":
     interrupt_on_termination()
+    sleep_when_idle()
     sys.exit(main())

@@ -23,6 +23,15 @@ def interrupt_on_termination() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+def sleep_when_idle() -> None:
+    """Let torch's threads sleep while they wait, not spin: call it before torch is imported.
+
+    Verification runs NeMo and ONNX Runtime in turns, and on a machine with other work the threads
+    of one would keep the cores from the other.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def quiet_nemo() -> None:
     """Keep the chatter of NeMo and its telemetry out of the way of our own messages.
 

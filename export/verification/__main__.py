@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from export.process import interrupt_on_termination, quiet_nemo
+from export.process import interrupt_on_termination, quiet_nemo, sleep_when_idle
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -45,4 +45,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     interrupt_on_termination()
+    sleep_when_idle()
     sys.exit(main())

@@ -4,7 +4,7 @@ In fp32 as users run it, or in float64, which tells NeMo's own rounding from an 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -22,7 +22,8 @@ def run_nemo(
 
     ``dtype`` is of the computation and of what comes back, ``torch.float64`` the other choice.
     """
-    with _computing_in(checkpoint, dtype), torch.no_grad():
+    computing = _in_float64(checkpoint) if dtype == torch.float64 else nullcontext()
+    with computing, torch.no_grad():
         signal = torch.from_numpy(audio).to(dtype).unsqueeze(0) * INT16_SCALE
         # Not through the preprocessor, which does nothing else but to cast to float32.
         featurizer = checkpoint.model.preprocessor.featurizer
@@ -39,8 +40,8 @@ def run_nemo(
 
 
 @contextmanager
-def _computing_in(checkpoint: Checkpoint, dtype: torch.dtype) -> Iterator[None]:
-    """The modules in ``dtype`` for a while, in place: a copy of a large model may not fit."""
+def _in_float64(checkpoint: Checkpoint) -> Iterator[None]:
+    """The modules in float64 for a while, in place: a copy of a large model may not fit."""
     modules = (checkpoint.model.preprocessor, checkpoint.model.encoder, checkpoint.head)
     featurizer = checkpoint.model.preprocessor.featurizer
     guard = featurizer.log_zero_guard_value
@@ -48,7 +49,7 @@ def _computing_in(checkpoint: Checkpoint, dtype: torch.dtype) -> Iterator[None]:
     featurizer.log_zero_guard_value = featurizer.log_zero_guard_value_fn(torch.zeros(1))
     try:
         for module in modules:
-            module.to(dtype)
+            module.double()
         yield
     finally:
         featurizer.log_zero_guard_value = guard
