@@ -17,7 +17,12 @@ from export.preflight import built_names
 from export.process import Progress, silent
 from export.record import BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
-from export.verification.cases import LONGEST_S, generated_cases, manifest_cases
+from export.verification.cases import (
+    BATCHED_IN_BUILD_S,
+    LONGEST_S,
+    generated_cases,
+    manifest_cases,
+)
 from export.verification.thresholds import THRESHOLDS
 from export.verification.triton import embedded_server
 from export.verification.verify import Row, Verification, verify
@@ -104,7 +109,7 @@ def _verified(
     contract: Contract,
     progress: Progress,
 ) -> Verification:
-    cases = generated_cases(contract, options.max_case_s)
+    cases = generated_cases(contract, options.max_case_s, BATCHED_IN_BUILD_S)
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
     elif contract.precision == "int8" and options.recipe.calibration_manifest is not None:

@@ -1,6 +1,6 @@
 """The utterances that verification runs: made-up ones of awkward lengths, and a manifest's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,11 @@ from export.errors import ExportError
 SEED = 0
 BATCHED_S: Final = 30.0
 """Longer made-up recordings are run alone: every batch is padded to its longest utterance."""
+BATCHED_IN_BUILD_S: Final = 10.0
+"""The same in a build: batches hold a third as much padded audio as in ``verify``."""
 LONGEST_S: Final = 110.0
+PERIOD_S: Final = 30.0
+"""After which made-up speech repeats itself."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,13 @@ class Case:
     text: str | None = None
 
 
-def generated_cases(contract: Contract, max_s: float = LONGEST_S) -> list[Case]:
-    """Utterances up to ``max_s`` around frame borders, very short and long, silent and clipped."""
+def generated_cases(
+    contract: Contract, max_s: float = LONGEST_S, batched_s: float = BATCHED_S
+) -> list[Case]:
+    """Utterances up to ``max_s`` around frame borders, very short and long, silent and clipped.
+
+    Those of more than ``batched_s`` are to be run alone.
+    """
     hop = round(contract.feature_stride_s * contract.sample_rate_hz)
     stride = round(contract.frame_stride_s * contract.sample_rate_hz)
     second = contract.sample_rate_hz
@@ -65,7 +74,8 @@ def generated_cases(contract: Contract, max_s: float = LONGEST_S) -> list[Case]:
         "digital silence": np.zeros(second, np.int16),
     }
     cases += [Case(name, audio[:most]) for name, audio in levels.items()]
-    return cases + _recordings(most, second)
+    cases += _recordings(most, second)
+    return [replace(case, alone=len(case.audio) > batched_s * second) for case in cases]
 
 
 def _recordings(most: int, rate_hz: int) -> list[Case]:
@@ -73,8 +83,8 @@ def _recordings(most: int, rate_hz: int) -> list[Case]:
 
     None has more than ``most`` samples; where these are under 10 s, each has as many.
     """
-    batched = round(BATCHED_S * rate_hz)
-    speech = np.resize(_babble(min(most, batched), rate_hz), most)  # again and again
+    period = round(PERIOD_S * rate_hz)
+    speech = np.resize(_babble(min(most, period), rate_hz), most)  # again and again
 
     def first(seconds: float) -> NDArray[Any]:
         return speech[: round(seconds * rate_hz)]
@@ -84,10 +94,10 @@ def _recordings(most: int, rate_hz: int) -> list[Case]:
         Case("gated", _gated(first(20), rate_hz)),
         Case("very quiet", (first(10) / 1024).astype(np.int16)),
         Case("mu-law", mu_law(first(10))),
-        Case("mu-law, padded", mu_law(_silent_outside(first(BATCHED_S), 0.4, 0.6))),
+        Case("mu-law, padded", mu_law(_silent_outside(first(PERIOD_S), 0.4, 0.6))),
     ]
-    if most > batched:
-        cases.append(Case("gated, long", _gated(first(LONGEST_S), rate_hz), alone=True))
+    if most > period:
+        cases.append(Case("gated, long", _gated(first(LONGEST_S), rate_hz)))
     return cases
 
 

@@ -187,6 +187,16 @@ def test_more_utterances_than_are_held_at_once_are_all_verified_in_order(
     assert len(expected) > 2 * 5
 
 
+def test_a_build_runs_alone_what_would_make_batches_long(quartznet, tmp_path, monkeypatch):
+    monkeypatch.setattr("export.build.BATCHED_IN_BUILD_S", 1.0)
+    rows = build(quartznet, quick_build(tmp_path / "repository")).verification.rows
+    alone = [row for row in rows if row.case.alone]
+    assert {row.case.name for row in alone} >= {"2.37 s", "padded", "gated"}
+    assert all(row.batch == 0.0 for row in alone)
+    assert any(row.batch > 0.0 for row in rows)
+    assert max(len(row.case.audio) for row in rows if not row.case.alone) == 16000
+
+
 def test_int8_is_not_verified_on_made_up_utterances_alone(quartznet, tmp_path, monkeypatch):
     contract_of = export.assemble.contract_of
     monkeypatch.setattr(

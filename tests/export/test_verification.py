@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from client import Clip, load_audio
 from client.contract import CONTRACT_VERSION, Contract
 from export.errors import ExportError
-from export.verification.cases import generated_cases, manifest_cases, mu_law
+from export.verification.cases import (
+    BATCHED_IN_BUILD_S,
+    generated_cases,
+    manifest_cases,
+    mu_law,
+)
 from export.verification.outputs import Outputs, greedy_text, max_abs, wrong_tokens
 from tests.export.support import noise
 
@@ -103,6 +108,20 @@ def test_one_generated_case_is_as_long_as_the_model_takes_and_runs_alone(max_s):
     assert longest.alone
     assert len(longest.audio) == min(max_s, 110) * 16000
     assert not any(case.alone for case in cases if case is not longest)
+
+
+def test_recordings_longer_than_what_is_batched_run_alone():
+    contract = replace(CONTRACT, max_samples=120 * 16000)
+    in_verify, in_build = (
+        generated_cases(contract, batched_s=seconds) for seconds in (30, BATCHED_IN_BUILD_S)
+    )
+    assert [case.name for case in in_build] == [case.name for case in in_verify]
+    added = {case.name for case in in_build if case.alone} - {
+        case.name for case in in_verify if case.alone
+    }
+    assert added == {"15 s", "30 s", "gated", "mu-law, padded"}
+    batched = {case.name for case in in_build if not case.alone}
+    assert {"digital silence", "padded", "very quiet", "mu-law", "10 s"} < batched
 
 
 @pytest.mark.parametrize("max_s", [1, 2.5, 10])
