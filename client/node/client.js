@@ -7,6 +7,7 @@ import protoLoader from "@grpc/proto-loader";
 
 import { checkLength, modelFor, parseContract } from "./contract.js";
 import { ServerError } from "./errors.js";
+import { proxyVariable } from "./proxy.js";
 import { Detokenizer, collapse } from "./text.js";
 
 const PROTO = fileURLToPath(new URL("triton.proto", import.meta.url));
@@ -35,9 +36,6 @@ const CHANNEL_OPTIONS = {
 };
 
 const THIS_MACHINE = /^(dns:\/*)?(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/;
-
-// Those that gRPC goes through, in its order.
-const PROXY_VARIABLES = ["grpc_proxy", "https_proxy", "http_proxy"];
 
 const ADVICE = {
   [grpc.status.UNAVAILABLE]:
@@ -135,7 +133,7 @@ function caller(stub, url, metadata, timeoutMs) {
 
 /** What to say of a proxy that may be the reason: that of the environment. */
 function throughProxy(code, url) {
-  const variable = PROXY_VARIABLES.find((name) => process.env[name]);
+  const variable = proxyVariable(url);
   if (code !== grpc.status.UNAVAILABLE || THIS_MACHINE.test(url) || !variable) return "";
   return (
     `; the environment variable ${variable} names a proxy for the connection: ` +

@@ -126,6 +126,55 @@ def test_a_proxy_of_the_environment_is_named_and_this_machine_reached_without(
     assert "no_proxy" in away.stderr
 
 
+PROXIES = """
+import { proxyVariable } from "./proxy.js";
+import { mapProxyName } from "@grpc/grpc-js/build/src/http_proxy.js";
+import { parseUri } from "@grpc/grpc-js/build/src/uri-parser.js";
+const target = (url) => parseUri(url.includes("dns:") ? url : `dns:${url}`);
+const found = input.map(([environment, url]) => {
+  const set = Object.keys(process.env).filter((name) => name.endsWith("_proxy"));
+  for (const name of set) delete process.env[name];
+  Object.assign(process.env, environment);
+  const ours = proxyVariable(url) ?? null;
+  return [ours, "grpc.http_connect_target" in mapProxyName(target(url), {}).extraOptions];
+});
+console.log(JSON.stringify(found));
+"""
+
+
+def test_the_proxy_that_is_named_is_the_one_that_grpc_goes_through(client):
+    a, b = "http://127.0.0.1:1", "http://127.0.0.1:2"
+    server = "asr.example:8001"
+    cases = [
+        ({}, server, None),
+        ({"http_proxy": a}, server, "http_proxy"),
+        ({"http_proxy": a, "https_proxy": b}, server, "https_proxy"),
+        ({"http_proxy": a}, "dns:///asr.example:8001", "http_proxy"),
+        ({"http_proxy": "socks5://127.0.0.1:1"}, server, None),
+        ({"http_proxy": a, "no_proxy": "asr.example"}, server, None),
+        ({"http_proxy": a, "no_proxy": "other,.example"}, server, None),
+        ({"http_proxy": a, "no_proxy": "asr.example"}, "dns:///asr.example:8001", None),
+        ({"http_proxy": a, "no_proxy": "other"}, server, "http_proxy"),
+        ({"http_proxy": a, "no_proxy": "asr.example", "no_grpc_proxy": "x"}, server, "http_proxy"),
+        ({"http_proxy": a, "no_proxy": "10.0.0.0/8"}, "10.1.2.3:8001", None),
+        ({"http_proxy": a, "no_proxy": "10.0.0.0/8"}, "11.1.2.3:8001", "http_proxy"),
+        ({"http_proxy": a, "no_proxy": "10.0.0.0/99"}, "10.1.2.3:8001", "http_proxy"),
+        ({"http_proxy": a, "no_proxy": "fd00::1"}, "[fd00::1]:8001", None),
+    ]
+    found = output_of(run_script(client, PROXIES, [case[:2] for case in cases]))
+    assert found == [[variable, variable is not None] for *_, variable in cases]
+
+
+def test_no_proxy_is_blamed_that_the_connection_does_not_go_through(client, recordings):
+    arguments = ("node", "transcribe.js", "--model", "demo", "--timeout", "20", recordings[0])
+    url = "asr.invalid:8001"
+    environment = {"grpc_proxy": "http://127.0.0.1:1", "no_proxy": "asr.invalid"}
+    away = run(client, *arguments, "--url", url, **environment)
+    assert away.returncode == 1
+    assert "UNAVAILABLE" in away.stderr
+    assert "proxy" not in away.stderr
+
+
 RECOGNISE = """
 import { readFileSync } from "node:fs";
 import grpc from "@grpc/grpc-js";
