@@ -31,7 +31,8 @@ from client.errors import (
     ServerUnavailable,
 )
 from client.forks import never_freed
-from client.proxy import Proxy, is_here
+from client.proxy import Proxy, is_here, without_dns
+from client.shortened import shortened
 from client.utf8 import holds
 
 RESTRICTED_HEADER: Final = "triton-grpc-protocol-"
@@ -222,14 +223,15 @@ class Connection:
 def _check_address(url: str) -> None:
     if not holds(url):
         raise ServerError(f"the address {url!r} is no text in UTF-8, expected HOST:PORT")
-    _, colon, port = url.rpartition(":")
+    _, colon, port = without_dns(url).rpartition(":")
     host_alone = not colon or url.endswith("]") or "/" in port
     if host_alone or url.startswith("unix:"):
         return
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _MOST_PORT):
+    is_number = port.isascii() and port.isdecimal() and len(port) <= len(str(_MOST_PORT))
+    if not (is_number and 0 < int(port) <= _MOST_PORT):
         raise ServerError(
-            f"the address {url} has the port {port!r}, expected HOST:PORT with 1 to {_MOST_PORT}: "
-            "gRPC is on 8001 usually"
+            f"the address {shortened(url)} has the port {shortened(port)!r}, expected HOST:PORT "
+            f"with 1 to {_MOST_PORT}: gRPC is on 8001 usually"
         )
 
 

@@ -8,6 +8,7 @@ send connections to this machine through a proxy too; ours are direct.
 
 import base64
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 _PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
 _EXCEPTIONS: Final = ("no_grpc_proxy", "no_proxy")
+_DNS: Final = re.compile(r"^dns:(//[^/]*/)?")
 _DEFAULT_PORT: Final = 443  # gRPC's, of a proxy and of a server
 _MOST_REPLY_BYTES: Final = 1 << 16
 
@@ -89,15 +91,20 @@ class Proxy:
 
 
 def server_address(url: str) -> tuple[str, int] | None:
-    """Host and port of ``host:port`` or ``dns:///host:port``; ``None`` for other addresses."""
-    scheme, separator, rest = url.rpartition(":///")
-    if (separator and scheme != "dns") or url.startswith(("unix:", "ipv4:", "ipv6:")):
+    """Host and port of ``host:port`` or ``dns:…host:port``; ``None`` for other addresses."""
+    name = without_dns(url)
+    if ":///" in name or url.startswith(("unix:", "ipv4:", "ipv6:")):
         return None
     with suppress(ValueError):
-        parts = urlsplit(f"//{rest}")
+        parts = urlsplit(f"//{name}")
         if parts.hostname:
             return parts.hostname, parts.port or _DEFAULT_PORT
     return None
+
+
+def without_dns(url: str) -> str:
+    """A gRPC address without its scheme ``dns:``, with which an authority may come."""
+    return _DNS.sub("", url)
 
 
 def is_here(url: str) -> bool:

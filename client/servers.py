@@ -8,7 +8,7 @@ this one's vocabulary. One that fails again and again, while others do not, is l
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -134,10 +134,9 @@ class Servers:
         self._ask(server, delay_s)
 
     def close(self) -> None:
-        """Hang up everywhere."""
+        """Hang up everywhere, at once: a connection may take seconds."""
         self._closed = True
-        for server in self._servers:
-            server.connection.close()
+        _in_threads(server.connection.close for server in self._servers)
 
     def _none_usable(self) -> AsrError:
         refusals = [server.refusal for server in self._servers]
@@ -159,14 +158,7 @@ class Servers:
 
     def _connect(self) -> Contract:
         """Ask all servers at once; those that do not answer are asked again later."""
-        threads = [
-            threading.Thread(target=self._meet, args=(server,), daemon=True)
-            for server in self._servers
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        _in_threads(partial(self._meet, server) for server in self._servers)
         told = [(each, each.contract) for each in self._servers if each.contract is not None]
         said = [server.away for server in self._servers if server.away is not None]
         refused = [error for error in said if not _may_pass(error)]
@@ -234,6 +226,15 @@ class Servers:
                 server.failures = 0
         if alone_s > 0:  # it was asked about something else
             self._ask(server, alone_s)
+
+
+def _in_threads(actions: Iterable[Callable[[], None]]) -> None:
+    """Do all of them at the same time."""
+    threads = [threading.Thread(target=action, daemon=True) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _start_unless(closed: Callable[[], bool], thread: threading.Thread) -> None:

@@ -6,8 +6,9 @@ model itself returns. A request that fails is sent again as :mod:`client.failure
 :mod:`client.servers` chooses where; its deadline covers all of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -107,7 +108,7 @@ class TritonTransport:
         self._closed = False
         urls = [url] if isinstance(url, str) else list(dict.fromkeys(url))
         self._servers = Servers(
-            [Connection(each, self._options.connection, self._options.timeout_s) for each in urls],
+            _connections(urls, self._options),
             partial(read_contract, model=model, timeout_s=self._options.connect_timeout_s),
             self._options.failures,
             self._timer,
@@ -219,6 +220,17 @@ class TritonTransport:
             return error
         final.__cause__ = error.__cause__
         return final
+
+
+def _connections(urls: Iterable[str], options: TransportOptions) -> list[Connection]:
+    """One to each server; none is left open where one cannot be made."""
+    with ExitStack() as made:
+        connections = [
+            made.enter_context(closing(Connection(url, options.connection, options.timeout_s)))
+            for url in urls
+        ]
+        made.pop_all()
+    return connections
 
 
 @dataclass(eq=False)

@@ -9,8 +9,9 @@ import re
 import socket
 import struct
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from time import monotonic
 
 import grpc
 import numpy as np
@@ -52,6 +53,36 @@ def test_a_port_that_cannot_be_is_refused_before_grpc_makes_another_of_it(url):
         TritonTransport(url, "demo")
     with pytest.raises(ServerError, match="is no text in UTF-8"):
         TritonTransport("caf\udce9:8001", "demo")
+
+
+@pytest.mark.parametrize("url", ["host:" + "9" * 5000, "dns:host:" + "9" * 5000, "dns:host:port"])
+def test_a_port_of_any_length_is_refused_shortly(url):
+    with pytest.raises(ServerError, match=r"has the port .* 1 to 65535") as raised:
+        TritonTransport(url, "demo")
+    assert len(str(raised.value)) < 600
+
+
+@pytest.mark.parametrize("scheme", ["dns:", "dns:///", "ipv4:"])
+def test_grpcs_names_of_addresses_are_taken(scheme):
+    host = "127.0.0.1" if scheme == "ipv4:" else "localhost"
+    with scripted_server() as url:
+        port = url.rpartition(":")[2]
+        np.testing.assert_array_equal(submit(f"{scheme}{host}:{port}"), tokens_of("cat"))
+
+
+@pytest.mark.parametrize("url", ["dns:asr.invalid", "dns:///asr.invalid"])
+def test_a_name_without_a_port_is_looked_up(url):
+    with pytest.raises(ServerUnavailable, match="its name is not known"):
+        TritonTransport(url, "demo")
+
+
+def test_no_connection_is_left_open_where_another_cannot_be_made(monkeypatch):
+    closed = []
+    close = Connection.close
+    monkeypatch.setattr(Connection, "close", lambda self: (closed.append(self.url), close(self)))
+    with pytest.raises(ServerError, match="has the port"):
+        TritonTransport(["one:1", "two:2", "three:0"], "demo")
+    assert sorted(closed) == ["one:1", "two:2"]
 
 
 def test_a_reply_is_trimmed_to_the_utterances_own_frames():
@@ -226,6 +257,24 @@ def test_a_connection_that_grpc_cannot_close_does_not_keep_the_program(monkeypat
         connection.close()  # or the test's time is over
         never.set()
         hang_up()
+
+
+def test_several_connections_that_grpc_cannot_close_are_given_up_at_the_same_time(monkeypatch):
+    monkeypatch.setattr("client.connection._CLOSE_S", 1.0)
+    never = threading.Event()
+    with ExitStack() as servers:
+        urls = [servers.enter_context(scripted_server()) for _ in range(4)]
+        transport = TritonTransport(urls, "demo")
+        clients = [server.connection._client for server in transport._servers._servers]
+        hang_up = [client.close for client in clients]
+        for each in clients:
+            monkeypatch.setattr(each, "close", never.wait)
+        begun_s = monotonic()
+        transport.close()
+        assert 1 <= monotonic() - begun_s < 3
+        never.set()
+        for close in hang_up:
+            close()
 
 
 @pytest.mark.parametrize("tls", [True, False])
