@@ -85,9 +85,9 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
             group.add_argument(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}")
     group.add_argument(
         "--exact-nemo-text",
-        action="store_true",
-        default=None,
-        help=f"NeMo's text: let words run on over pauses of {PAUSE_S} s and more",
+        action=argparse.BooleanOptionalAction,
+        help=f"NeMo's text: let words run on over pauses of {PAUSE_S} s and more (default: the "
+        "preset's, or not)",
     )
     group.add_argument(
         "--lm-case",

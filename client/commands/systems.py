@@ -36,7 +36,7 @@ Without a NAME, the first word of the SPEC is it. Options are those of beam sear
 -; hotword=WORD may be repeated. Paths with a comma go into a preset.
 """
 _DECODERS: Final = ("greedy", "beam")
-_SWITCHES: Final = ("exact_nemo_text",)
+_SWITCHES: Final = ("exact_nemo_text", "no_exact_nemo_text")
 _OPTIONS: Final = (
     "model",
     "hotword",

@@ -90,6 +90,10 @@ def test_a_preset_for_nemos_text_gives_it_by_either_decoder(tmp_path, decoder):
         [chosen] = read("--decoder-config", path, "--decoder", decoder)
         assert isinstance(chosen.decoder, BeamOptions) == (decoder == "beam")
         assert chosen.decoder.exact_nemo_text
+        [undone] = read("--decoder-config", path, "--decoder", decoder, "--no-exact-nemo-text")
+        assert not undone.decoder.exact_nemo_text
+        _, _, undone = system(f"own={path},no_exact_nemo_text")
+        assert not undone.exact_nemo_text
 
 
 def test_every_option_of_beam_search_can_be_given():
