@@ -75,10 +75,10 @@ class ServerFailed(ServerError):
 class ModelNotReady(ServerError):
     """The model is unknown to the server or not loaded.
 
-    ``may_come`` is true where the server is still loading models, or may load this one yet.
+    ``may_become_ready`` is true where the server is still loading models, or may load this one yet.
     """
 
-    may_come: bool = False
+    may_become_ready: bool = False
 
 
 class DeadlineExceeded(ServerError):

@@ -2,7 +2,7 @@
 
 A child has its parent's memory without its threads: locks may be held there for ever, and sockets
 and pipes are shared with the parent. So whatever has threads, locks, a connection or processes has
-a :class:`Home`, and asks it before it touches any of them.
+an :class:`OwnerProcess`, and asks it before it touches any of them.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from client.errors import ForkError
 T = TypeVar("T")
 
 
-class Home:
+class OwnerProcess:
     """The process that made ``what``."""
 
     def __init__(self, what: str) -> None:

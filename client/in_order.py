@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
 
-from client.forks import Home
+from client.forks import OwnerProcess
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def in_order(started: Iterable[T], future: Callable[[T], "Future[Any]"], most: i
             wait([future(thing)])
             yield thing
         return
-    home = Home("these results")
+    owner = OwnerProcess("these results")
     things: SimpleQueue[T | _End] = SimpleQueue()
     room = Semaphore(most - 1)
     over = Event()
@@ -37,12 +37,12 @@ def in_order(started: Iterable[T], future: Callable[[T], "Future[Any]"], most: i
         while not isinstance(taken := things.get(), _End):
             wait([future(taken)])
             yield taken
-            home.check()
+            owner.check()
             room.release()
         if taken.error is not None:
             raise taken.error
     finally:
-        if home.is_here:
+        if owner.is_here:
             over.set()
             room.release()
 

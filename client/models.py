@@ -20,7 +20,7 @@ from client.errors import (
     ServerError,
     ServerUnavailable,
 )
-from client.waiting import when_started
+from client.waiting import retry_until_ready
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def list_models(
     most. Raises :class:`ServerUnavailable`, :class:`DeadlineExceeded` or :class:`SecurityError`.
     """
     with closing(Connection(url, options or ConnectionOptions())) as connection:
-        return when_started(lambda: _listed(connection, timeout_s), wait_s)
+        return retry_until_ready(lambda: _listed(connection, timeout_s), wait_s)
 
 
 def _listed(connection: Connection, timeout_s: float) -> list[ServedModel]:
@@ -140,13 +140,13 @@ def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNot
             f"the server at {url} knows model {model!r}, but it is not ready ({reason}): see the "
             "server's log, or start the server again if the model was exported since"
         )
-        error.may_come = not failed
+        error.may_become_ready = not failed
         return error
     error = ModelNotReady(
         f"the server at {url} has no model {model!r}; it has {_names(problems)}: check the name, "
         "or export the model into the server's repository"
     )
-    error.may_come = not problems or NOT_LOADED[0] in problems.values()
+    error.may_become_ready = not problems or NOT_LOADED[0] in problems.values()
     return error
 
 

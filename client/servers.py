@@ -30,7 +30,7 @@ from client.errors import (
 )
 from client.failure_policy import MAY_PASS, FailurePolicy
 from client.timer import Timer
-from client.waiting import may_be_starting, when_started
+from client.waiting import may_be_starting, retry_until_ready
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Servers:
         self._closed = False
         self._servers = [Server(connection) for connection in connections]
         try:
-            self.contract = when_started(self._connect, wait_s)
+            self.contract = retry_until_ready(self._connect, wait_s)
         except BaseException:
             self.close()
             raise

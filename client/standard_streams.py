@@ -14,7 +14,7 @@ from typing import NoReturn
 from client.errors import OutputError
 
 
-class _Closed(io.TextIOBase):
+class _ClosedStream(io.TextIOBase):
     """Standard output that the caller has closed."""
 
     def write(self, _: str) -> NoReturn:
@@ -30,7 +30,7 @@ def prepare() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest that is free is this one
-    sys.stdout = sys.stdout or _Closed()
+    sys.stdout = sys.stdout or _ClosedStream()
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")

@@ -23,7 +23,7 @@ from client.connection import Connection, ConnectionOptions, Request
 from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, Contract
 from client.errors import AudioError, DeadlineExceeded, ServerError, ServerFailed
 from client.failure_policy import MAY_PASS, FailurePolicy
-from client.forks import Home
+from client.forks import OwnerProcess
 from client.models import read_contract
 from client.servers import Server, Servers
 from client.timer import Timer
@@ -101,7 +101,7 @@ class TritonTransport:
     def __init__(
         self, url: str | Sequence[str], model: str, options: TransportOptions | None = None
     ) -> None:
-        self._home = Home("this connection")
+        self._owner = OwnerProcess("this connection")
         self._model = model
         self._options = options or TransportOptions()
         self._timer = Timer()
@@ -128,7 +128,7 @@ class TritonTransport:
         :class:`AudioError` when the utterance is shorter or longer than the model takes, and
         :class:`ForkError` in a forked child.
         """
-        self._home.check()
+        self._owner.check()
         _check_length(samples, self.contract)
         audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self.contract.audio_type)
         audio.set_data_from_numpy(samples[np.newaxis])  # [1, N]
@@ -142,7 +142,7 @@ class TritonTransport:
 
     def close(self) -> None:
         """Hang up; what is still under way fails. Does nothing in a forked child."""
-        if not self._home.is_here:
+        if not self._owner.is_here:
             return
         self._closed = True
         self._servers.close()

@@ -23,7 +23,7 @@ _LONGEST_PAUSE_S: Final = 2.0
 _STARTING: Final = (ServerUnavailable, ServerFailed, DeadlineExceeded)
 
 
-def when_started(ask: Callable[[], T], wait_s: float) -> T:
+def retry_until_ready(ask: Callable[[], T], wait_s: float) -> T:
     """What ``ask`` gives; asked again for ``wait_s`` seconds while the server may be starting.
 
     Raises its last error, and at once one that waiting does not mend.
@@ -48,5 +48,5 @@ def when_started(ask: Callable[[], T], wait_s: float) -> T:
 def may_be_starting(error: AsrError) -> bool:
     """Whether the server may do better once it has started."""
     if isinstance(error, ModelNotReady):
-        return error.may_come
+        return error.may_become_ready
     return isinstance(error, _STARTING)

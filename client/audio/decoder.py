@@ -21,16 +21,16 @@ class Decoder(Protocol):
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples from here on, ``float32 [n, channels]``, a bounded number at a time.
 
-        Raises :class:`Damaged`, in the end or where nothing more can be read.
+        Raises :class:`DamagedError`, in the end or where nothing more can be read.
         """
 
     def close(self) -> None:
         """Release what it holds."""
 
 
-class CannotOpen(Exception):
+class CannotOpenError(Exception):
     """libsndfile does not take the file; ffmpeg may."""
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """Not all is there, or not as it was: says what was found."""

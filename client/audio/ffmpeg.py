@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from client.audio.chunks import size_of
 from client.audio.containers import MP4, Part, end_of
-from client.audio.decoder import Damaged
+from client.audio.decoder import DamagedError
 from client.errors import AudioError
 
 _CONTAINERS: Final = (
@@ -119,7 +119,7 @@ class FfmpegDecoder:
             data = data[whole:]
             more = self._read(_READ_BYTES)
         if complaint := self._complaint():
-            raise Damaged(complaint)
+            raise DamagedError(complaint)
 
     def close(self) -> None:
         """Stop ffmpeg."""

@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from client.audio.containers import Part
-from client.audio.decoder import CannotOpen, Damaged
+from client.audio.decoder import CannotOpenError, DamagedError
 from client.audio.options import ENCODINGS, RawFormat
 
 BLOCK_SAMPLES: Final = 1 << 16
@@ -27,8 +27,8 @@ class SndfileDecoder:
 
     ``part`` is where it is in the file, ``None`` for headerless audio. Blocks hold at most
     ``block_samples``: what comes in a block before damage is lost with it. Raises
-    :class:`~client.audio.decoder.CannotOpen` for a file that libsndfile does not open, or does not
-    know the length of.
+    :class:`~client.audio.decoder.CannotOpenError` for a file that libsndfile does not open, or does
+    not know the length of.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class SndfileDecoder:
         except soundfile.SoundFileError as error:
             if self._pipe is not None:
                 self._pipe.close()
-            raise CannotOpen(getattr(error, "error_string", str(error))) from error
+            raise CannotOpenError(getattr(error, "error_string", str(error))) from error
         self.rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.n_frames: int | None = None if self._pipe else self._file.frames
         if self.n_frames is not None and self.n_frames >= _UNKNOWN_FRAMES:
             self.close()
-            raise CannotOpen(f"the {self._file.format} header does not say how long it is")
+            raise CannotOpenError(f"the {self._file.format} header does not say how long it is")
         self._at = 0
 
     def seek(self, frame: int) -> int:
@@ -77,7 +77,7 @@ class SndfileDecoder:
             yield block
         slack = _MPEG_SLACK_FRAMES if self._file.subtype.startswith("MPEG") else 0
         if self.n_frames is not None and self._at + slack < self.n_frames:
-            raise Damaged(f"its header promises {self.n_frames} samples, {self._at} are there")
+            raise DamagedError(f"its header promises {self.n_frames} samples, {self._at} are there")
 
     def close(self) -> None:
         """Release the file."""
@@ -94,7 +94,7 @@ def _damage() -> Iterator[None]:
         yield
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", error)  # without the descriptor
-        raise Damaged(f"libsndfile says: {reason}") from error
+        raise DamagedError(f"libsndfile says: {reason}") from error
 
 
 def _arguments(raw: RawFormat | None) -> dict[str, Any]:

@@ -94,6 +94,13 @@ class AudioOptions:
             )
 
 
+STRICT: Final = AudioOptions(strict=True)
+"""For what goes with a text, which half a recording does not fit."""
+
+SLACK_S: Final = 0.1
+"""How far a piece may reach beyond the end: manifests round durations."""
+
+
 def check_format(rate_hz: int, channels: int) -> None:
     """Raise :class:`AudioError` for a sample rate or channels that no recording of speech has."""
     low, high = RATES_HZ

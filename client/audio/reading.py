@@ -8,16 +8,23 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from client.audio.conversion import NO_SAMPLES, Pcm, converted, joined, mono
-from client.audio.options import AudioOptions, AudioSource, Clip, Warn, as_warning, check_format
+from client.audio.options import (
+    SLACK_S,
+    STRICT,
+    AudioOptions,
+    AudioSource,
+    Clip,
+    Warn,
+    as_warning,
+    check_format,
+)
 from client.audio.recording import Recording
 from client.audio.sources import name_of, named_errors, open_source
 from client.errors import AudioError
 
-_SLACK_S: Final = 0.1  # manifests round durations
 _END_S: Final = 0.5
 _ENDLESS_FRAMES: Final = 1 << 50
 _DEFAULTS: Final = AudioOptions()
-_STRICT: Final = AudioOptions(strict=True)
 
 
 def load_audio(
@@ -78,13 +85,13 @@ def length_of(source: AudioSource) -> float:
     """
     with (
         named_errors(name_of(source)),
-        open_source(source, _STRICT.max_bytes) as file,
-        closing(Recording(file, Clip(source), _STRICT)) as decoder,
+        open_source(source, STRICT.max_bytes) as file,
+        closing(Recording(file, Clip(source), STRICT)) as decoder,
     ):
         rate_hz = decoder.rate_hz
         check_format(rate_hz, decoder.channels)
         begin = max(0, (decoder.n_frames or 0) - round(_END_S * rate_hz))
-        end = _piece(decoder, Clip(source, begin / rate_hz), _STRICT.max_duration_s)
+        end = _piece(decoder, Clip(source, begin / rate_hz), STRICT.max_duration_s)
         return (begin + sum(map(len, end))) / rate_hz
 
 
@@ -123,7 +130,7 @@ def _bounds(clip: Clip, n_frames: int | None, rate_hz: int) -> tuple[int, int]:
     length_s = total / rate_hz
     stop_s = length_s if clip.duration_s is None else clip.offset_s + clip.duration_s
     # Written so that NaN is refused too.
-    inside = 0 <= clip.offset_s < min(stop_s, length_s) and stop_s <= length_s + _SLACK_S
+    inside = 0 <= clip.offset_s < min(stop_s, length_s) and stop_s <= length_s + SLACK_S
     if not inside:
         length = "of unknown length" if n_frames is None else f"{length_s:.2f} s long"
         end = "the end" if clip.duration_s is None else f"{stop_s:.2f} s"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from client.audio.chunks import size_of
 from client.audio.containers import Part, parts
 from client.audio.conversion import NO_SAMPLES
-from client.audio.decoder import CannotOpen, Damaged, Decoder
+from client.audio.decoder import CannotOpenError, DamagedError, Decoder
 from client.audio.ffmpeg import FfmpegDecoder
 from client.audio.libsndfile import SndfileDecoder
 from client.audio.options import AudioOptions, Clip, RawFormat, Warn, as_warning
@@ -73,7 +73,7 @@ class Recording:
             return 0
         try:
             self._at = self._decoder.seek(frame)
-        except Damaged as error:
+        except DamagedError as error:
             raise _refusal(str(error)) from error
         return self._at
 
@@ -134,7 +134,7 @@ class Recording:
             return self._by_ffmpeg(part, "unknown signature")
         try:
             decoder = SndfileDecoder(self._file, part)
-        except CannotOpen as error:
+        except CannotOpenError as error:
             return self._by_ffmpeg(part, str(error))
         if decoder.n_frames != 0:
             return decoder
@@ -172,7 +172,7 @@ class Recording:
                     self._warn(_warning(self._fault))
                     warned = True
                 yield block
-        except Damaged as error:
+        except DamagedError as error:
             if self._strict:
                 raise _refusal(str(error)) from error
             for block in self._rest(part):
@@ -189,7 +189,7 @@ class Recording:
         if part is None or isinstance(self._decoder, FfmpegDecoder):
             return
         with (
-            suppress(CannotOpen, Damaged),  # the first decoder has said so
+            suppress(CannotOpenError, DamagedError),  # the first decoder has said so
             closing(self._second_opinion(part)) as other,
         ):
             if (other.rate_hz, other.channels) != (self.rate_hz, self.channels):
@@ -210,7 +210,7 @@ class Recording:
 def _headerless(file: FileIO, raw: RawFormat | None) -> Decoder:
     try:
         return SndfileDecoder(file, None, raw)
-    except CannotOpen as error:
+    except CannotOpenError as error:
         raise _refusal(str(error)) from error
 
 

@@ -17,7 +17,7 @@ from client.files import check_folder, is_stream
 from client.manifest import read_manifest
 
 STANDARD_OUTPUT: Final = Path("/dev/stdout")
-_STANDARD_OUTPUT: Final = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_ITS_NAMES: Final = ("-", str(STANDARD_OUTPUT), "/dev/fd/1", "/proc/self/fd/1")
 
 
 def add_output(parser: ArgumentParser, formats: tuple[str, ...], *, folder: bool = False) -> None:
@@ -93,7 +93,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _file_or_standard_output(text: str) -> Path | None:
-    return None if text in _STANDARD_OUTPUT else output_path(text)
+    return None if text in _ITS_NAMES else output_path(text)
 
 
 def _file_or_folder(text: str) -> Path | None:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from client.decoding.worker import portable
 from client.errors import AsrError, DecoderError
-from client.forks import Home, never_freed
+from client.forks import OwnerProcess, never_freed
 from client.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class DecoderPool:
                 f"{make!r} cannot be pickled, expected a function of a module or a"
                 f" functools.partial of one: {error}"
             ) from error
-        self._home: Final = Home("this pool of decoding processes")
+        self._owner: Final = OwnerProcess("this pool of decoding processes")
         self._max_queued: Final = max_queued
         self._queue: Final[deque[_Utterance]] = deque()
         self._retries: Final[deque[_Utterance]] = deque()
@@ -117,7 +117,7 @@ class DecoderPool:
         Raises :class:`DecoderError` when the pool is closed, before or while it waits, and when
         no process starts any more; :class:`ForkError` in a forked child.
         """
-        self._home.check()
+        self._owner.check()
         utterance = _Utterance((log_probs, duration_s))
         with self._lock:
             self._room.wait_for(lambda: self._end or len(self._queue) < self._max_queued)
@@ -131,7 +131,7 @@ class DecoderPool:
 
         Does nothing in a forked child, whose parent's processes these are.
         """
-        if not self._home.is_here:
+        if not self._owner.is_here:
             return
         self._stop(DecoderError("the decoder pool is closed: close it after the last result"))
         with self._lock:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from client.audio import length_of
+from client.audio.options import SLACK_S
 from client.errors import AudioError
 from client.in_order import in_order
 from client.manifest_sources.files import plain
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_UNDER_WAY: Final = 256
-_SLACK_S: Final = 0.1  # manifests round durations
 _DECIMALS: Final = 3
 
 Length: TypeAlias = "Future[float]"
@@ -91,12 +91,12 @@ def _within(utterance: Utterance, length_s: float) -> float:
     """Seconds of the piece, which must lie in its recording, or of all, as it was said to be."""
     said_s, offset_s = utterance.duration_s, utterance.offset_s
     if offset_s is None:
-        if said_s is not None and abs(said_s - length_s) > _SLACK_S:
+        if said_s is not None and abs(said_s - length_s) > SLACK_S:
             reason = f"duration is {said_s:g}, but {utterance.audio} is {length_s:.3f} s long"
             raise LeftOut(Fault.DURATION, f"{reason}: correct it, or give an offset for a piece")
         return length_s
     end_s = length_s if said_s is None else offset_s + said_s
-    if offset_s >= min(end_s, length_s) or end_s > length_s + _SLACK_S:
+    if offset_s >= min(end_s, length_s) or end_s > length_s + SLACK_S:
         raise LeftOut(
             Fault.DURATION,
             f"the piece goes from {offset_s:g} to {end_s:g} s, but {utterance.audio} is "

@@ -8,20 +8,18 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from numpy.typing import NDArray
 
 from client.acoustic_cache import AcousticCache, read_log_probs
-from client.audio import AudioOptions, load_audio
+from client.audio import load_audio
+from client.audio.options import STRICT
 from client.contract import LOG_PROBS
 from client.errors import AsrError, ManifestError, ServerError
 from client.in_order import in_order
 from client.manifest import Entry, with_text
 from client.transport import Transport
-
-_STRICT: Final = AudioOptions(strict=True)
-"""Half a recording does not fit its text."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def _start(entry: Entry, transport: Transport, cache: AcousticCache) -> _Pending
             raise entry.item
         path = cache.path(entry.item)  # before the audio is read, which may change meanwhile
         if not cache.holds(path):
-            samples = load_audio(entry.item, transport.contract.sample_rate_hz, _STRICT)
+            samples = load_audio(entry.item, transport.contract.sample_rate_hz, STRICT)
             return _Pending(entry, path, transport.submit(samples, LOG_PROBS))
         pending = _Pending(entry, path)
         pending.outputs.set_result(None)

@@ -96,7 +96,7 @@ def test_a_model_that_loads_is_waited_for_and_one_that_failed_is_not():
             with pytest.raises(ModelNotReady) as raised:
                 connect(url, "broken", wait_s=waited_s or LONG_S)
             assert waited_s <= monotonic() - start_s < LONG_S / 2
-        assert raised.value.may_come == (waited_s > 0)
+        assert raised.value.may_become_ready == (waited_s > 0)
 
 
 @pytest.mark.parametrize(
