@@ -45,7 +45,7 @@ def load_audio(
     :class:`AudioError`. Of several recordings in one file, one after the other, all are read.
 
     Damage that a format cannot show is not noticed: Ogg, and MP3 without a table of frames, may
-    end early; samples of PCM may be anything.
+    end early; FLAC's header and MP3's table may count too few; samples of PCM may be anything.
     """
     return joined(read_blocks(source, sample_rate_hz, options, warn))
 

@@ -12,8 +12,9 @@ _TRIFLE_BYTES: Final = 256
 """Too little to hold speech: 16 ms of telephone audio."""
 _READ_BYTES: Final = 1 << 20
 _JUDGED_BYTES: Final = 1 << 16
-_COMPRESSED: Final = 0.97
-"""What deflate makes of archives, pictures and ciphertext, at least; of speech 0.95 at most."""
+_COMPRESSED: Final = 0.98
+"""Deflate leaves random bytes as they are; of speech in PCM or µ-law it made 0.96 at most (199
+recordings of three corpora)."""
 _TAGS: Final = re.compile(
     # Tags of other formats that taggers append, and chunks that are cut off.
     rb"ID3|TAG|3DI|APETAGEX|LYRICSBEGIN|LIST|id3 |bext|cue |fact|JUNK|junk|PAD |PEAK|smpl|inst|iXML"
