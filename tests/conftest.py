@@ -15,6 +15,8 @@ ASSETS = PROJECT / "tests" / "assets"
 
 # ONNX Runtime's wheels report use to their maker unless told not to.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Tests run side by side: torch's threads must sleep while they wait, not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Shells start background jobs with SIGINT ignored, and the programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
