@@ -39,9 +39,9 @@ PUBLISHES = """
 import os, signal, sys
 from pathlib import Path
 from export.repository import publish, staging
-from tests.export.test_repository import NAME, write_models
 
-rename, left = Path.rename, [int(sys.argv[2])]
+repository, renames, *models = sys.argv[1:]
+rename, left = Path.rename, [int(renames)]
 
 def renamed(path, target):
     rename(path, target)
@@ -50,9 +50,11 @@ def renamed(path, target):
         os.kill(os.getpid(), signal.SIGKILL)
 
 Path.rename = renamed
-with staging(Path(sys.argv[1])) as staged:
-    write_models(staged, "new")
-    publish(staged, Path(sys.argv[1]), NAME)
+with staging(Path(repository)) as staged:
+    for model in models:
+        (staged / model / "1").mkdir(parents=True)
+        (staged / model / "config.pbtxt").write_text('name: "new"')
+    publish(staged, Path(repository), models[-1])
 """
 
 
@@ -112,7 +114,7 @@ def test_the_next_build_puts_back_what_a_build_killed_in_publishing_took_away(
 ):
     repository = tmp_path / "models"
     write_models(repository, "old")
-    killed, _ = start(PUBLISHES, repository, renames)
+    killed, _ = start(PUBLISHES, repository, renames, *INNER, NAME)
     assert killed.wait(DEADLINE_S) == -signal.SIGKILL
     (abandoned,) = set(tmp_path.iterdir()) - {repository}
     os.utime(abandoned, (0, 0))
