@@ -61,7 +61,11 @@ class Results:
         except BaseException:
             self._stream.close()
             raise
-        self.done_before = sum(self._done)
+
+    @property
+    def done(self) -> int:
+        """How many entries have a transcript."""
+        return sum(self._done)
 
     @property
     def failures_path(self) -> Path:
@@ -98,9 +102,11 @@ class Results:
             self.failed += 1
             self._failures.write(_failure_line(record))
             self._failures.flush()
-        self._stream.write(json_text(record).encode() + b"\n")
-        self._stream.flush()
-        self._note(record)
+        try:
+            self._stream.write(json_text(record).encode() + b"\n")
+            self._stream.flush()
+        finally:
+            self._note(record)  # an interrupt comes when the line is written
 
     def __enter__(self) -> Self:
         return self

@@ -24,7 +24,7 @@ from client.audio import Pcm
 from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
-from client.errors import AsrError
+from client.errors import AsrError, ServerError
 from client.transcriber import transcribe, window
 
 FAILURES_TO_CHECK: Final = 20
@@ -75,7 +75,11 @@ def run_load(target: Target, utterances: Utterances, level: Level, options: Load
     errors when it cannot be connected with.
     """
     most = int(level.value) if level.kind == CLOSED else _OPEN_MOST
-    recorder = Recorder(target.url, target.model, options.timeout_s, most)
+    try:
+        recorder = Recorder(target.url, target.model, options.timeout_s, most)
+    except ServerError:
+        target.check()  # it may know why the server is gone
+        raise
     try:
         decoding, decoder = _decoding(recorder.contract, options, most)
         try:

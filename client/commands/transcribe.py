@@ -110,15 +110,14 @@ def _on_ray(args: Namespace, preset: Preset, size: Size | None, options: RayOpti
 
 def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
     """Follow the recordings, each in ``results`` when it comes; the exit status."""
-    done, damaged = results.done_before, 0
+    damaged = 0
     try:
-        for _, result in shown(pairs, size, done=done):
-            done += result.error is None
+        for _, result in shown(pairs, size, done=results.done):
             damaged += bool(result.warnings) and result.error is None
     except KeyboardInterrupt:
-        messages.print(f"{done:,} recordings are done: go on with --resume")
+        messages.print(f"{results.done:,} recordings are done: go on with --resume")
         raise
-    messages.print(f"{done:,} recordings are in {results.path}")
+    messages.print(f"{results.done:,} recordings are in {results.path}")
     if damaged:
         messages.print(
             f"{damaged:,} of them are damaged or truncated, see their warnings: what is there was "
@@ -126,7 +125,7 @@ def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
         )
     if results.failed:
         messages.print(
-            f"{results.failed:,} of {done + results.failed:,} recordings failed, see "
+            f"{results.failed:,} of {results.done + results.failed:,} recordings failed, see "
             f"{results.failures_path}: --resume tries them again"
         )
     return 1 if results.failed else 0

@@ -52,7 +52,7 @@ def test_results_are_there_as_soon_as_they_are_added(path):
 def test_what_is_missing_or_failed_is_done_again_and_comes_in_the_manifests_order(path):
     write(path, {1: fields(1), 2: failed(2), 4: fields(4)})
     with Results(path, SETTINGS, resume=True) as results:
-        assert results.done_before == 2
+        assert results.done == 2
         todo = [each.line for each in results.missing(map(entry, [1, 2, 3, 4, 5]))]
         assert todo == [2, 3, 5]
         for line in todo:
@@ -152,6 +152,6 @@ with Results(Path({str(path)!r}), SETTINGS, resume=False) as results:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     with Results(path, SETTINGS, resume=True) as results:
-        done = results.done_before
+        done = results.done
     assert done > 500
     assert [each["line"] for each in records(path)] == list(range(1, done + 1))
