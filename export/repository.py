@@ -39,6 +39,8 @@ from export.layout import CONFIG_FILE, GRAPH_FILE, version_folder
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RETIRED: Final = "retired."
 """Begins the name of the folder that old models are moved to while new ones come in."""
+_INCOMING: Final = "incoming"
+"""The file in that folder that names the new models."""
 _LOCK_FILE: Final = ".lock"
 _LOCKED_AFTER_S: Final = 5.0
 """A younger staging folder may be another build's that has not locked it yet."""
@@ -69,16 +71,15 @@ def write_config(repository: Path, config: ModelConfig) -> None:
 def staging(repository: Path) -> Iterator[Path]:
     """A folder on the repository's file system but outside it, gone afterwards.
 
-    What a killed build left there is removed, and the models that it had taken out of the
-    repository are put back. Raises :class:`RepositoryError` when the folder cannot be made.
+    What killed builds left there is cleared away. Raises :class:`RepositoryError` when the folder
+    cannot be made.
     """
     target = repository.resolve()  # "." has a parent only when resolved
-    prefix = f".{target.name}.staging-"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(target, prefix)
-        folder = tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent)
-        lock = _Lock(Path(folder.name))
+        recover(repository)
+        folder = tempfile.TemporaryDirectory(prefix=_prefix(target), dir=target.parent)
+        lock = _Lock(Path(folder.name, _LOCK_FILE))
     except OSError as error:
         raise RepositoryError(
             f"cannot make a staging folder beside the repository {repository}: {error}"
@@ -87,36 +88,44 @@ def staging(repository: Path) -> Iterator[Path]:
         yield Path(staged)
 
 
-def _remove_abandoned(repository: Path, prefix: str) -> None:
-    """Remove the staging folders whose builds were killed."""
-    for folder in repository.parent.glob(f"{prefix}*"):
+def recover(repository: Path) -> None:
+    """Undo what killed builds have begun: publishing that was cut short, and staging folders."""
+    target = repository.resolve()
+    for folder in target.parent.glob(f"{_prefix(target)}*"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > _LOCKED_AFTER_S:
-                with _Lock(folder):
-                    _put_back(folder, repository)
+                with _Lock(folder / _LOCK_FILE):
+                    _put_back(folder, target)
                     shutil.rmtree(folder)
 
 
+def _prefix(target: Path) -> str:
+    """How the names of staging folders beside the repository at ``target`` begin."""
+    return f".{target.name}.staging-"
+
+
 def _put_back(folder: Path, repository: Path) -> None:
-    """Undo the publishing that was cut short, if any: its ensemble is not in the repository yet."""
+    """Undo publishing from the staging ``folder`` that was cut short: the ensemble comes last."""
     for retired in folder.glob(f"{_RETIRED}*"):
         ensemble = retired.name.removeprefix(_RETIRED)
         if not (repository / ensemble).exists():
-            for model in sorted(retired.iterdir(), key=lambda path: path.name == ensemble):
-                if (repository / model.name).exists():
-                    shutil.rmtree(repository / model.name)
+            for name in (retired / _INCOMING).read_text(encoding="utf-8").split():
+                if not (folder / name).exists():  # it had been moved in
+                    shutil.rmtree(repository / name, ignore_errors=True)
+            models = (path for path in retired.iterdir() if path.is_dir())
+            for model in sorted(models, key=lambda path: path.name == ensemble):
                 model.rename(repository / model.name)
 
 
 class _Lock:
-    """A lock on a staging folder, which the kernel releases however this process ends.
+    """A lock on a file, which the kernel releases however this process ends.
 
     Raises ``BlockingIOError`` when another process holds it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, file: Path) -> None:
         # A file that is open for writing: NFS locks nothing else.
-        self._descriptor = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BaseException:
@@ -133,8 +142,16 @@ class _Lock:
 def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> None:
     """Raise :class:`RepositoryError` when publishing ``names`` would remove others' models.
 
-    Ours is an ensemble that carries a contract, and what it is made of.
+    Ours is an ensemble that carries a contract, and what it is made of. What killed builds took
+    away is put back first.
     """
+    recover(repository)
+    mounted = [name for name in names if (repository / name).is_mount()]
+    if mounted:
+        raise RepositoryError(
+            f"{repository / mounted[0]} is a mount point, and models are renamed into place: mount"
+            " a volume at the repository's parent"
+        )
     there = [name for name in names if (repository / name).exists()]
     others = [name for name in there if name != ensemble and _has_contract(repository, name)]
     if others or (there and not _has_contract(repository, ensemble)):
@@ -156,24 +173,48 @@ def publish(staged: Path, repository: Path, ensemble: str) -> None:
     new models. On any failure the old models are put back. Raises :class:`RepositoryError`.
     """
     new = _ensembles_last(staged, ensemble)
-    old = [ensemble, *_parts(repository, ensemble)]
     retired = staged / f"{_RETIRED}{ensemble}"
     retired.mkdir()
+    (retired / _INCOMING).write_text("\n".join(new), encoding="utf-8")
     try:
         repository.mkdir(exist_ok=True)
+        with _alone(repository):
+            _exchange(staged, retired, repository, new)
+    except OSError as error:
+        raise RepositoryError(
+            f"cannot write to the repository {repository}: {error}; the models there"
+            " are unchanged. Models are renamed into it from beside it: its parent must"
+            " be writable and of the same file system, so mount a volume at the parent"
+        ) from error
+
+
+@contextmanager
+def _alone(repository: Path) -> Iterator[None]:
+    """Wait until no other build publishes into ``repository``; on NFS, which locks no folder, not.
+
+    The kernel releases the lock however this process ends.
+    """
+    descriptor = os.open(repository, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _exchange(staged: Path, retired: Path, repository: Path, new: Sequence[str]) -> None:
+    """Move old models to ``retired`` and the ``new`` ones in, or leave all where they were."""
+    ensemble = new[-1]
+    old = [ensemble, *_parts(repository, ensemble)]
+    try:
         for name in dict.fromkeys((*old, *reversed(new))):
             if (repository / name).exists():
                 (repository / name).rename(retired / name)
         for name in new:
             (staged / name).rename(repository / name)
-    except BaseException as error:
+    except BaseException:
         _restore(staged, retired, repository, new)
-        if isinstance(error, OSError):
-            raise RepositoryError(
-                f"cannot write to the repository {repository}: {error}; the models there"
-                " are unchanged. Models are renamed into it from beside it: its parent must"
-                " be writable and of the same file system, so mount a volume at the parent"
-            ) from error
         raise
 
 
@@ -228,4 +269,5 @@ def _restore(staged: Path, retired: Path, repository: Path, new: Sequence[str]) 
         if not (staged / name).exists():
             (repository / name).rename(staged / name)
     for path in retired.iterdir():
-        path.rename(repository / path.name)
+        if path.is_dir():
+            path.rename(repository / path.name)

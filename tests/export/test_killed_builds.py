@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from export.repository import staging
+from export.repository import check_replaceable, recover, staging
 from export.verification.triton import PROJECT
 from tests.conftest import REPOSITORY
 from tests.export.support import NAME
@@ -106,21 +106,47 @@ def test_the_next_build_removes_what_a_killed_one_left_and_nothing_of_one_that_r
     assert [path.name for path in tmp_path.iterdir()] == [Path(in_use).name]
 
 
-@pytest.mark.parametrize(
-    ("renames", "left"), [(1, "old"), (4, "old"), (7, "old"), (RENAMES, "new")]
-)
+def kill_in_publishing(start, repository, renames, *models):
+    """Leave what a build leaves that is killed after so many renames."""
+    killed, _ = start(PUBLISHES, repository, renames, *models)
+    assert killed.wait(DEADLINE_S) == -signal.SIGKILL
+    (abandoned,) = set(repository.parent.iterdir()) - {repository}
+    os.utime(abandoned, (0, 0))
+    return abandoned
+
+
+@pytest.mark.parametrize("renames", range(1, RENAMES + 1))
 def test_the_next_build_puts_back_what_a_build_killed_in_publishing_took_away(
-    renames, left, start, tmp_path
+    renames, start, tmp_path
 ):
     repository = tmp_path / "models"
     write_models(repository, "old")
-    killed, _ = start(PUBLISHES, repository, renames, *INNER, NAME)
-    assert killed.wait(DEADLINE_S) == -signal.SIGKILL
-    (abandoned,) = set(tmp_path.iterdir()) - {repository}
-    os.utime(abandoned, (0, 0))
-    with staging(repository):
-        assert not abandoned.exists()
+    abandoned = kill_in_publishing(start, repository, renames, *INNER, NAME)
+    recover(repository)
+    assert not abandoned.exists()
+    left = "new" if renames == RENAMES else "old"
     assert generations(repository) == dict.fromkeys((*INNER, NAME), left)
+
+
+@pytest.mark.parametrize("renames", range(1, RENAMES // 2))
+def test_the_next_build_removes_what_a_first_build_killed_in_publishing_brought(
+    renames, start, tmp_path
+):
+    repository = tmp_path / "models"
+    (repository / "other").mkdir(parents=True)
+    kill_in_publishing(start, repository, renames, *INNER, NAME)
+    check_replaceable(repository, (*INNER, NAME), NAME)
+    assert [path.name for path in repository.iterdir()] == ["other"]
+
+
+def test_length_ranges_that_a_killed_build_brought_go_again(start, tmp_path):
+    repository = tmp_path / "models"
+    write_models(repository, "old")
+    ranges = (f"{NAME}_preprocessor_upto_2s", f"{NAME}_upto_2s")
+    kill_in_publishing(start, repository, RENAMES + 1, *INNER, *ranges, NAME)
+    assert (repository / ranges[0]).exists()
+    recover(repository)
+    assert generations(repository) == dict.fromkeys((*INNER, NAME), "old")
 
 
 def test_a_killed_build_takes_its_server_with_it(start):

@@ -1,5 +1,7 @@
 """Publishing replaces models so that a polling server never sees a mix, or changes nothing."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import export.assemble
 from export.build import build
 from export.config import parse_config
 from export.errors import GraphError, RepositoryError
-from export.repository import check_name, publish, staging
+from export.repository import check_name, check_replaceable, publish, staging
 from tests.export.support import NAME, contents, quick_build
 
 INNER = tuple(f"{NAME}_{role}" for role in ("preprocessor", "encoder", "decoder"))
@@ -100,6 +102,40 @@ def publish_and_fail(repository, number, error, raised, monkeypatch):
     spy_on_renames(monkeypatch, before=fail_at(number, error))
     with pytest.raises(raised):
         publish_new(repository)
+
+
+def test_builds_that_publish_at_once_do_so_one_after_the_other(tmp_path, monkeypatch):
+    repository = tmp_path / "repository"
+    write_models(repository, "old")
+    spy_on_renames(monkeypatch, before=lambda: time.sleep(0.01))
+    failed = []
+
+    def publish_generation(number):
+        with staging(repository) as staged:
+            write_models(staged, f"new {number}")
+            try:
+                publish(staged, repository, NAME)
+            except RepositoryError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=publish_generation, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    left = generations(repository)
+    assert set(left) == {*INNER, NAME}
+    assert len(set(left.values())) == 1
+    assert list(tmp_path.iterdir()) == [repository]
+
+
+def test_a_model_that_is_a_mount_point_is_refused_before_anything_moves(tmp_path, monkeypatch):
+    repository = tmp_path / "repository"
+    write_models(repository, "old")
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == INNER[1])
+    with pytest.raises(RepositoryError, match=f"{INNER[1]} is a mount point"):
+        check_replaceable(repository, (*INNER, NAME), NAME)
 
 
 def test_other_models_of_the_repository_are_left_alone(tmp_path):
