@@ -164,10 +164,10 @@ class Connection:
         with self._errors("", timeout_s):
             return bool(self._client.is_server_live(self._headers, timeout_s))
 
-    def is_ready(self, model: str, timeout_s: float) -> bool:
+    def is_ready(self, model: str, version: int, timeout_s: float) -> bool:
         """Whether the model takes requests; raises a :class:`ServerError` without an answer."""
         with self._errors(model, timeout_s):
-            return bool(self._client.is_model_ready(model, "", self._headers, timeout_s))
+            return bool(self._client.is_model_ready(model, str(version), self._headers, timeout_s))
 
     def config(self, model: str, timeout_s: float) -> Any:
         """The model's ``ModelConfig``; raises a :class:`ServerError`."""
@@ -192,14 +192,16 @@ class Connection:
             for entry in index.models
         }
 
-    def ask_for_nothing(self, model: str, timeout_s: float) -> None:
+    def ask_for_nothing(self, model: str, version: int, timeout_s: float) -> None:
         """Ask for an inference without input, which costs the server nothing and it does not count.
 
-        Raises :class:`InvalidRequest` where inference is open, and another :class:`ServerError`
-        otherwise.
+        Raises :class:`InvalidRequest` where inference is open, :class:`ModelNotReady` without that
+        version of the model, and another :class:`ServerError` otherwise.
         """
         with self._errors(model, timeout_s):
-            self._client.infer(model, [], headers=self._headers, client_timeout=timeout_s)
+            self._client.infer(
+                model, [], str(version), headers=self._headers, client_timeout=timeout_s
+            )
 
     def close(self) -> None:
         """Hang up; what is still under way fails.

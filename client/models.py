@@ -83,16 +83,28 @@ def read_contract(connection: Connection, model: str, timeout_s: float) -> Contr
     except ServerUnavailable as error:
         raise _reason(connection, error, timeout_s, model) from error
     contract = _contract_of(config, connection.url)
-    _check_open(connection, model, timeout_s)
+    version = contract.model_version
+    _check_open(connection, model, version, timeout_s)
     # A server can be told which models to load: what has no route left takes the main one.
-    ready = tuple(route for route in contract.routes if connection.is_ready(route.model, timeout_s))
+    ready = tuple(
+        route for route in contract.routes if connection.is_ready(route.model, version, timeout_s)
+    )
     return replace(contract, routes=ready)
 
 
-def _check_open(connection: Connection, model: str, timeout_s: float) -> None:
-    """Raise :class:`SecurityError` when the server keeps inference to those who have its key."""
+def _check_open(connection: Connection, model: str, version: int, timeout_s: float) -> None:
+    """Raise :class:`SecurityError` when the server keeps inference to those who have its key.
+
+    Raises :class:`ModelNotReady` when it has the model in another version than its contract says.
+    """
     try:
-        connection.ask_for_nothing(model, timeout_s)
+        connection.ask_for_nothing(model, version, timeout_s)
+    except ModelNotReady as error:
+        raise ModelNotReady(
+            f"the server at {connection.url} has model {model!r} in another version than its "
+            f"contract says, {version}: files of two exports are mixed in its repository. Remove "
+            "the model there, and copy or export it again"
+        ) from error
     except ServerUnavailable as error:
         raise _reason(connection, error, timeout_s, model) from error
     except (SecurityError, DeadlineExceeded):

@@ -243,8 +243,11 @@ def _start_unless(closed: Callable[[], bool], thread: threading.Thread) -> None:
 
 
 def _same(contract: Contract, other: Contract) -> bool:
-    """Whether both are of one export; which routes are loaded at the moment does not matter."""
-    return replace(contract, routes=()) == replace(other, routes=())
+    """Whether both are of one export.
+
+    Neither what the checkpoint's file is called matters, nor which routes are loaded at the moment.
+    """
+    return replace(contract, routes=(), checkpoint=other.checkpoint) == replace(other, routes=())
 
 
 def _may_pass(error: AsrError) -> bool:

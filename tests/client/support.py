@@ -105,9 +105,10 @@ Infer = Callable[[service_pb2.ModelInferRequest, grpc.ServicerContext], object]
 
 class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
     def __init__(
-        self, infer: Infer, contract_json: str, model: str, unloaded: str, reason: str
+        self, infer: Infer, contract_json: str, model: str, unloaded: str, reason: str, version: str
     ) -> None:
         self._infer = infer
+        self._version = version
         self._contract_json = contract_json
         self._model = model
         self._unloaded = unloaded
@@ -131,6 +132,8 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
         return reply
 
     def ModelInfer(self, request, context):  # noqa: N802
+        if self._version and request.model_version not in {"", self._version}:
+            context.abort(grpc.StatusCode.NOT_FOUND, "Request for unknown model version")
         if not request.inputs:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "expected 1 inputs but got 0")
         return self._infer(request, context)
@@ -158,10 +161,14 @@ def scripted_server(
     port: int = 0,
     model: str = "demo",
     reason: str = "weights are missing",
+    version: str = "",
 ) -> Iterator[str]:
-    """Serve ``model``, and ``broken``, not loaded for a ``reason``; gives ``host:port``."""
+    """Serve ``model``, and ``broken``, not loaded for a ``reason``; gives ``host:port``.
+
+    Any version of the model, or only the one given.
+    """
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
-    service = _Service(infer, contract_json, model, "broken", reason)
+    service = _Service(infer, contract_json, model, "broken", reason, version)
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
     port = _bind(server, port)
     server.start()

@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from time import monotonic
 
 import grpc
@@ -302,3 +302,44 @@ def test_a_server_that_hangs_up_at_once_leaves_no_socket_open(tls, monkeypatch):
         listening.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert unclosed == []
+
+
+def test_requests_name_the_version_of_the_contract():
+    asked = []
+
+    def infer(request, _):
+        asked.append(request.model_version)
+        return infer_reply()
+
+    with scripted_server(infer, replace(CONTRACT, model_version=7).to_json()) as url:
+        submit(url)
+    assert asked == ["7"]
+
+
+def test_another_export_behind_the_address_is_a_contract_error_without_a_lost_connection_too():
+    """Nothing tells the client of the restart: its channel connects again by itself."""
+    with scripted_server() as url:
+        transport = TritonTransport(url, "demo")
+        transport.submit(SAMPLES, TOKENS).result(timeout=10)
+    other = replace(CONTRACT, model_version=2, vocabulary=CONTRACT.vocabulary[::-1])
+    port = int(url.rpartition(":")[2])
+    with (
+        scripted_server(contract_json=other.to_json(), port=port, version="2"),
+        pytest.raises(ContractError, match="another checkpoint or export"),
+    ):
+        transport.submit(SAMPLES, TOKENS).result(timeout=30)
+    transport.close()
+
+
+def test_a_model_in_another_version_than_its_contract_says_is_told_at_once():
+    with (
+        scripted_server(version="115587657") as url,
+        pytest.raises(ModelNotReady, match="another version than its contract says, 1: files of"),
+    ):
+        TritonTransport(url, "demo")
+
+
+def test_servers_may_have_the_export_of_a_renamed_checkpoint():
+    renamed = replace(CONTRACT, checkpoint="renamed")
+    with scripted_server() as one, scripted_server(contract_json=renamed.to_json()) as two:
+        TritonTransport([one, two], "demo").close()

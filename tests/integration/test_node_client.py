@@ -332,6 +332,18 @@ def test_frames_beyond_the_length_are_not_the_utterances(client, second):
     assert done.stdout == f"{second}\tca\n"
 
 
+def test_requests_name_the_version_of_the_contract(client, second):
+    contract, asked = replace(CONTRACT, model_version=7), []
+
+    def infer(request, _):
+        asked.append(request.model_version)
+        return infer_reply()
+
+    with scripted_server(infer, contract.to_json()) as url:
+        done = transcribe(client, url, [second])
+    assert (done.stdout, asked) == (f"{second}\tcat\n", ["7"])
+
+
 def test_a_full_queue_is_asked_again_even_for_long_audio(client, tmp_path):
     long = tmp_path / "long.wav"
     soundfile.write(long, np.zeros(1_000_000, np.int16), 16_000)  # 2 MB, above gRPC's retry buffer
