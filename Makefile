@@ -23,7 +23,7 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
 # A file's tests share servers, so each file goes to one worker whole, the longest first.
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
-SLOW_TESTS := tests/docs tests/integration
+SLOW_TESTS := tests/docs tests/integration/test_subwords.py tests/integration/test_chaos.py tests/integration
 
 # Before anything is installed for a command that cannot run.
 ifneq ($(filter export verify peers,$(MAKECMDGOALS)),)
