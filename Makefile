@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 REPOSITORY ?= model_repository
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 SPEECH_DATA ?= ../shared/data
 PEERS_FOLDER := .peers
 TRITON_IMAGE ?= nvcr.io/nvidia/tritonserver:24.10-py3
@@ -67,7 +67,7 @@ serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's contai
 .PHONY: test
 test: test-packages setup setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	@status=0; \
-	$(EXPORT) -m pytest $(PARALLEL) $(EXPORT_TESTS) $(ARGS) > .cache/export-tests.log 2>&1 & \
+	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS) > .cache/export-tests.log 2>&1 & \
 	$(RUNTIME) -m pytest $(PARALLEL) $(SLOW_TESTS) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
 	wait $$! || status=1; \
 	cat .cache/export-tests.log; exit $$status
