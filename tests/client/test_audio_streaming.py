@@ -111,7 +111,7 @@ def test_nothing_is_left_open(name, how):
         assert truncated
     assert truncated or not said
     blocks.close()
-    assert open_files() == before
+    assert open_files() <= before  # another test's may be closed only now
 
 
 def test_ffmpeg_stops_at_the_first_damage():
