@@ -21,9 +21,8 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
     { echo "Python 3.11 or 3.12 is needed: run make with PYTHON=python3.11" >&2; exit 1; }
 # Tests that need NeMo; the others run in .venv.
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
-# A file's tests share servers, so each file goes to one worker whole, the longest first.
+# A file's tests share servers, so each file goes to one worker whole; tests/conftest.py orders them.
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
-SLOW_TESTS := tests/docs tests/integration/test_subwords.py tests/integration/test_chaos.py tests/integration
 
 # Before anything is installed for a command that cannot run.
 ifneq ($(filter export verify peers,$(MAKECMDGOALS)),)
@@ -68,7 +67,7 @@ serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's contai
 test: test-packages setup setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	@status=0; \
 	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS) > .cache/export-tests.log 2>&1 & \
-	$(RUNTIME) -m pytest $(PARALLEL) $(SLOW_TESTS) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
+	$(RUNTIME) -m pytest $(PARALLEL) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
 	wait $$! || status=1; \
 	cat .cache/export-tests.log; exit $$status
 

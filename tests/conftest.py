@@ -21,6 +21,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SLOWEST = "tests/integration/test_subwords.py"
+"""Begins first, so that no worker is left with it in the end."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
+
+
 def unexpected_skips(config):
     """Reports of tests and modules that were skipped for a reason that ``tests.needs`` lacks."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
