@@ -175,10 +175,13 @@ class Recording:
         except DamagedError as error:
             if self._strict:
                 raise _refusal(str(error)) from error
+            self._find(self._fault or str(error))
             for block in self._rest(part):
                 self._at += len(block)
+                if not warned:  # now: whoever has as many samples as were promised asks no further
+                    self._warn(_warning(self._fault))
+                    warned = True
                 yield block
-            self._find(self._fault or str(error))
         if self._fault and self._at == begin:
             raise _refusal(self._fault)
         if self._fault and not warned:

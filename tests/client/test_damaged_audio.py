@@ -275,3 +275,16 @@ def test_ffmpeg_reads_on_however_much_it_complains():
     samples, (said,) = read(bytes(data))
     assert len(samples) == len(plain.stdout) / 2 > RATE_HZ
     assert "ffmpeg says" in said
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damage_that_keeps_the_length_is_told_too(seed):
+    """Another decoder may go on behind it and give as many samples as the header promises."""
+    rng = np.random.default_rng(seed)
+    data = bytearray(encoded(rng.integers(-8000, 8000, 64_000, dtype=np.int16), kind="FLAC"))
+    at = len(data) // 6 * (seed + 1) - 200
+    data[at : at + 12] = b"\xff\x00" * 6
+    said = []
+    samples = load_audio(bytes(data), RATE_HZ, warn=said.append)
+    assert len(said) == 1
+    assert 0 < len(samples) <= 64_000
