@@ -179,8 +179,8 @@ def _add_throughput(
     serving = replace(throughput(CORES), queue_delay_us=QUEUE_DELAY_US)
     obstacles = {record.role: record.tensorrt["obstacles"] for record in assembly.models.values()}
     pipeline = pipeline_of(checkpoint)
+    version = str(assembly.contract.model_version)
     for step in pipeline.models:
-        version = str(assembly.contract.model_version)
         (repository / model_name(model, step) / version).mkdir(parents=True)
     layout = Layout(model, pipeline, assembly.contract, serving, None, obstacles)
     write_configs(repository, layout.routed())
