@@ -106,10 +106,11 @@ def _prefix(target: Path) -> str:
 
 def _put_back(folder: Path, repository: Path) -> None:
     """Undo publishing from the staging ``folder`` that was cut short: the ensemble comes last."""
-    for retired in folder.glob(f"{_RETIRED}*"):
+    for incoming in folder.glob(f"{_RETIRED}*/{_INCOMING}"):  # written before anything is moved
+        retired = incoming.parent
         ensemble = retired.name.removeprefix(_RETIRED)
         if not (repository / ensemble).exists():
-            for name in (retired / _INCOMING).read_text(encoding="utf-8").split():
+            for name in incoming.read_text(encoding="utf-8").split():
                 if not (folder / name).exists():  # it had been moved in
                     shutil.rmtree(repository / name, ignore_errors=True)
             models = (path for path in retired.iterdir() if path.is_dir())
