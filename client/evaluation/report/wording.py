@@ -81,7 +81,8 @@ def finding(evaluation: Evaluation) -> str:
     if len(evaluation.scores) == 1:
         return f"{first.system} has a word error rate of {rate}."
     have = "have" if len(best) > 1 else "has"
-    lowest = f"{' and '.join(best)} {have} the lowest word error rate: {rate}"
+    which = "same" if len(best) == len(evaluation.scores) else "lowest"
+    lowest = f"{' and '.join(best)} {have} the {which} word error rate: {rate}"
     if first.system in best:
         return f"{lowest}."
     fewer = count(first.words.errors - fewest, "error")

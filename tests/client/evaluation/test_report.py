@@ -230,7 +230,7 @@ def test_the_finding_says_whether_a_gain_is_more_than_chance():
         replace(found, differences=sure)
     )
     tie = evaluation([utterance(1, "a b", ["a x", "a y"])])
-    assert finding(tie).startswith("greedy and beam have the lowest word error rate: 50.0")
+    assert finding(tie).startswith("greedy and beam have the same word error rate: 50.0")
     three = evaluation([utterance(1, "a b", ["a x", "a b", "a b"])], ["one", "two", "three"])
     assert finding(three).startswith("two and three have the lowest word error rate: 0.0")
 
