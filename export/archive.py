@@ -22,12 +22,16 @@ def local_file(checkpoint: str) -> Path | None:
     """
     path = Path(checkpoint).expanduser()
     if path.is_dir():
-        raise CheckpointError(f"no checkpoint file at {path}: it is a folder, give a .nemo file")
+        raise CheckpointError(
+            f"no checkpoint file at {path}: it is a folder, give a .nemo file", path=path
+        )
     if path.exists():
         return path
     is_path = path.suffix == ".nemo" or path.is_absolute() or len(path.parts) > 2
     if is_path or checkpoint.startswith("."):
-        raise CheckpointError(f"no checkpoint file at {path}: correct the path of the .nemo file")
+        raise CheckpointError(
+            f"no checkpoint file at {path}: correct the path of the .nemo file", path=path
+        )
     return None
 
 
@@ -39,7 +43,8 @@ def check_archive(path: Path) -> int:
     if not tarfile.is_tarfile(path):
         raise CheckpointError(
             f"{path} is not a .nemo file: expected a tar archive with {CONFIG_FILE} and"
-            f" {WEIGHTS_FILE} inside"
+            f" {WEIGHTS_FILE} inside",
+            path=path,
         )
     try:
         with tarfile.open(path) as archive:
@@ -49,7 +54,7 @@ def check_archive(path: Path) -> int:
     for part, meaning in _PARTS.items():
         if part not in sizes:
             raise CheckpointError(
-                f"{path} has no {part}, {meaning}: save the model with NeMo's save_to"
+                f"{path} has no {part}, {meaning}: save the model with NeMo's save_to", path=path
             )
     return sizes[WEIGHTS_FILE]
 
@@ -63,8 +68,10 @@ def read_config(path: Path) -> str:
                     return file.read().decode("utf-8")
                 except UnicodeDecodeError as error:
                     raise _damaged(path, f"{CONFIG_FILE} is not UTF-8") from error
-    raise CheckpointError(f"{path} has no {CONFIG_FILE}: save the model with NeMo's save_to")
+    raise CheckpointError(
+        f"{path} has no {CONFIG_FILE}: save the model with NeMo's save_to", path=path
+    )
 
 
 def _damaged(path: Path, cause: str) -> CheckpointError:
-    return CheckpointError(f"{path} is damaged ({cause}): fetch or copy the file again")
+    return CheckpointError(f"{path} is damaged ({cause}): fetch or copy the file again", path=path)

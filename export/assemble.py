@@ -15,7 +15,6 @@ from client.contract import Contract
 from export.checkpoint import Checkpoint, objections, refuse
 from export.config import MAX_BATCH_SIZE, model_name
 from export.configure import Layout, write_configs
-from export.declared import contract_of, pipeline_of
 from export.engine.operators import obstacles
 from export.engine.profiles import profiles
 from export.engine.switch import TENSORRT
@@ -77,15 +76,15 @@ def assemble(
     :class:`ExportError` when there is nothing to calibrate with.
     """
     refuse(checkpoint.name, objections(checkpoint))
-    contract = contract_of(checkpoint, recipe.precision, recipe.max_duration_s)
+    contract = checkpoint.contract_for(recipe.precision, recipe.max_duration_s)
     calibration = _calibration(recipe, contract)
-    declared = pipeline_of(checkpoint)
+    pipeline = checkpoint.pipeline
     version = str(contract.model_version)
     paths = {
         model.role: folder / model_name(recipe.name, model) / version / GRAPH_FILE
-        for model in declared.models
+        for model in pipeline.models
     }
-    for model, module in zip(declared.models, _modules(checkpoint, contract), strict=True):
+    for model, module in zip(pipeline.models, _modules(checkpoint, contract), strict=True):
         progress(f"exporting the {model.role}")
         paths[model.role].parent.mkdir(parents=True)
         export_graph(module, model, _example(model), paths[model.role])
@@ -94,11 +93,11 @@ def assemble(
         model_name(recipe.name, model): _recorded(
             model, contract, paths[model.role], kept.get(model.role, ())
         )
-        for model in declared.models
+        for model in pipeline.models
     }
     found = {record.role: record.tensorrt["obstacles"] for record in records.values()}
     layout = Layout(
-        recipe.name, declared, contract, recipe.serving, recipe.accelerator, found
+        recipe.name, pipeline, contract, recipe.serving, recipe.accelerator, found
     ).routed()
     write_configs(folder, layout)
     return Assembly(layout.contract, records)
@@ -109,8 +108,9 @@ def _calibration(recipe: Recipe, contract: Contract) -> list[NDArray[Any]]:
         return []
     if recipe.calibration_manifest is None:
         raise ExportError(
-            "int8 takes its ranges from speech: give --calibration-manifest, some hundred"
-            " utterances like those to be transcribed"
+            "int8 takes its ranges from speech: give a calibration_manifest of some hundred"
+            " utterances like those to be transcribed",
+            options=("calibration_manifest",),
         )
     cases = manifest_cases(recipe.calibration_manifest, contract)
     step = math.ceil(len(cases) / MAX_CALIBRATION_UTTERANCES)

@@ -29,7 +29,7 @@ from export.config import (
     tensorrt_config,
 )
 from export.engine.profiles import profiles
-from export.engine.switch import TENSORRT, config_for, serving_backend, switch
+from export.engine.switch import ONNXRUNTIME, TENSORRT, config_for, serving_backend, switch
 from export.errors import RepositoryError
 from export.layout import version_folder
 from export.record import check_models, read_record, write_json
@@ -42,7 +42,7 @@ from export.repository import (
     write_config,
 )
 from export.serving import Serving
-from export.tensors import DECODER, ENCODER, Model, Pipeline, pipeline
+from export.tensors import DECODER, ENCODER, Model, Pipeline
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,10 @@ def _check_plans(repository: Path, layout: Layout) -> None:
     plans = [folder.name for folder in folders if serving_backend(folder) == TENSORRT]
     if layout.serving.cpu and plans:
         raise RepositoryError(
-            f"{', '.join(plans)} run as TensorRT plans, on GPUs alone: choose --serving throughput,"
-            " or switch them first with `python -m export engine --backend onnxruntime`"
+            f"{', '.join(plans)} run as TensorRT plans, on GPUs alone: choose serving for GPUs, or"
+            f" switch to the backend {ONNXRUNTIME} first",
+            path=repository / plans[0],
+            options=("serving",),
         )
 
 
@@ -147,7 +149,7 @@ def _published_pipeline(repository: Path, name: str) -> Pipeline:
     encoder = read_config(repository, step_name(name, ENCODER))
     decoder = read_config(repository, step_name(name, DECODER))
     log_probs = next(output for output in decoder.output if output.name == LOG_PROBS)
-    return pipeline(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
+    return Pipeline.of(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
 
 
 def _link_tree(source: Path, target: Path) -> None:

@@ -52,7 +52,7 @@ def export_graph(
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
             first_line = str(error).partition("\n")[0]
             raise GraphError(
-                f"the {model.role} cannot be traced into ONNX: {first_line}"
+                f"the {model.role} cannot be traced into ONNX: {first_line}", path=path
             ) from error
         graph = onnx.load(traced)
     expand(graph)
@@ -64,7 +64,9 @@ def export_graph(
     try:
         onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphError(f"the {model.role}'s graph is not valid ONNX: {error}") from error
+        raise GraphError(
+            f"the {model.role}'s graph is not valid ONNX: {error}", path=path
+        ) from error
     check_graph(onnx.load(path, load_external_data=False), model)
 
 
@@ -112,7 +114,10 @@ def check_graph(graph: onnx.ModelProto, model: Model) -> None:
         *_differences("output", model.outputs, list(graph.graph.output)),
     ]
     if problems:
-        raise GraphError(f"the {model.role}'s graph is not as declared: " + "; ".join(problems))
+        raise GraphError(
+            f"the {model.role}'s graph is not as declared: " + "; ".join(problems),
+            problems=problems,
+        )
 
 
 def _differences(

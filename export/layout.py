@@ -22,6 +22,27 @@ def version_folder(model: Path) -> Path:
         names = ", ".join(sorted(path.name for path in found)) or "none"
         raise RepositoryError(
             f"{model} has the versions {names}, expected one: copy the model again into an empty"
-            " folder, or build it again"
+            " folder, or build it again",
+            path=model,
         )
     return found[0]
+
+
+def model_folder(repository: Path, name: str) -> Path:
+    """The folder of the model ``name``; raises :class:`RepositoryError` when there is none."""
+    folder = repository / name
+    if not folder.is_dir():
+        raise RepositoryError(
+            f"no model {name!r} in {repository}: build it first, or correct the name", path=folder
+        )
+    return folder
+
+
+def read_config_text(path: Path) -> str:
+    """The text of the configuration at ``path``; raises :class:`RepositoryError`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RepositoryError(
+            f"{path} cannot be read ({error}): build the model again", path=path
+        ) from error

@@ -47,7 +47,9 @@ def check_manifests(manifests: Iterable[Path | None]) -> None:
     """Raise :class:`ExportError` for a manifest that is not a file."""
     for manifest in manifests:
         if manifest is not None and not manifest.is_file():
-            raise ExportError(f"no manifest at {manifest}: correct the path of the JSON Lines file")
+            raise ExportError(
+                f"no manifest at {manifest}: correct the path of the JSON Lines file", path=manifest
+            )
 
 
 def check_writable(repository: Path, bytes_needed: int) -> None:
@@ -58,15 +60,17 @@ def check_writable(repository: Path, bytes_needed: int) -> None:
     for path in (repository, *repository.parents):
         if path.exists() and not path.is_dir():
             raise RepositoryError(
-                f"the repository {repository} cannot be a folder, for {path} is a file: give"
-                " another path"
+                f"the repository {repository} cannot be a folder, because {path} is a file: give"
+                " another path",
+                path=path,
             )
     with staging(repository) as staged:
         free = shutil.disk_usage(staged).free
         if free < bytes_needed:
             raise RepositoryError(
                 f"{repository} has {free / 1e6:,.0f} MB free, and the model takes"
-                f" {bytes_needed / 1e6:,.0f} MB: make room there, or give another repository"
+                f" {bytes_needed / 1e6:,.0f} MB: make room there, or give another repository",
+                path=repository,
             )
         if not repository.exists():
             return  # made when publishing, beside the staging folder
@@ -79,7 +83,8 @@ def check_writable(repository: Path, bytes_needed: int) -> None:
             raise RepositoryError(
                 f"cannot move models into the repository {repository}: {error.strerror}. Its"
                 " folder must be writable, and on the file system of its parent, where models"
-                " are staged: mount a volume at the parent"
+                " are staged: mount a volume at the parent",
+                path=repository,
             ) from error
         moved.unlink()
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from export.errors import RepositoryError
-from export.layout import version_folder
+from export.layout import model_folder, version_folder
 
+DISTRIBUTION: Final = "nemo-ctc-triton"
+"""The name under which this project is installed."""
 RECORD_VERSION: Final = 1
 RECORD_FILE: Final = "build.json"
 
@@ -72,20 +74,18 @@ def write_json(repository: Path, name: str, record: Mapping[str, Any]) -> None:
 
 def read_record(repository: Path, name: str) -> dict[str, Any]:
     """The record of model ``name`` as JSON; raises :class:`RepositoryError` when it has none."""
-    path = repository / name / RECORD_FILE
+    path = model_folder(repository, name) / RECORD_FILE
     fix = "build the model again with this version of the project"
-    if not (repository / name).is_dir():
-        raise RepositoryError(
-            f"no model {name!r} in {repository}: build it first, or correct the name"
-        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RepositoryError(f"no build record at {path}: {fix}") from error
+        raise RepositoryError(f"no build record at {path}: {fix}", path=path) from error
     except ValueError as error:
-        raise RepositoryError(f"{path} is not JSON ({error}): {fix}") from error
+        raise RepositoryError(f"{path} is not JSON ({error}): {fix}", path=path) from error
     if not isinstance(record, dict) or record.get("record_version") != RECORD_VERSION:
-        raise RepositoryError(f"{path} is not a build record of version {RECORD_VERSION}: {fix}")
+        raise RepositoryError(
+            f"{path} is not a build record of version {RECORD_VERSION}: {fix}", path=path
+        )
     return record
 
 
@@ -105,7 +105,8 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
         if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
             raise RepositoryError(
                 f"{folder / name} is not the file that was exported: its SHA-256 differs from the"
-                " one in the build record. Copy it again, or export the model again"
+                " one in the build record. Copy it again, or export the model again",
+                path=folder / name,
             )
 
 

@@ -23,9 +23,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -34,7 +34,13 @@ from client.contract import CONTRACT_PARAMETER, Contract
 from client.errors import ContractError
 from export.config import config_text, parse_config, version_of
 from export.errors import RepositoryError
-from export.layout import CONFIG_FILE, GRAPH_FILE, version_folder
+from export.layout import (
+    CONFIG_FILE,
+    GRAPH_FILE,
+    model_folder,
+    read_config_text,
+    version_folder,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RETIRED: Final = "retired."
@@ -51,7 +57,8 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise RepositoryError(
             f"{name!r} cannot name a model: use letters, digits, '_', '-' and '.',"
-            " beginning with a letter or digit"
+            " beginning with a letter or digit",
+            options=("name",),
         )
 
 
@@ -75,17 +82,18 @@ def staging(repository: Path) -> Iterator[Path]:
     cannot be made.
     """
     target = repository.resolve()  # "." has a parent only when resolved
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        recover(repository)
-        folder = tempfile.TemporaryDirectory(prefix=_prefix(target), dir=target.parent)
-        lock = _Lock(Path(folder.name, _LOCK_FILE))
-    except OSError as error:
-        raise RepositoryError(
-            f"cannot make a staging folder beside the repository {repository}: {error}"
-        ) from error
-    with lock, folder as staged:
-        yield Path(staged)
+    with ExitStack() as stack:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            recover(repository)
+            folder = tempfile.TemporaryDirectory(prefix=_prefix(target), dir=target.parent)
+            stack.enter_context(_locked(Path(folder.name, _LOCK_FILE)))
+        except OSError as error:
+            raise RepositoryError(
+                f"cannot make a staging folder beside the repository {repository}: {error}",
+                path=repository,
+            ) from error
+        yield Path(stack.enter_context(folder))  # removed while it is still locked
 
 
 def recover(repository: Path) -> None:
@@ -94,7 +102,7 @@ def recover(repository: Path) -> None:
     for folder in target.parent.glob(f"{_prefix(target)}*"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > _LOCKED_AFTER_S:
-                with _Lock(folder / _LOCK_FILE):
+                with _locked(folder / _LOCK_FILE):
                     _put_back(folder, target)
                     shutil.rmtree(folder)
 
@@ -118,26 +126,19 @@ def _put_back(folder: Path, repository: Path) -> None:
                 model.rename(repository / model.name)
 
 
-class _Lock:
-    """A lock on a file, which the kernel releases however this process ends.
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold a lock on a file, which the kernel releases however this process ends.
 
     Raises ``BlockingIOError`` when another process holds it.
     """
-
-    def __init__(self, file: Path) -> None:
-        # A file that is open for writing: NFS locks nothing else.
-        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            os.close(self._descriptor)
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+    # A file that is open for writing: NFS locks nothing else.
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> None:
@@ -151,20 +152,23 @@ def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> 
     if mounted:
         raise RepositoryError(
             f"{repository / mounted[0]} is a mount point, and models are renamed into place: mount"
-            " a volume at the repository's parent"
+            " a volume at the repository's parent",
+            path=repository / mounted[0],
         )
     there = [name for name in names if (repository / name).exists()]
     others = [name for name in there if name != ensemble and _has_contract(repository, name)]
     if others or (there and not _has_contract(repository, ensemble)):
         raise RepositoryError(
             f"{repository} holds {', '.join(others or there)}, which no export of {ensemble} wrote:"
-            " choose another name, or remove them"
+            " choose another name, or remove them",
+            path=repository,
+            options=("name",),
         )
 
 
 def _has_contract(repository: Path, name: str) -> bool:
     config = repository / name / CONFIG_FILE
-    return config.is_file() and f'key: "{CONTRACT_PARAMETER}"' in config.read_text()
+    return config.is_file() and f'key: "{CONTRACT_PARAMETER}"' in read_config_text(config)
 
 
 def publish(staged: Path, repository: Path, ensemble: str) -> None:
@@ -185,7 +189,8 @@ def publish(staged: Path, repository: Path, ensemble: str) -> None:
         raise RepositoryError(
             f"cannot write to the repository {repository}: {error}; the models there"
             " are unchanged. Models are renamed into it from beside it: its parent must"
-            " be writable and of the same file system, so mount a volume at the parent"
+            " be writable and of the same file system, so mount a volume at the parent",
+            path=repository,
         ) from error
 
 
@@ -221,13 +226,11 @@ def _exchange(staged: Path, retired: Path, repository: Path, new: Sequence[str])
 
 def read_config(repository: Path, model: str) -> ModelConfig:
     """The configuration of ``model``; raises :class:`RepositoryError`."""
-    path = repository / model / CONFIG_FILE
+    path = model_folder(repository, model) / CONFIG_FILE
     try:
-        return parse_config(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RepositoryError(f"no model {model!r} in {repository}: build it first") from error
+        return parse_config(read_config_text(path))
     except text_format.ParseError as error:
-        raise RepositoryError(f"{path} is not a model configuration: {error}") from error
+        raise RepositoryError(f"{path} is not a model configuration: {error}", path=path) from error
 
 
 def read_contract(repository: Path, name: str) -> Contract:
@@ -239,7 +242,8 @@ def read_contract(repository: Path, name: str) -> Contract:
     try:
         return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
     except ContractError as error:
-        raise RepositoryError(f"{repository / name / CONFIG_FILE}: {error}") from error
+        path = repository / name / CONFIG_FILE
+        raise RepositoryError(f"{path}: {error}", path=path) from error
 
 
 def _ensembles_last(staged: Path, ensemble: str) -> list[str]:

@@ -49,7 +49,8 @@ def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
             why += f" {cause(error.__cause__)}"
         raise CheckpointError(
             f"NeMo cannot build the model that the model_config.yaml in {path} describes"
-            f" ({why}): correct what it names, or save the model again with this NeMo"
+            f" ({why}): correct what it names, or save the model again with this NeMo",
+            path=path,
         ) from error
 
 
@@ -91,7 +92,8 @@ class _Connector(SaveRestoreConnector):  # type: ignore[misc]
             raise CheckpointError(
                 f"cannot unpack {path2file} into the temporary folder {folder}, which has"
                 f" {free / 1e6:,.0f} MB free ({error.strerror}): make room there, or set TMPDIR to"
-                " another folder"
+                " another folder",
+                path=Path(folder),
             ) from error
 
     def _load_state_dict_from_disk(self, model_weights: str, map_location: Any = "cpu") -> Any:

@@ -16,4 +16,4 @@ def open_session(graph: Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     # ONNX Runtime's exceptions share no base but RuntimeError and Exception.
     except Exception as error:
-        raise GraphError(f"ONNX Runtime cannot load {graph}: {error}") from error
+        raise GraphError(f"ONNX Runtime cannot load {graph}: {error}", path=graph) from error

@@ -79,39 +79,39 @@ class Pipeline:
         """The graphs in order."""
         return (self.preprocessor, self.encoder, self.decoder)
 
+    @classmethod
+    def of(cls, features: int, channels: int, vocabulary_size: int) -> "Pipeline":
+        """The graphs of a model with ``features`` mel bands and ``channels`` encoder outputs.
+
+        ``vocabulary_size`` includes the blank.
+        """
+        mel = Tensor(FEATURES, "FP32", (BATCH, features, "feature_frames"))
+        encoded = Tensor(ENCODED, "FP32", (BATCH, channels, "frames"))
+        return cls(
+            preprocessor=Model(
+                PREPROCESSOR,
+                inputs=(
+                    Tensor(AUDIO_SIGNAL, "INT16", ("samples",)),
+                    Tensor(AUDIO_SIGNAL_LENGTH, "INT32", (BATCH, 1)),
+                ),
+                outputs=(mel, _length(FEATURES_LENGTH)),
+            ),
+            encoder=Model(
+                ENCODER,
+                inputs=(mel, _length(FEATURES_LENGTH)),
+                outputs=(encoded, _length(ENCODED_LENGTH)),
+            ),
+            decoder=Model(
+                DECODER,
+                inputs=(encoded, _length(ENCODED_LENGTH)),
+                outputs=(
+                    Tensor(TOKENS, "INT32", (BATCH, "frames")),
+                    Tensor(LOG_PROBS, "FP32", (BATCH, "frames", vocabulary_size)),
+                    _length(LOG_PROBS_LENGTH),
+                ),
+            ),
+        )
+
 
 def _length(name: str) -> Tensor:
     return Tensor(name, "INT64", (BATCH, 1))
-
-
-def pipeline(features: int, channels: int, vocabulary_size: int) -> Pipeline:
-    """Declare the graphs of a model with ``features`` mel bands and ``channels`` encoder outputs.
-
-    ``vocabulary_size`` includes the blank.
-    """
-    mel = Tensor(FEATURES, "FP32", (BATCH, features, "feature_frames"))
-    encoded = Tensor(ENCODED, "FP32", (BATCH, channels, "frames"))
-    return Pipeline(
-        preprocessor=Model(
-            PREPROCESSOR,
-            inputs=(
-                Tensor(AUDIO_SIGNAL, "INT16", ("samples",)),
-                Tensor(AUDIO_SIGNAL_LENGTH, "INT32", (BATCH, 1)),
-            ),
-            outputs=(mel, _length(FEATURES_LENGTH)),
-        ),
-        encoder=Model(
-            ENCODER,
-            inputs=(mel, _length(FEATURES_LENGTH)),
-            outputs=(encoded, _length(ENCODED_LENGTH)),
-        ),
-        decoder=Model(
-            DECODER,
-            inputs=(encoded, _length(ENCODED_LENGTH)),
-            outputs=(
-                Tensor(TOKENS, "INT32", (BATCH, "frames")),
-                Tensor(LOG_PROBS, "FP32", (BATCH, "frames", vocabulary_size)),
-                _length(LOG_PROBS_LENGTH),
-            ),
-        ),
-    )

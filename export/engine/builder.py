@@ -63,7 +63,10 @@ def build_plan(
     parser = tensorrt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(graph)):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        raise EngineError(f"TensorRT cannot read {graph}: " + "; ".join(map(_sentence, errors)))
+        problems = list(map(_sentence, errors))
+        raise EngineError(
+            f"TensorRT cannot read {graph}: " + "; ".join(problems), path=graph, problems=problems
+        )
     islands = make_islands(tensorrt, network, island_kinds)
     config = builder.create_builder_config()
     _set_up(tensorrt, config, options)
@@ -76,8 +79,10 @@ def build_plan(
     if data is None:
         raise EngineError(
             f"TensorRT {tensorrt.__version__} cannot build {graph}:"
-            f" {_last(logger) or 'it gave no reason'}. Where memory is short, give --workspace"
-            " fewer GiB, or export the model with a shorter --max-duration"
+            f" {_last(logger) or 'it gave no reason'}. Where memory is short, lower"
+            " workspace_gib, or export the model for shorter utterances",
+            path=graph,
+            options=("workspace_gib",),
         )
     _keep_timings(cache, options.timing_cache)
     return Plan(bytes(data), islands)

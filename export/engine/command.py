@@ -7,13 +7,13 @@ the repository serving what it served.
 """
 
 import argparse
-import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from export.arguments import number
 from export.engine.builder import BuilderOptions, Plan, build_plan
 from export.engine.device import Gpu, visible_gpus
 from export.engine.files import commit_partial, partial_path, write_partial
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workspace",
-        type=positive,
+        type=number(0.001, 1024, "GiB"),
         default=BuilderOptions.workspace_gib,
         metavar="GIB",
         help="most memory a layer's kernel may use beyond its tensors (default: %(default)g)",
@@ -200,7 +200,9 @@ def _finite_plan(
         if precision in _HALF_PRECISIONS
         else "serve it by ONNX Runtime"
     )
-    raise EngineError(f"{model.name} in {precision}: {'; '.join(problems)}. Instead, {advice}")
+    raise EngineError(
+        f"{model.name} in {precision}: {'; '.join(problems)}. Instead, {advice}", problems=problems
+    )
 
 
 def _metadata(
@@ -228,16 +230,9 @@ def _check_plans(repository: Path, models: Sequence[EngineModel]) -> None:
     if problems:
         raise EngineError(
             "; ".join(problems) + ". Build the plans again here, or serve the graphs with"
-            f" --backend {ONNXRUNTIME}"
+            f" --backend {ONNXRUNTIME}",
+            problems=problems,
         )
-
-
-def positive(text: str) -> float:
-    """The finite number above 0 that an argument must be."""
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return value
 
 
 def _say(line: str) -> None:

@@ -21,7 +21,7 @@ PLAN_FILE: Final = "model.plan"
 METADATA_FILE: Final = "plan.json"
 METADATA_VERSION: Final = 1
 
-_REBUILD: Final = "build the plans again: python -m export engine"
+_REBUILD: Final = "build the plans again"
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,13 @@ class PlanMetadata:
             data["islands"] = tuple(data["islands"])
             return cls(**{field.name: data[field.name] for field in fields(cls)})
         except OSError as error:
-            raise EngineError(f"{path} cannot be read ({error.strerror}): {_REBUILD}") from error
+            raise EngineError(
+                f"{path} cannot be read ({error.strerror}): {_REBUILD}", path=path
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{path} is not a plan's metadata ({error}): {_REBUILD}") from error
+            raise EngineError(
+                f"{path} is not a plan's metadata ({error}): {_REBUILD}", path=path
+            ) from error
 
 
 def write_plan(version_folder: Path, plan: bytes, metadata: PlanMetadata) -> None:

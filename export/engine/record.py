@@ -47,7 +47,8 @@ def read_engine_record(repository: Path, name: str) -> EngineRecord:
         raise RepositoryError(
             f"{repository / name / RECORD_FILE} does not say how to build engines"
             f" ({type(error).__name__}: {error}): build the model again with this version of the"
-            " project"
+            " project",
+            path=repository / name / RECORD_FILE,
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from export.engine.files import write_whole
 from export.errors import RepositoryError
-from export.layout import CONFIG_FILE
+from export.layout import CONFIG_FILE, read_config_text
 
 CONFIGS_FOLDER: Final = "configs"
 TENSORRT: Final = "tensorrt"
@@ -40,7 +40,8 @@ def serving_backend(model: Path) -> str:
 def check_switchable(model: Path, backend: str) -> None:
     """Raise :class:`RepositoryError` unless :func:`switch` could serve ``model`` by ``backend``."""
     if serving_backend(model) != backend and _backend_of(config_for(model, backend)) != backend:
-        raise RepositoryError(f"{config_for(model, backend)} is a config of another backend")
+        config = config_for(model, backend)
+        raise RepositoryError(f"{config} is a config of another backend", path=config)
 
 
 def switch(model: Path, backend: str) -> bool:
@@ -52,22 +53,14 @@ def switch(model: Path, backend: str) -> bool:
     current = serving_backend(model)
     if current == backend:
         return False
-    write_whole(config_for(model, current), _read(model / CONFIG_FILE))
-    write_whole(model / CONFIG_FILE, _read(config_for(model, backend)))
+    serving, kept = model / CONFIG_FILE, config_for(model, backend)
+    write_whole(config_for(model, current), read_config_text(serving).encode())
+    write_whole(serving, read_config_text(kept).encode())
     return True
 
 
 def _backend_of(config: Path) -> str:
-    found = _BACKEND.search(_read(config).decode())
+    found = _BACKEND.search(read_config_text(config))
     if found is None:
-        raise RepositoryError(f"{config} names no backend: export the model again")
+        raise RepositoryError(f"{config} names no backend: build the model again", path=config)
     return found.group(1)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RepositoryError(
-            f"{path} cannot be read ({error.strerror}): export the model again"
-        ) from error

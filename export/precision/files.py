@@ -19,7 +19,7 @@ def load_with_types(path: Path) -> onnx.ModelProto:
         try:
             onnx.shape_inference.infer_shapes_path(path, typed.name, strict_mode=True)
         except onnx.shape_inference.InferenceError as error:
-            raise GraphError(f"{path} has contradicting types: {error}") from error
+            raise GraphError(f"{path} has contradicting types: {error}", path=path) from error
         return onnx.load(typed.name)
 
 
@@ -35,7 +35,9 @@ def replace_graph(graph: onnx.ModelProto, path: Path) -> None:
         try:
             onnx.checker.check_model(new, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise GraphError(f"the converted graph of {path} is not valid ONNX: {error}") from error
+            raise GraphError(
+                f"the converted graph of {path} is not valid ONNX: {error}", path=path
+            ) from error
         for file in stale:
             file.unlink()
         for file in sorted(Path(folder).iterdir()):

@@ -72,7 +72,10 @@ def quantise_encoder(
     """
     feeds = list(graphs.features(utterances))
     if not feeds:
-        raise GraphError("int8 needs utterances to calibrate on, and got none: give a manifest")
+        raise GraphError(
+            "int8 needs utterances to calibrate on, and got none: give a manifest",
+            options=("calibration_manifest",),
+        )
     with TemporaryDirectory(dir=target.parent) as folder, _without_advice():
         quantiser = _Quantiser(graphs, feeds, options, progress, Path(folder))
         quantised = quantiser.search()
@@ -108,7 +111,11 @@ class _Quantiser:
         )
         self._layers = _weighted_layers(self._typed)
         if not self._layers:
-            raise GraphError(f"{graphs.encoder} has no layer to quantise: build it in fp16")
+            raise GraphError(
+                f"{graphs.encoder} has no layer to quantise: build it in fp16",
+                path=graphs.encoder,
+                options=("precision",),
+            )
         self._judged = feeds[: options.judged_utterances]
         self._expected = tokens(graphs.encoder, graphs.decoder, self._judged)
 
@@ -128,7 +135,9 @@ class _Quantiser:
             raise GraphError(
                 f"int8 agrees with fp32 in {agreement:.2%} of the frames, and with all layers but"
                 f" one in fp32 still in less than {goal:.2%}: build in fp16, calibrate on more"
-                " speech, or ask for less agreement"
+                " speech, or lower least_agreement",
+                path=self._graphs.encoder,
+                options=("precision", "calibration_manifest"),
             )
         agreement = self._try(worst_first[kept:])
         return Quantised(tuple(worst_first[kept:]), tuple(worst_first[:kept]), agreement)

@@ -40,7 +40,9 @@ def activation_ranges(source: Path, feeds: Iterable[Feed]) -> dict[str, Range]:
                     float(np.nan_to_num(highest, nan=np.inf, posinf=np.inf).max(initial=high)),
                 )
     if not outputs:
-        raise GraphError(f"{source} was to be run on utterances, and got none: give some")
+        raise GraphError(
+            f"{source} has to be run on utterances, and got none: give some", path=source
+        )
     return ranges
 
 

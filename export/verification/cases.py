@@ -110,9 +110,11 @@ def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
     try:
         cases = [_recorded(entry, contract) for entry in read_manifest(manifest)]
     except ManifestError as error:
-        raise ExportError(str(error)) from error
+        raise ExportError(str(error), path=manifest) from error
     if not cases:
-        raise ExportError(f"the manifest {manifest} has no line: give recordings, one a line")
+        raise ExportError(
+            f"the manifest {manifest} is empty: give recordings, one a line", path=manifest
+        )
     return cases
 
 

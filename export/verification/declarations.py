@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 from client.contract import Contract
 from export.checkpoint import Checkpoint
 from export.config import ensemble_config, model_config, model_name, route_configs
-from export.declared import contract_of, pipeline_of
 from export.errors import GraphError, ParityError, RepositoryError
 from export.graph import check_graph
 from export.layout import CONFIG_FILE
@@ -34,7 +33,8 @@ def verifiable_contract(repository: Path, name: str) -> Contract:
     if contract.precision not in THRESHOLDS:
         raise RepositoryError(
             f"{repository / name / CONFIG_FILE}: the precision is {contract.precision!r}, expected"
-            f" one of {', '.join(THRESHOLDS)}: build the model again"
+            f" one of {', '.join(THRESHOLDS)}: build the model again",
+            path=repository / name,
         )
     return contract
 
@@ -53,11 +53,11 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
 
     Raises :class:`RepositoryError` for a file that is missing or damaged.
     """
-    pipeline = pipeline_of(checkpoint)
+    pipeline = checkpoint.pipeline
     contract = verifiable_contract(repository, name)
     duration_s = contract.max_samples / contract.sample_rate_hz  # a build's choice
     wanted = replace(
-        contract_of(checkpoint, contract.precision, duration_s), routes=contract.routes
+        checkpoint.contract_for(contract.precision, duration_s), routes=contract.routes
     )
     for field in fields(Contract):
         actual, expected = getattr(contract, field.name), getattr(wanted, field.name)
@@ -91,4 +91,6 @@ def _read_graph(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
     except (OSError, DecodeError) as error:
-        raise RepositoryError(f"{path} cannot be read: {error}; build the model again") from error
+        raise RepositoryError(
+            f"{path} cannot be read: {error}; build the model again", path=path
+        ) from error

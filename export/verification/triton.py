@@ -148,8 +148,10 @@ def embedded_server(repository: Path, names: Sequence[str]) -> Iterator[str]:
     python = PROJECT / ".venv" / "bin" / "python"
     if not python.exists():
         raise ExportError(
-            f"no server environment at {python.parent.parent}: run `make setup`, or give the"
-            " address of a running Triton with --url"
+            f"no server environment at {python.parent.parent}: install it as README.md says, give"
+            " the url of a running Triton, or verify without Triton",
+            path=python.parent.parent,
+            options=("url", "through_triton"),
         )
     ports = free_ports()
     command = [str(python), str(PROJECT / "server" / "tether.py"), str(os.getpid())]

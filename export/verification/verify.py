@@ -17,8 +17,8 @@ import torch
 from client.contract import Contract
 from export.checkpoint import Checkpoint
 from export.config import model_name
-from export.declared import pipeline_of
 from export.errors import ExportError, ParityError
+from export.process import Progress, silent
 from export.verification.cases import Case
 from export.verification.declarations import check_declarations, verifiable_contract
 from export.verification.layers import wrong_layer
@@ -99,32 +99,47 @@ class Verification:
         return _token_agreement(self.rows)
 
 
-def verify(
-    checkpoint: Checkpoint,
-    repository: Path,
-    name: str,
-    cases: Sequence[Case],
-    url: str | None = None,
-) -> Iterator[Row | Verification]:
-    """Yield a :class:`Row` for each case as it is done, then the :class:`Verification`.
+@dataclass(frozen=True)
+class Candidate:
+    """An exported model that is to be verified.
 
     ``url`` is the gRPC address of a Triton that serves ``repository``; without one, the graphs run
-    in bare ONNX Runtime alone. Raises :class:`ParityError` with every wrong declaration, for such
-    graphs cannot be compared, and :class:`ExportError` when something could not be run at all.
+    in bare ONNX Runtime alone.
     """
+
+    repository: Path
+    name: str
+    url: str | None = None
+
+
+def verify(
+    checkpoint: Checkpoint,
+    candidate: Candidate,
+    cases: Sequence[Case],
+    progress: Progress = silent,
+) -> Verification:
+    """Compare ``candidate`` with ``checkpoint`` on all ``cases``.
+
+    Raises :class:`ParityError` with every wrong declaration, since such graphs cannot be compared,
+    and :class:`ExportError` when something cannot be run at all.
+    """
+    repository, name, url = candidate.repository, candidate.name, candidate.url
     contract = verifiable_contract(repository, name)
     allowed = THRESHOLDS[contract.precision]
     if allowed.needs_speech and not any(case.recorded for case in cases):
         raise ExportError(
-            f"{name} is in {contract.precision}, judged on recorded speech: give --manifest"
+            f"{name} is in {contract.precision}, which is judged on recorded speech, and there is"
+            " none among the cases: add those of a manifest",
+            options=("manifest",),
         )
-    pipeline = pipeline_of(checkpoint)
+    pipeline = checkpoint.pipeline
     if problems := list(check_declarations(checkpoint, repository, name)):
-        raise ParityError("; ".join(problems) + ": build the model again")
+        raise ParityError("; ".join(problems) + ": build the model again", problems=problems)
     exported = OnnxPipeline(repository, name, pipeline, contract)
     models = [model_name(name, model) for model in pipeline.models]
     before = batch_statistics(url, models) if url else []
-    rows = []
+    rows: list[Row] = []
+    progress("verifying in batches")
     for start in range(0, len(cases), CASES_AT_ONCE):
         some = cases[start : start + CASES_AT_ONCE]
         batched = run_in_batches(exported, some)
@@ -132,11 +147,11 @@ def verify(
         for case, in_batches, through_triton in zip(some, batched, served, strict=True):
             runs = Runs(exported.run([case.audio])[0], in_batches, through_triton)
             rows.append(compare(checkpoint, case, runs, allowed))
-            yield rows[-1]
+            progress(f"verified {len(rows)} of {len(cases)}")
     apart = list(_batches_apart(url, name, contract, cases)) if url else []
     after = batch_statistics(url, models) if url else []
     statistics = tuple(map(BatchStatistics.since, after, before))
-    yield conclude(checkpoint, exported, tuple(rows), statistics, apart)
+    return conclude(checkpoint, exported, tuple(rows), statistics, apart)
 
 
 @dataclass(frozen=True)
