@@ -102,11 +102,15 @@ def _parser() -> argparse.ArgumentParser:
         )
     for command in (build, verify, configure):
         command.add_argument("--name", required=True, help="the model's name for clients")
-        command.add_argument("--repository", required=True, type=Path, metavar="DIR")
+        command.add_argument(
+            "--repository", required=True, type=Path, metavar="DIR", help="the model repository"
+        )
     for command in (build, configure):
         serving_options.add_arguments(command)
     for command in (build, verify):
-        command.add_argument("--manifest", type=Path, help="verify on these utterances as well")
+        command.add_argument(
+            "--manifest", type=Path, metavar="FILE", help="verify on these utterances as well"
+        )
     _add_build_options(build)
     verify.add_argument("--url", help="a Triton that serves the repository (default: start one)")
     return parser
@@ -116,10 +120,13 @@ def _add_build_options(build: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--precision",
         choices=tuple(THRESHOLDS),
-        help="default: fp32; for --serving cpu with a calibration manifest int8, if it is as good",
+        help="default: fp32; for --serving cpu with a calibration manifest, int8 if it is as good",
     )
     build.add_argument(
-        "--calibration-manifest", type=Path, help="speech that int8 takes its ranges from"
+        "--calibration-manifest",
+        type=Path,
+        metavar="FILE",
+        help="speech that int8 takes its ranges from",
     )
     build.add_argument(
         "--accelerator", choices=(TENSORRT,), help="let ONNX Runtime run the graphs with TensorRT"

@@ -1,6 +1,6 @@
-"""A checkpoint's file: where it is, whether its archive is whole, and the configuration in it.
+"""A checkpoint's file: its path, a check of its archive, and the configuration in it.
 
-Needs no NeMo, so that a wrong path or a damaged file is known within a second.
+Needs no NeMo, so that a wrong path or a damaged file is reported within a second.
 """
 
 import tarfile

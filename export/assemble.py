@@ -33,21 +33,21 @@ from export.tensors import PREPROCESSOR, Model
 from export.verification.cases import generated_cases, manifest_cases
 
 EXAMPLE_S: Final = 10.0
-"""Made-up utterances up to this long, loud and silent ones among them, show what fits fp16."""
+"""Generated utterances up to this long, loud and silent ones included, show what fits fp16."""
 
 MAX_CALIBRATION_UTTERANCES: Final = 512
-"""Of a longer manifest every second, third … is taken: their features are held in memory."""
+"""Features are held in memory, so only every second, third … line of a longer manifest is used."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a checkpoint is exported.
 
-    ``precision`` is one of ``export.verification.thresholds.THRESHOLDS``. ``accelerator`` is None
-    or ``"tensorrt"``, which ONNX Runtime then runs the graphs with. ``max_duration_s`` None is the
+    ``precision`` is one of ``export.verification.thresholds.THRESHOLDS``. With ``accelerator``
+    ``"tensorrt"``, ONNX Runtime runs the graphs with TensorRT. ``max_duration_s`` None is the
     family's. ``calibration_manifest``: speech that int8 takes its ranges from. ``serving``: how
-    Triton batches and runs it. ``least_agreement``: of int8's tokens with fp32's; random weights,
-    which only speed is asked of, reach none.
+    Triton batches and runs it. ``least_agreement``: the least share of frames in which int8's
+    token is fp32's; speed measurements with random weights set it to 0.
     """
 
     name: str
@@ -124,7 +124,7 @@ def _reduced(
     calibration: list[NDArray[Any]],
     progress: Progress,
 ) -> Mapping[str, tuple[str, ...]]:
-    """Bring the graphs to the recipe's precision; the nodes kept in fp32, by role."""
+    """Convert the graphs to the recipe's precision; returns the nodes kept in fp32, by role."""
     if recipe.precision == "fp16":
         progress("converting to fp16")
         examples = [case.audio for case in generated_cases(contract, EXAMPLE_S)]
@@ -140,7 +140,7 @@ def _reduced(
 
 
 def _recorded(model: Model, contract: Contract, path: Path, kept: tuple[str, ...]) -> ModelRecord:
-    """A finished graph's part of the build record."""
+    """The build record of a finished graph."""
     found = obstacles(onnx.load(path, load_external_data=False))
     shapes = {} if found else profiles(model, contract, MAX_BATCH_SIZE)
     return ModelRecord(

@@ -1,4 +1,4 @@
-"""Checkpoint to a verified model in a repository; what fails verification is not published."""
+"""Builds a verified model from a checkpoint; a model that fails verification is not published."""
 
 import datetime as dt
 import math
@@ -28,8 +28,8 @@ from export.verification.triton import embedded_server
 from export.verification.verify import Candidate, Verification, verify
 
 MAX_CALIBRATION_CASES: Final = 64
-"""Made-up speech says little of int8: without a manifest, it is verified on some of what it was
-calibrated with."""
+"""Generated speech tells little about int8: without a manifest, it is verified on this many of the
+calibration utterances."""
 
 TOOLS: Final = (DISTRIBUTION, "nemo_toolkit", "torch", "onnx", "onnxruntime")
 

@@ -31,7 +31,7 @@ from export.saved_config import parse_config, simplify, unknown_keys
 from export.tensors import MAX_DURATION_S, Pipeline
 
 HYBRIDS: Final = (EncDecHybridRNNTCTCModel, EncDecHybridRNNTCTCBPEModel)
-"""RNNT-CTC and TDT-CTC models: their CTC head is exported, their transducer is not."""
+"""RNNT-CTC and TDT-CTC models, of which only the CTC head is exported."""
 
 _VOCABULARIES: Final = "exported: characters and SentencePiece units"
 
@@ -77,7 +77,7 @@ class Checkpoint:
 
     @property
     def vocabulary_kind(self) -> str:
-        """The contract's name for how units make words."""
+        """How units make words, as the contract names it."""
         return "sentencepiece" if isinstance(self.model, SUBWORD_MODELS) else "char"
 
     @property
@@ -158,9 +158,9 @@ def _version_of(contract: Contract) -> int:
 def load_checkpoint(checkpoint: str) -> Checkpoint:
     """Load ``checkpoint``: a ``.nemo`` file, or a pretrained name on NGC or Hugging Face.
 
-    The model comes back on the CPU, in eval mode, without dither, and decodes greedily. Raises
-    :class:`CheckpointError` when it is not there, damaged, or NeMo cannot build it; whether it can
-    be exported is what :func:`objections` says.
+    The model is on the CPU, in eval mode, without dither, and decodes greedily. Raises
+    :class:`CheckpointError` when it is missing or damaged, or NeMo cannot build it;
+    :func:`objections` tells whether it can be exported.
     """
     path = local_file(checkpoint) or _downloaded(checkpoint)
     check_archive(path)
@@ -218,7 +218,7 @@ def _model_class(config: Any) -> Any:
 
 
 def _config_objections(config: Any) -> Iterator[str]:
-    """What is known before NeMo builds the model, which it may be unable to."""
+    """Objections known before NeMo builds the model, which may fail."""
     if _model_class(config) is None:
         target = config.get("target")
         holds = f"it holds the model {target}" if target else "its model_config.yaml has no target"
@@ -232,7 +232,7 @@ def _config_objections(config: Any) -> Iterator[str]:
 
 
 def _tokenizer_objections(checkpoint: Checkpoint) -> Iterator[str]:
-    """Where the contract's vocabulary would not give NeMo's text."""
+    """Units for which the contract's vocabulary would not give NeMo's text."""
     if checkpoint.vocabulary_kind == "char":
         return
     tokenizer = checkpoint.model.tokenizer
@@ -244,7 +244,7 @@ def _tokenizer_objections(checkpoint: Checkpoint) -> Iterator[str]:
     other = [
         piece
         for token, piece in enumerate(checkpoint.vocabulary)
-        # Twice, for white space at the start is dropped.
+        # Twice, because white space at the start is dropped.
         if detokenizer.text([token] * 2).lstrip() != nemo_text([token] * 2).lstrip()
     ]
     if other:
@@ -256,7 +256,7 @@ def _tokenizer_objections(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _downloaded(name: str) -> Path:
-    """The ``.nemo`` file of a pretrained model in NeMo's cache, fetched when not there yet."""
+    """The ``.nemo`` file of a pretrained model in NeMo's cache, downloaded if needed."""
     try:
         return Path(ASRModel.from_pretrained(name, return_model_file=True))
     # NGC and Hugging Face fail in many ways: unknown name, no network, no access, full disk.

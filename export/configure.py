@@ -1,7 +1,7 @@
-"""The configurations of a whole pipeline, beside its graphs; and a published model's made anew.
+"""Writes the configurations of a pipeline, and replaces those of a published model.
 
-How a model is served can be changed without its checkpoint: the graphs stay, and so does what
-verification found, for nothing that is computed changes.
+Serving can change without the checkpoint: graphs and verification stay valid, because the
+computation does not change.
 """
 
 import os
@@ -47,9 +47,9 @@ from export.tensors import DECODER, ENCODER, Model, Pipeline
 
 @dataclass(frozen=True)
 class Layout:
-    """What the configurations are made of. ``accelerator`` is None or ``"tensorrt"``.
+    """The facts behind the configurations. ``accelerator`` is None or ``"tensorrt"``.
 
-    ``obstacles`` say for each role what keeps TensorRT from running the graph, if anything.
+    ``obstacles`` say for each role why TensorRT cannot run the graph, if it cannot.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Layout:
     obstacles: Mapping[str, Any]
 
     def routed(self) -> "Layout":
-        """The same with a contract that tells of the length ranges."""
+        """The same with the length ranges in the contract."""
         found = routes(self.name, self.serving, self.contract)
         return replace(self, contract=replace(self.contract, routes=found))
 
 
 def write_configs(folder: Path, layout: Layout) -> None:
-    """Write every configuration into ``folder``, where the graphs are, and copy those of routes."""
+    """Write every configuration into ``folder``, where the graphs are, and link those of routes."""
     name, serving, contract = layout.name, layout.serving, layout.contract
     for model in layout.pipeline.models:
         config = _serving_config(layout, model)
@@ -95,10 +95,9 @@ def _write(folder: Path, config: ModelConfig, contract: Contract) -> None:
 
 
 def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
-    """Serve the published model ``name`` in another way; the contract that clients see then.
+    """Change how the published model ``name`` is served; returns its new contract.
 
-    Models served as TensorRT plans still are. Raises :class:`RepositoryError`; the repository is
-    then unchanged.
+    TensorRT plans go on serving. Raises :class:`RepositoryError`; the repository is then unchanged.
     """
     record = read_record(repository, name)
     check_models(repository, name)
@@ -153,7 +152,7 @@ def _published_pipeline(repository: Path, name: str) -> Pipeline:
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """The same files again, which need no room where the file system has hard links."""
+    """Hard links to the files, or copies where the file system has no links."""
 
     def link(old: str, new: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What a checkpoint holds and how it would be exported, as a table."""
+"""Prints what a checkpoint holds and how it would be exported."""
 
 import sys
 

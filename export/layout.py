@@ -1,4 +1,4 @@
-"""Names of files in a model repository, for what writes it, verifies it, and builds engines of it.
+"""Files of a model repository, for the code that writes it, verifies it, or builds its engines.
 
 Standard library only, as the engine command is.
 """
@@ -13,9 +13,9 @@ GRAPH_FILE: Final = "model.onnx"
 
 
 def version_folder(model: Path) -> Path:
-    """The folder of the one version that the model in the folder ``model`` has.
+    """The version folder of the model in the folder ``model``.
 
-    Raises :class:`RepositoryError` when there is none, or another beside it.
+    Raises :class:`RepositoryError` unless there is exactly one.
     """
     found = [path for path in model.glob("*") if path.name.isdecimal() and path.is_dir()]
     if len(found) != 1:

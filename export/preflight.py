@@ -1,4 +1,4 @@
-"""What keeps a build from succeeding and can be known before NeMo is loaded: within a second."""
+"""Checks before a build that need no NeMo and take less than a second."""
 
 import shutil
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ def check_build(
 ) -> None:
     """Raise :class:`ExportError` when the build of ``name`` is bound to fail.
 
-    The checkpoint's file, the name, the repository and the manifests are looked at; a pretrained
-    model's file is not there yet.
+    Checks the checkpoint's file unless it is a pretrained model's, the name, the repository and the
+    manifests.
     """
     check_name(name)
     weights_bytes = check_checkpoint(checkpoint)
@@ -55,7 +55,7 @@ def check_manifests(manifests: Iterable[Path | None]) -> None:
 def check_writable(repository: Path, bytes_needed: int) -> None:
     """Raise :class:`RepositoryError` unless models can be moved into ``repository``.
 
-    Moves an empty file from where models are staged, as publishing moves the models.
+    Tries it with an empty file from a staging folder.
     """
     for path in (repository, *repository.parents):
         if path.exists() and not path.is_dir():

@@ -1,7 +1,7 @@
 """The build record: what a published model was made of, with what, and how it was verified.
 
-``REPOSITORY/NAME/build.json``, plain JSON. This module needs the standard library alone, for the
-engine command reads records beside the GPU.
+``REPOSITORY/NAME/build.json``, plain JSON. Standard library only, because the engine
+command reads records beside the GPU.
 """
 
 import hashlib
@@ -42,8 +42,8 @@ class BuildRecord:
     """A whole build; ``date`` is UTC in ISO 8601, ``tools`` are versions by distribution.
 
     ``checkpoint_notes`` say what was left out of the checkpoint's saved configuration. ``serving``
-    is how Triton runs it. ``manifests`` are the names and SHA-256 of what was
-    calibrated with and verified on.
+    is how Triton runs it. ``manifests`` are the names and SHA-256 of the manifests for calibration
+    and verification.
     """
 
     name: str
@@ -92,7 +92,7 @@ def read_record(repository: Path, name: str) -> dict[str, Any]:
 def check_models(repository: Path, name: str) -> None:
     """Raise :class:`RepositoryError` unless the graphs of ``name`` are those that were verified.
 
-    Those of length ranges are a preprocessor's again, under its name and the range's.
+    The preprocessors of length ranges have the main preprocessor's graph.
     """
     for model, entry in read_record(repository, name)["models"].items():
         for folder in (repository / model, *sorted(repository.glob(f"{model}_upto_*"))):

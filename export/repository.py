@@ -76,10 +76,9 @@ def write_config(repository: Path, config: ModelConfig) -> None:
 
 @contextmanager
 def staging(repository: Path) -> Iterator[Path]:
-    """A folder on the repository's file system but outside it, gone afterwards.
+    """A folder on the repository's file system but outside it, removed afterwards.
 
-    What killed builds left there is cleared away. Raises :class:`RepositoryError` when the folder
-    cannot be made.
+    Removes what killed builds left. Raises :class:`RepositoryError` when the folder cannot be made.
     """
     target = repository.resolve()  # "." has a parent only when resolved
     with ExitStack() as stack:
@@ -97,7 +96,7 @@ def staging(repository: Path) -> Iterator[Path]:
 
 
 def recover(repository: Path) -> None:
-    """Undo what killed builds have begun: publishing that was cut short, and staging folders."""
+    """Clean up after killed builds: undo interrupted publishing, and remove staging folders."""
     target = repository.resolve()
     for folder in target.parent.glob(f"{_prefix(target)}*"):
         with suppress(OSError):
@@ -113,7 +112,7 @@ def _prefix(target: Path) -> str:
 
 
 def _put_back(folder: Path, repository: Path) -> None:
-    """Undo publishing from the staging ``folder`` that was cut short: the ensemble comes last."""
+    """Undo interrupted publishing from the staging ``folder``; the ensemble comes back last."""
     for incoming in folder.glob(f"{_RETIRED}*/{_INCOMING}"):  # written before anything is moved
         retired = incoming.parent
         ensemble = retired.name.removeprefix(_RETIRED)
@@ -144,8 +143,8 @@ def _locked(file: Path) -> Iterator[None]:
 def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> None:
     """Raise :class:`RepositoryError` when publishing ``names`` would remove others' models.
 
-    Ours is an ensemble that carries a contract, and what it is made of. What killed builds took
-    away is put back first.
+    Ours are an ensemble that carries a contract, and its steps. What killed builds moved away is
+    put back first.
     """
     recover(repository)
     mounted = [name for name in names if (repository / name).is_mount()]
@@ -196,7 +195,7 @@ def publish(staged: Path, repository: Path, ensemble: str) -> None:
 
 @contextmanager
 def _alone(repository: Path) -> Iterator[None]:
-    """Wait until no other build publishes into ``repository``; on NFS, which locks no folder, not.
+    """Wait until no other build publishes into ``repository``, except on NFS: it locks no folder.
 
     The kernel releases the lock however this process ends.
     """
@@ -257,13 +256,13 @@ def _ensembles_last(staged: Path, ensemble: str) -> list[str]:
 def _parts(repository: Path, ensemble: str) -> list[str]:
     """The models of a published ensemble: it and those of its length ranges, then all steps.
 
-    Steps of other names were put there by hand, and may be others' too: they stay.
+    Steps of other names were added by hand, and other ensembles may use them: they stay.
     """
     try:
         ensembles = read_contract(repository, ensemble).models(ensemble)
         configs = [read_config(repository, name) for name in ensembles]
     except RepositoryError:
-        return []  # there is none, or one that cannot be read, which is replaced by name
+        return []  # no ensemble, or an unreadable one, which is replaced by name
     steps = (step.model_name for config in configs for step in config.ensemble_scheduling.step)
     own = (name for name in steps if name.startswith(f"{ensemble}_"))
     return [*ensembles, *dict.fromkeys(own)]

@@ -1,6 +1,6 @@
-"""A model from its ``.nemo`` file by NeMo, with an error that names the step that failed.
+"""Restores a model from its ``.nemo`` file with NeMo; errors name the step that failed.
 
-NeMo's own says "Can't instantiate abstract class" whatever went wrong.
+NeMo's own error is always "Can't instantiate abstract class".
 """
 
 import shutil
@@ -42,7 +42,7 @@ def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
             )
     except CheckpointError:
         raise
-    # Whatever the constructors of the model's parts trip over.
+    # Constructors of the model's parts raise anything.
     except Exception as error:
         why = cause(error)
         if error.__cause__ is not None:  # the part of the model, and what went wrong in it
@@ -76,7 +76,7 @@ def _filters_in_old_python() -> Iterator[None]:
 
 
 def cause(error: BaseException) -> str:
-    """The first line: torch's and NeMo's go on with advice about their own functions."""
+    """The first line of the message: torch's and NeMo's go on with advice about their functions."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
@@ -99,7 +99,7 @@ class _Connector(SaveRestoreConnector):  # type: ignore[misc]
     def _load_state_dict_from_disk(self, model_weights: str, map_location: Any = "cpu") -> Any:
         try:
             return super()._load_state_dict_from_disk(model_weights, map_location)
-        except Exception as error:  # whatever the unpickler trips over
+        except Exception as error:  # the unpickler raises anything
             if _FORBIDDEN in str(error):
                 raise CheckpointError(
                     "the weights in the checkpoint hold Python objects, which torch loads only"
@@ -112,7 +112,7 @@ class _Connector(SaveRestoreConnector):  # type: ignore[misc]
             ) from error
 
     def load_instance_with_state_dict(self, instance: Any, state_dict: Any, strict: bool) -> None:  # noqa: FBT001  # NeMo's
-        """Put the weights into the model; they must be the model's, all of them."""
+        """Load the weights into the model, and require that they match it."""
         try:
             super().load_instance_with_state_dict(instance, state_dict, strict)
         except RuntimeError as error:

@@ -26,9 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--serving",
         choices=tuple(PRESETS),
         default=DEFAULT_SERVING.preset,
-        help="%(default)s; cpu: an encoder for each core; throughput: full batches, for GPUs",
+        help="cpu: an encoder for each core; throughput: full batches, for GPUs "
+        "(default: %(default)s)",
     )
-    add("--cores", type=whole_number, metavar="N", help="of the server (this machine's)")
+    add(
+        "--cores",
+        type=whole_number,
+        metavar="N",
+        help="CPU cores of the server (default: this machine's)",
+    )
     add(
         "--instances",
         type=whole_number,
@@ -39,31 +45,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--queue-delay-ms",
         type=number(0, 60_000, "milliseconds"),
         metavar="MS",
-        help="how long a request waits for others to share a batch with",
+        help="how long a request waits for others to share its batch",
     )
     add(
         "--length-ranges",
         type=_ranges,
         metavar="S,S,…",
-        help="upper ends in seconds of the ranges that queue apart, '' for none",
+        help="upper ends in seconds of length ranges with their own queues, '' for none",
     )
     add(
         "--queue-size",
         type=whole_number,
         metavar="N",
-        help=f"requests that may wait for each model, more are refused ({QUEUE_SIZE})",
+        help=f"requests that wait for each model; more are rejected (default: {QUEUE_SIZE})",
     )
     add(
         "--queue-timeout-s",
         type=number(0.001, 3600, "seconds"),
         metavar="S",
-        help="how long they may wait, unless their client gives them a shorter time "
-        f"({QUEUE_TIMEOUT_US / 1e6:g})",
+        help="how long they wait, unless their client gives a shorter time "
+        f"(default: {QUEUE_TIMEOUT_US / 1e6:g})",
     )
 
 
 def serving_of(options: argparse.Namespace) -> Serving:
-    """What was asked for; raises :class:`ExportError` for options that do not go together."""
+    """How to serve, from the options; raises :class:`ExportError` for conflicting ones."""
     cores = options.cores or len(os.sched_getaffinity(0))
     serving = PRESETS[options.serving](cores)
     changes: dict[str, Any] = {}

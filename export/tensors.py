@@ -1,7 +1,7 @@
-"""The models of the pipeline as data: which tensors they take and give, with which axes.
+"""The models of the pipeline as data: their input and output tensors, with all axes.
 
 Graphs are exported with these names and axes, configurations are written from them, and
-verification checks the one against the other. Nothing else in ``export`` spells out a shape.
+verification compares both. No other module of ``export`` spells out a shape.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ AUDIO_SIGNAL_LENGTH: Final = "audio_signal_length"
 BATCH: Final = "batch"
 
 MAX_DURATION_S: Final = 7200
-"""Of an utterance. A batch of 16 of two hours at 16 kHz has 1.8 of the 2.1 thousand million samples
+"""The longest utterance of any model. 16 of two hours at 16 kHz have 1.8 of the 2.1 billion samples
 that an INT32 can count."""
 
 PREPROCESSOR: Final = "preprocessor"
@@ -47,7 +47,7 @@ class Tensor:
 
     @property
     def ragged(self) -> bool:
-        """Whether utterances of different lengths stand one after another in one axis."""
+        """Whether utterances of different lengths are concatenated along one axis."""
         return self.axes[0] != BATCH
 
     @property

@@ -1,9 +1,8 @@
 """``python -m export engine``: an ONNX repository to TensorRT plans, beside the GPU.
 
-It needs Python, TensorRT and NVIDIA's driver, nothing else, so it runs in NVIDIA's containers.
-What flows through it: the build record → a plan for each graph without obstacles, tried on probe
-inputs → the plans' places → ``config.pbtxt`` of those models. A run that fails on the way leaves
-the repository serving what it served.
+It needs only Python, TensorRT and NVIDIA's driver, so it runs in NVIDIA's containers.
+Flow: build record → a plan for each graph without obstacles, tried on probe inputs → the plans'
+places → ``config.pbtxt`` of those models. A run that fails leaves the repository as it was served.
 """
 
 import argparse
@@ -48,7 +47,9 @@ _HALF_PRECISIONS: Final = ("fp16",)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--repository", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--repository", required=True, type=Path, metavar="DIR", help="the model repository"
+    )
     parser.add_argument("--name", required=True, help="the model's name for clients")
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="build nothing: serve by this backend, by plans that were built before",
+        help="build nothing: serve by this backend, with the plans built before",
     )
     parser.add_argument(
         "--workspace",
@@ -78,20 +79,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timing-cache",
         type=Path,
         metavar="FILE",
-        help=f"timings of kernels, kept between runs (default: DIR/{TIMING_CACHE_FILE})",
+        help=f"kernel timings, kept between runs (default: DIR/{TIMING_CACHE_FILE})",
     )
     parser.add_argument(
         "--tf32",
         action="store_true",
-        help="let fp32 products round their factors to 10 bits: faster, no longer fp32",
+        help="round the factors of fp32 products to 10 bits: faster, less exact",
     )
-    parser.add_argument("--verbose", action="store_true", help="show all that TensorRT says")
+    parser.add_argument("--verbose", action="store_true", help="show TensorRT's log")
 
 
 def run(options: argparse.Namespace) -> None:
     """Build, check or switch.
 
-    Raises :class:`EngineError` or :class:`RepositoryError`; what was served then still is.
+    Raises :class:`EngineError` or :class:`RepositoryError`; serving is then unchanged.
     """
     repository: Path = options.repository
     record = read_engine_record(repository, options.name)

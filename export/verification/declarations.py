@@ -1,4 +1,4 @@
-"""Do graphs, configurations and contract of a repository say what the checkpoint asks for?"""
+"""Checks that the declarations of a repository (graphs, configurations, contract) are right."""
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -49,7 +49,7 @@ def check_origin(contract: Contract, checkpoint: Checkpoint) -> None:
 
 
 def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> Iterator[str]:
-    """Differences of graphs, configurations and contract from what ``checkpoint`` asks for.
+    """Differences between the declarations in the repository and those of ``checkpoint``.
 
     Raises :class:`RepositoryError` for a file that is missing or damaged.
     """
@@ -76,7 +76,7 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
     ]
     for route in contract.routes:
         configs += route_configs(name, pipeline, DEFAULT_SERVING, route)
-    for config in configs:  # of which only the tensors are compared
+    for config in configs:  # only the tensors are compared
         found = read_config(repository, config.name)
         if (list(found.input), list(found.output)) != (list(config.input), list(config.output)):
             yield f"{config.name}'s configuration has other inputs or outputs than declared"

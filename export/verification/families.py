@@ -61,7 +61,7 @@ class Speech:
 
 
 def verify_subject(subject: str, speech: Speech) -> dict[str, Any]:
-    """Build one of ``SUBJECTS`` in a temporary repository; what its verification found."""
+    """Build one of ``SUBJECTS`` in a temporary repository; returns its verification as JSON."""
     started_s = time.perf_counter()
     model, precision = subject.rsplit("-", 1)
     checkpoint = _checkpoint(model)
@@ -97,7 +97,7 @@ def write_table(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Write ``results`` of :func:`verify_subject`, by subject, as Markdown."""
     if unknown := set(results) - set(SUBJECTS):
         raise ParityError(
-            f"results of {', '.join(sorted(unknown))}, which nothing verifies: remove them"
+            f"results of {', '.join(sorted(unknown))}, which are no subjects: remove them"
         )
     done = [subject for subject in SUBJECTS if subject in results]
     families = [results[subject] for subject in done if not subject.startswith("demo-")]

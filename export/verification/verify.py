@@ -35,9 +35,9 @@ from export.verification.triton import (
 
 BATCH_SIZES: Final = (2, 7, 16)
 REQUESTS_AT_ONCE: Final = (1, *BATCH_SIZES)
-"""Through Triton, which makes batches of them as they come."""
+"""Through Triton, which batches them as they arrive."""
 CASES_AT_ONCE: Final = 64
-"""What is held of their outputs, several times ``log_probs``, is then bounded for any manifest."""
+"""Bounds the memory of their outputs, several times ``log_probs``, for any manifest."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Row:
 
     ``features``, ``log_probs`` and ``triton`` are against NeMo; ``batch`` is between the utterance
     alone and in any batch, in ONNX Runtime or through Triton, whichever is larger. Of ``frames``
-    greedy tokens ``wrong_tokens`` are not NeMo's. ``triton`` is None where no server took part.
-    ``nemo_rounding`` is None where NeMo's fp32 was near enough. Elsewhere NeMo is NeMo in float64,
-    and this is how far NeMo's own fp32 ``log_probs`` are from it.
+    greedy tokens ``wrong_tokens`` are not NeMo's. ``triton`` is None without a server.
+    ``nemo_rounding`` is None where NeMo's fp32 was near enough. Elsewhere the reference is NeMo in
+    float64, and this is the distance of NeMo's own fp32 ``log_probs`` from it.
     """
 
     case: Case
@@ -75,10 +75,10 @@ class WordErrors:
 
 @dataclass(frozen=True)
 class Verification:
-    """All rows, what only shows over all of them, and how Triton batched the requests.
+    """All rows, the judgement over all of them, and how Triton batched the requests.
 
     ``problems`` are those of the whole; ``layer`` is the part of the model in which the worst row
-    with a problem goes astray.
+    with a problem deviates.
     """
 
     precision: str
@@ -90,7 +90,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found, in a row or in the whole."""
+        """Whether no problem was found, in a row or in the whole."""
         return not self.problems and not any(row.problems for row in self.rows)
 
     @property
@@ -148,10 +148,10 @@ def verify(
             runs = Runs(exported.run([case.audio])[0], in_batches, through_triton)
             rows.append(compare(checkpoint, case, runs, allowed))
             progress(f"verified {len(rows)} of {len(cases)}")
-    apart = list(_batches_apart(url, name, contract, cases)) if url else []
+    problems = list(_batch_problems(url, name, contract, cases)) if url else []
     after = batch_statistics(url, models) if url else []
     statistics = tuple(map(BatchStatistics.since, after, before))
-    return conclude(checkpoint, exported, tuple(rows), statistics, apart)
+    return conclude(checkpoint, exported, tuple(rows), statistics, problems)
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,12 @@ def run_served(
     return outputs
 
 
-def _batches_apart(url: str, name: str, contract: Contract, cases: Sequence[Case]) -> Iterator[str]:
-    """What is wrong with requests of several utterances, which Triton runs as one batch.
+def _batch_problems(
+    url: str, name: str, contract: Contract, cases: Sequence[Case]
+) -> Iterator[str]:
+    """Problems of requests of several utterances, which Triton runs as one batch.
 
-    Single requests may meet in batches of other sizes than were asked for at once.
+    Single requests sent at once may form batches of other sizes.
     """
     audio = sorted((case.audio for case in cases), key=len)[len(cases) // 2]
     allowed = THRESHOLDS[contract.precision].batch
@@ -220,7 +222,7 @@ def _batches_apart(url: str, name: str, contract: Contract, cases: Sequence[Case
 
 
 def _shuffled(count: int, seed: int) -> list[int]:
-    """The same order each time, short utterances beside long ones."""
+    """A fixed random order, which puts short utterances beside long ones."""
     order = list(range(count))
     random.Random(seed).shuffle(order)
     return order
@@ -281,7 +283,7 @@ def _near(nemo: Outputs, runs: Runs, allowed: Thresholds) -> bool:
 def _wrong_transcripts(
     nemo: Outputs, ways: Mapping[str, Outputs], wrong: Mapping[str, int]
 ) -> Iterator[str]:
-    """Tokens that differ, and texts that do for another reason than a tie."""
+    """Tokens that differ, and texts that differ without a tie."""
     for way, count in wrong.items():
         if count:
             yield f"{way}: {count} of {len(nemo.tokens)} tokens differ"
@@ -298,9 +300,9 @@ def conclude(
     batches: tuple[BatchStatistics, ...] = (),
     problems: Sequence[str] = (),
 ) -> Verification:
-    """What only shows over all utterances: agreement of tokens, word errors, batches formed.
+    """Judge all utterances together: token agreement, word errors, and the batches formed.
 
-    ``problems`` were found before.
+    ``problems`` are those found before.
     """
     precision = exported.contract.precision
     allowed = THRESHOLDS[precision]
