@@ -115,7 +115,7 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
     folders = [version_folder(repository / model.name) for model in models]
     files = [folder / name for folder in folders for name in (PLAN_FILE, METADATA_FILE)]
     try:
-        for path in files:  # a folder that cannot be written to is found before minutes of building
+        for path in files:  # fails before minutes of building if a folder is read-only
             write_partial(path, b"")
         for model, folder in zip(models, folders, strict=True):
             plan = _finite_plan(tensorrt, folder / GRAPH_FILE, model, record.precision, options)
@@ -143,7 +143,7 @@ def check(repository: Path, record: EngineRecord) -> None:
 
 
 def serve_by(repository: Path, record: EngineRecord, backend: str) -> None:
-    """Serve by the graphs again, or by plans that were built before and fit this machine."""
+    """Serve the graphs again, or plans that were built before and fit this machine."""
     models = _runnable(record) if backend == TENSORRT else list(record.models)
     if backend == TENSORRT:
         _check_plans(repository, models)
@@ -186,12 +186,12 @@ def _only_gpu(gpus: Sequence[Gpu]) -> Gpu:
 def _finite_plan(
     tensorrt: Any, graph: Path, model: EngineModel, precision: str, options: BuilderOptions
 ) -> Plan:
-    """A plan whose outputs are finite, with fp32 islands only where it takes them."""
+    """A plan whose outputs are finite, with fp32 islands only if needed."""
     levels = LEVELS if precision in _HALF_PRECISIONS else LEVELS[:1]
     problems: list[str] = []
     for kinds in levels:
         if problems:
-            _note(f"{model.name}: {problems[0]}; once more with {', '.join(kinds)} in fp32")
+            _note(f"{model.name}: {problems[0]}; building again with {', '.join(kinds)} in fp32")
         plan = build_plan(tensorrt, graph, model.profiles, options, kinds)
         problems = not_finite(tensorrt, plan.data, model.profiles)
         if not problems:

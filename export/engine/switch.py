@@ -1,4 +1,4 @@
-"""Which backend serves a model: one config of several stands as ``config.pbtxt``.
+"""Chooses the backend that serves a model, by its ``config.pbtxt``.
 
 ::
 
@@ -6,9 +6,9 @@
     MODEL/configs/tensorrt.pbtxt     what it would read for the plan
     MODEL/configs/onnxruntime.pbtxt  what it would read for the graph
 
-Changing over keeps the config that leaves, edits included, and puts the other in its place in one
-rename, so that a server polling the repository sees one of the two. The files in ``configs`` are
-also what Triton's ``--model-config-name`` chooses by.
+Switching keeps the old config, edits included, and renames the other into its place, so that a
+server polling the repository sees one of the two. Triton's ``--model-config-name`` also chooses
+from ``configs``.
 """
 
 import re
@@ -45,9 +45,9 @@ def check_switchable(model: Path, backend: str) -> None:
 
 
 def switch(model: Path, backend: str) -> bool:
-    """Serve the model in this folder by ``backend``; whether anything changed.
+    """Serve the model in this folder by ``backend``; returns whether anything changed.
 
-    Raises :class:`RepositoryError`; what served before then still does.
+    Raises :class:`RepositoryError`; serving is then unchanged.
     """
     check_switchable(model, backend)
     current = serving_backend(model)

@@ -1,8 +1,8 @@
-"""Running exported graphs on utterances, for conversions that look at real activations.
+"""Runs exported graphs on utterances, for conversions that need real activations.
 
-Outputs of one stage are named as inputs of the next, so stages are chained by nesting:
+Outputs of one stage have the names of the next one's inputs, so stages are chained by nesting:
 ``run(decoder, run(encoder, run(preprocessor, audio_feeds(utterances))))``. Every utterance runs
-alone: no padding is seen.
+alone, without padding.
 """
 
 from collections.abc import Iterable, Iterator

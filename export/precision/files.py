@@ -1,4 +1,4 @@
-"""Graphs from files with all their types, and into files that may be those they came from."""
+"""Reads graphs with all their types, and replaces graphs in place."""
 
 import tempfile
 from pathlib import Path
@@ -24,7 +24,7 @@ def load_with_types(path: Path) -> onnx.ModelProto:
 
 
 def replace_graph(graph: onnx.ModelProto, path: Path) -> None:
-    """Write ``graph`` to ``path`` in the place of what may be there, weights beside it included.
+    """Write ``graph`` to ``path``, replacing an old graph and its weights beside it.
 
     Raises :class:`GraphError` when ``graph`` is not valid ONNX; ``path`` is then unchanged.
     """

@@ -1,7 +1,7 @@
-"""The values that activations take: what overflows fp16, and what int8 has to span.
+"""The ranges of activations, which tell what overflows fp16 and what int8 has to span.
 
-ONNX Runtime's calibration gives the same and is not used: it prepares a large graph in time by the
-square of its nodes, and holds several copies of the weights while it runs.
+ONNX Runtime's calibration gives the same, but its time grows with the square of a graph's nodes,
+and it holds several copies of the weights.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _EXTREMES: Final = ("ReduceMin", "ReduceMax")
 def activation_ranges(source: Path, feeds: Iterable[Feed]) -> dict[str, Range]:
     """The least and the largest value of each float tensor at ``source`` over all ``feeds``.
 
-    Both are infinite where a value is not a number. Of the activations, only these are held.
+    Both are infinite where a value is not a number. Activations are not kept.
     Raises :class:`GraphError` when there are no feeds.
     """
     with TemporaryDirectory(dir=source.parent) as folder:

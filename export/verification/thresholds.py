@@ -63,5 +63,5 @@ THRESHOLDS: Final = {
         1e-3, math.inf, 0.5, tie=0.0, token_agreement=0.99, extra_word_errors=0.0055
     ),
 }
-"""docs/verification.md has the demo checkpoint's figures. int8 is not judged by ``log_probs``: those
-of unlikely tokens are far off."""
+"""docs/verification.md has the demo checkpoint's figures. ``log_probs`` do not judge int8, in which
+those of unlikely tokens are far off."""
