@@ -1,6 +1,6 @@
 """Recorded speech for decoding benchmarks: a served model's ``log_probs`` of a manifest.
 
-The acoustic model runs once; :mod:`client.tuning.acoustics` keeps its outputs on disk.
+The acoustic model runs once; :mod:`client.evaluation.tuning.acoustics` keeps its outputs on disk.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
-from client.acoustic_cache import AcousticCache, default_folder
 from client.commands.arguments import add_model
-from client.contract import Contract
 from client.decoding import Decoder
-from client.manifest import read_manifest
-from client.transport import TransportOptions, TritonTransport
-from client.tuning.acoustics import Failure, compute
+from client.evaluation.acoustic_cache import AcousticCache, default_folder
+from client.evaluation.tuning.acoustics import Failure, compute
+from client.manifests.manifest import read_manifest
+from client.wire.contract import Contract
+from client.wire.transport import TransportOptions, TritonTransport
 
 
 @dataclass(frozen=True)

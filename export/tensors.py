@@ -7,7 +7,7 @@ verification compares both. No other module of ``export`` spells out a shape.
 from dataclasses import dataclass
 from typing import Final
 
-from client.contract import (
+from client.wire.contract import (
     AUDIO_SIGNAL,
     ENCODED,
     ENCODED_LENGTH,

@@ -16,7 +16,7 @@ from benchmarks.numbers import above
 from benchmarks.pipeline import PROVIDERS, Pipeline, RuntimeOptions, host, noise
 from benchmarks.report import write_report
 from client.commands.streams import tables
-from client.contract import TOKENS, Contract
+from client.wire.contract import TOKENS, Contract
 
 STAGES: Final = ("encoder", "pipeline")
 PACKAGES: Final = ("onnxruntime", "onnxruntime-gpu", "numpy")

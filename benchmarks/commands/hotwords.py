@@ -24,10 +24,10 @@ from benchmarks.report import write_report
 from benchmarks.speech import Speech, add_speech, speech_of
 from client.commands.streams import tables
 from client.decoding import BeamOptions, Hotword, make_decoder
+from client.evaluation.metrics import matched_words, word_errors
 from client.language_models.spelling import Spelling
 from client.language_models.texts import read_texts
 from client.language_models.train import TrainingOptions, train
-from client.metrics import matched_words, word_errors
 
 PACKAGES: Final = ("kenlm", "numpy", "jiwer")
 _WEIGHTS: Final = (3.0, BeamOptions.hotword_weight, 10.0, 20.0)

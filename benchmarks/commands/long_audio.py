@@ -3,7 +3,7 @@
 The utterances of the manifests are joined, with pauses of noise. Those that the model still
 takes in one piece are transcribed so and in windows of several lengths and overlaps: word errors of
 each, by greedy decoding and by the preset's beam search. Then an hour of them in one file goes
-through ``python -m client transcribe``: text against that of the utterances one by one, word times
+through ``nemo-ctc transcribe``: text against that of the utterances one by one, word times
 at its end, and the peak of the client's memory. Export the model with a ``--max-duration`` of some
 minutes for the first part.
 """
@@ -42,7 +42,7 @@ from client.decoding.preset import read_preset
 from client.errors import DecoderError
 from client.long_audio import LongAudioOptions
 from client.transcriber import Transcriber
-from client.transport import TransportOptions, TritonTransport
+from client.wire.transport import TransportOptions, TritonTransport
 
 PACKAGES: Final = ("jiwer", "kenlm", "numpy", "soundfile", "tritonclient", "nvidia-pytriton")
 WINDOWS_S: Final = (10.0, 20.0, 30.0, 60.0, 120.0)

@@ -30,7 +30,7 @@ from client.commands.streams import tables
 from client.decoding import BeamOptions
 from client.decoding.preset import read_preset
 from client.errors import ManifestError
-from client.manifest import read_manifest
+from client.manifests.manifest import read_manifest
 
 BUSY: Final = 0.9
 """A side that computes for this share of the time is what limits."""

@@ -23,7 +23,7 @@ from client.commands.streams import tables
 from client.decoding import BeamOptions, Decoder, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.alignment import align
 from client.decoding.runs import Clock
-from client.metrics import matched_words
+from client.evaluation.metrics import matched_words
 from client.transcript import Transcript, Word
 from client.vocabulary import Detokenizer
 

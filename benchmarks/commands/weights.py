@@ -21,8 +21,8 @@ from benchmarks.speech import Speech, add_speech, speech_of
 from client.commands.streams import tables
 from client.decoding import BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.preset import read_preset
+from client.evaluation.metrics import difference_interval, errors_by_utterance, rate_interval
 from client.language_models.texts import read_texts
-from client.metrics import difference_interval, errors_by_utterance, rate_interval
 
 NOTEBOOK: Final = BeamOptions(alpha=2.0, beta=1.5, beam_width=32)
 PACKAGES: Final = ("kenlm", "numpy", "jiwer")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.decoders.peers import Peer
 from benchmarks.measurement import Speed, summarise, time_in_turns
 from benchmarks.speech import Speech
-from client.metrics import errors_by_utterance, rate_interval
+from client.evaluation.metrics import errors_by_utterance, rate_interval
 
 
 class Decoding:

@@ -7,9 +7,9 @@ import numpy as np
 
 from benchmarks.speech import Speech
 from client.decoding import GreedyDecoder
+from client.evaluation.metrics import word_errors
 from client.language_models import load_language_model
 from client.language_models.inspection import fit
-from client.metrics import word_errors
 
 
 @dataclass(frozen=True)

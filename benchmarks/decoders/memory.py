@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, make_decoder
 from client.decoding.pool import DecoderPool
+from client.wire.contract import Contract
 
 WARM_UP: Final = 1_000
 """Utterances decoded before the first look, at most half of them."""

@@ -17,10 +17,10 @@ from benchmarks.decoders.peers import make_pyctcdecode, search_options
 from benchmarks.errors import ProviderError
 from benchmarks.measurement import Speed, summarise, time_in_turns
 from benchmarks.speech import Speech
-from client.contract import Contract
 from client.decoding import BeamOptions, make_decoder
 from client.decoding.pool import DecoderPool
-from client.metrics import word_errors
+from client.evaluation.metrics import word_errors
+from client.wire.contract import Contract
 
 DecodeAll: TypeAlias = Callable[[Sequence[NDArray[Any]]], list[str]]
 

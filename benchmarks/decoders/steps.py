@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.decoders.peers import MakePeer
-from client.contract import Contract
 from client.decoding import BeamOptions
 from client.decoding.candidates import LEAST_LOG_PROB, Candidates, select_candidates
 from client.decoding.pauses import Pauses
@@ -24,6 +23,7 @@ from client.decoding.scoring import WordScorer
 from client.decoding.search import Found, PrefixSearch
 from client.language_models import load_language_model
 from client.vocabulary import Detokenizer
+from client.wire.contract import Contract
 
 Select: TypeAlias = Callable[[NDArray[Any], NDArray[Any], int, float], Candidates]
 

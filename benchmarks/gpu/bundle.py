@@ -46,7 +46,7 @@ from benchmarks.gpu.strip import draw_parameters, strip_graph, strip_program
 from benchmarks.gpu.weights import Derived, Weights
 from benchmarks.gpu.wheels import fetch_wheels
 from benchmarks.pipeline import Pipeline, RuntimeOptions, graph_path, host, noise
-from client.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS
+from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS
 from export.assemble import Assembly, Recipe, assemble
 from export.checkpoint import Checkpoint
 from export.config import model_name

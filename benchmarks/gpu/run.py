@@ -31,7 +31,7 @@ from benchmarks.gpu.variants import Contestants, Variant, variants_for
 from benchmarks.gpu.weights import Weights
 from benchmarks.measurement import summarise, time_in_turns
 from benchmarks.pipeline import check_provider, host, noise
-from client.contract import TOKENS
+from client.wire.contract import TOKENS
 
 PACKAGES: Final = ("onnxruntime-gpu", "onnxruntime", "torch", "numpy", "nvidia-pytriton")
 PRECISIONS: Final = ("fp32", "fp16")

@@ -13,9 +13,9 @@ from benchmarks.numbers import above
 from client.commands.arguments import add_beam_options, read_decoding
 from client.commands.outputs import output_path
 from client.commands.streams import messages
-from client.contract import Contract
 from client.decoding import GreedyOptions
-from client.transport import TritonTransport
+from client.wire.contract import Contract
+from client.wire.transport import TritonTransport
 
 
 def add_target(parser: ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from benchmarks.load.plot import plot
 from benchmarks.load.summary import summarise
 from benchmarks.load.table import columns, markdown
 from benchmarks.load.words import about
-from client.files import written_whole
+from client.utils.files import written_whole
 
 
 def write_reports(document: Mapping[str, Any], output: Path) -> None:

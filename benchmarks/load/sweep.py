@@ -15,7 +15,7 @@ from benchmarks.load.arrivals import Level
 from benchmarks.load.figures import figures_of
 from benchmarks.load.lengths import Utterances
 from benchmarks.load.loop import LoadOptions, Outcome, Target, run_load
-from client.files import written_whole
+from client.utils.files import written_whole
 
 Document = dict[str, Any]
 

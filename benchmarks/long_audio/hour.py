@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
 from benchmarks.long_audio.sessions import Session
-from client.metrics import matched_words, word_errors
+from client.evaluation.metrics import matched_words, word_errors
 from client.transcriber import Transcriber
 from client.transcript import Word
 
@@ -55,7 +55,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Command:
-    """What ``python -m client transcribe`` is told, besides the recording."""
+    """What ``nemo-ctc transcribe`` is told, besides the recording."""
 
     decoder: str
     arguments: Sequence[str]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
 from client.audio import Pcm, load_audio
-from client.manifest import Entry, read_manifest
+from client.manifests.manifest import Entry, read_manifest
 
 HISS: Final = "hiss"
 ROOM: Final = "room"

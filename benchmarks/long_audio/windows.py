@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.long_audio.sessions import Session
-from client.contract import LOG_PROBS, Contract
 from client.decoding import Decoder
+from client.evaluation.metrics import word_errors
 from client.long_audio import LongAudioOptions, Stitcher, cut, plan_windows
-from client.metrics import word_errors
-from client.transport import Transport
+from client.wire.contract import LOG_PROBS, Contract
+from client.wire.transport import Transport
 
 
 @dataclass(frozen=True)

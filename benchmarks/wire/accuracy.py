@@ -14,11 +14,11 @@ from benchmarks.wire.caller import Caller
 from benchmarks.wire.variants import FLOAT, HALF
 from benchmarks.wire.ways import BEAM, Way
 from client.audio import load_audio
-from client.contract import LOG_PROBS, LOG_PROBS_LENGTH, Contract
 from client.decoding import DecoderOptions, make_decoder
 from client.errors import AsrError
-from client.manifest import read_manifest, with_text
-from client.metrics import word_errors
+from client.evaluation.metrics import word_errors
+from client.manifests.manifest import read_manifest, with_text
+from client.wire.contract import LOG_PROBS, LOG_PROBS_LENGTH, Contract
 
 WAYS: Final = (
     Way("as served", BEAM),

@@ -23,7 +23,7 @@ from benchmarks.wire.graphs import FULL_SCALE
 from benchmarks.wire.variants import FLOAT, variant_name
 from benchmarks.wire.ways import Way
 from client.audio import Pcm
-from client.contract import AUDIO_SIGNAL, LOG_PROBS
+from client.wire.contract import AUDIO_SIGNAL, LOG_PROBS
 
 _REGION_BYTES: Final = 8 << 20
 """Of each shared region: 60 s of the large vocabulary's ``log_probs``, and far more audio."""

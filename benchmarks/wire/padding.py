@@ -7,8 +7,8 @@ from threading import BoundedSemaphore
 from benchmarks.load.loop import Target
 from benchmarks.wire.variants import LARGE, variant_name
 from client.audio import Pcm
-from client.contract import LOG_PROBS, TOKENS
-from client.transport import Exchange, TransportOptions, TritonTransport
+from client.wire.contract import LOG_PROBS, TOKENS
+from client.wire.transport import Exchange, TransportOptions, TritonTransport
 
 _BYTES_PER_TOKEN = 4
 _BYTES_PER_LOG_PROB = 4

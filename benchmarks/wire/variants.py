@@ -18,7 +18,7 @@ from tritonclient.grpc import model_config_pb2
 from benchmarks.models import read_config, read_contract
 from benchmarks.pipeline import ROLES, graph_path
 from benchmarks.wire import graphs
-from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, LOG_PROBS, Contract
+from client.wire.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, LOG_PROBS, Contract
 
 Change = Callable[[onnx.ModelProto], onnx.ModelProto]
 

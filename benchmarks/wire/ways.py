@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.wire.variants import FLOAT, HALF, LARGE, LARGE_HALF
-from client.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS
+from client.wire.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS
 
 GREEDY: Final = (TOKENS, LOG_PROBS_LENGTH)
 BEAM: Final = (LOG_PROBS, LOG_PROBS_LENGTH)

@@ -13,7 +13,7 @@ from benchmarks.errors import LoadError
 from benchmarks.load.arrivals import poisson_times
 from benchmarks.load.lengths import LIBRISPEECH_S, Choice, choose, draw
 from benchmarks.load.recorder import Sent, match
-from client.transport import Exchange
+from client.wire.transport import Exchange
 from tests.client.support import CONTRACT
 
 LONG = replace(CONTRACT, max_samples=60 * 16000)

@@ -17,9 +17,9 @@ from benchmarks.wire.tables import cost_cells
 from benchmarks.wire.variants import LARGE, LARGE_HALF, write_variants
 from benchmarks.wire.ways import BEAM, GREEDY, PARTS, Way
 from client.audio import load_audio
-from client.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS
 from client.decoding import GreedyDecoder, GreedyOptions
-from client.transport import Exchange, TritonTransport
+from client.wire.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS
+from client.wire.transport import Exchange, TritonTransport
 from demo.paths import DEMO
 from server.launcher import SHARED_MEMORY
 

@@ -9,8 +9,8 @@ from benchmarks.long_audio.sessions import Joining, at_least, join, load_utteran
 from client import GreedyOptions, Transcriber
 from client.decoding.preset import read_preset
 from client.errors import AudioError
+from client.evaluation.metrics import word_errors
 from client.long_audio import LongAudioOptions
-from client.metrics import word_errors
 from demo.paths import DEMO, SPEECH_DATA
 from tests.needs import needs_speech
 
