@@ -19,8 +19,8 @@ from nemo.collections.asr.modules import AudioToMelSpectrogramPreprocessor, Conv
 from nemo.collections.common.tokenizers import SentencePieceTokenizer
 from torch import nn
 
-from client.contract import CONTRACT_VERSION, Contract
 from client.vocabulary import Detokenizer
+from client.wire.contract import CONTRACT_VERSION, Contract
 from export.archive import check_archive, local_file, read_config
 from export.errors import CheckpointError, ExportError
 from export.families import SUPPORTED, Family, family_of
