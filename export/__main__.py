@@ -1,7 +1,4 @@
-"""``python -m export``: NeMo checkpoints to verified model repositories, and TensorRT plans.
-
-This and the engine command are the only places that print, and speak of flags.
-"""
+"""``python -m export``: NeMo checkpoints to verified model repositories, and TensorRT plans."""
 
 import argparse
 import errno
@@ -66,7 +63,7 @@ def _flags(error: Exception, options: argparse.Namespace) -> str:
 
 
 def _room(error: OSError, options: argparse.Namespace) -> str:
-    """What is left where a command writes, for a full disk whose error names no file."""
+    """The free space where a command writes: a full disk's error names no file."""
     if error.errno != errno.ENOSPC:
         return ""
     folders = {Path(tempfile.gettempdir()), getattr(options, "repository", Path()).resolve().parent}
@@ -221,7 +218,7 @@ def _build_serving(options: argparse.Namespace) -> Serving:
 
 
 def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, str | None]:
-    """What to build, and what instead where that is not as good."""
+    """The precision to build, and its fallback."""
     calibrated = options.calibration_manifest is not None
     if options.precision is None and serving.cpu and calibrated:
         return "int8", "fp32"
@@ -303,7 +300,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 @contextmanager
 def _status() -> Iterator[Progress]:
-    """Shows on standard error what is being done: in place on a terminal, by lines elsewhere."""
+    """Show steps on standard error: in place on a terminal, as lines elsewhere."""
     from rich.console import Console
     from rich.text import Text
 

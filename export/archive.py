@@ -18,7 +18,7 @@ _PARTS: Final = {CONFIG_FILE: "the model's configuration", WEIGHTS_FILE: "its we
 def local_file(checkpoint: str) -> Path | None:
     """The ``.nemo`` file at the path ``checkpoint``; None for the name of a pretrained model.
 
-    Raises :class:`CheckpointError` for a path without such a file.
+    Raises ``CheckpointError`` for a path without such a file.
     """
     path = Path(checkpoint).expanduser()
     if path.is_dir():
@@ -38,7 +38,7 @@ def local_file(checkpoint: str) -> Path | None:
 def check_archive(path: Path) -> int:
     """Read ``path`` to its end; the size of the weights in it, in bytes.
 
-    Raises :class:`CheckpointError` when it is no archive, is damaged, or lacks a part.
+    Raises ``CheckpointError`` when it is no archive, is damaged, or lacks a part.
     """
     if not tarfile.is_tarfile(path):
         raise CheckpointError(
@@ -60,7 +60,7 @@ def check_archive(path: Path) -> int:
 
 
 def read_config(path: Path) -> str:
-    """The text of ``model_config.yaml`` in an archive that :func:`check_archive` found whole."""
+    """The text of ``model_config.yaml`` in an archive that ``check_archive`` found whole."""
     with tarfile.open(path) as archive:
         for member in archive:
             if str(Path(member.name)) == CONFIG_FILE and (file := archive.extractfile(member)):

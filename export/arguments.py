@@ -13,7 +13,7 @@ from export.record import DISTRIBUTION
 
 
 class Parser(argparse.ArgumentParser):
-    """For wrong usage, prints what is wrong and where the help is, not the whole usage."""
+    """A parser that answers wrong usage with a line and where the help is, not with the usage."""
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""

@@ -72,8 +72,8 @@ def assemble(
 ) -> Assembly:
     """Write the models of ``checkpoint`` into ``folder``.
 
-    Raises :class:`CheckpointError` with every objection to the checkpoint, :class:`GraphError`, or
-    :class:`ExportError` when there is nothing to calibrate with.
+    Raises ``CheckpointError`` with every objection to the checkpoint, ``GraphError``, or
+    ``ExportError`` when there is nothing to calibrate with.
     """
     refuse(checkpoint.name, objections(checkpoint))
     contract = checkpoint.contract_for(recipe.precision, recipe.max_duration_s)

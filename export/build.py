@@ -38,10 +38,10 @@ TOOLS: Final = (DISTRIBUTION, "nemo_toolkit", "torch", "onnx", "onnxruntime")
 class BuildOptions:
     """What a build verifies on and where it goes.
 
-    ``fallback``: the precision to build instead where the recipe's is not as good or cannot be
-    built. ``manifest``: recorded speech to verify on, beside generated utterances of up to
-    ``max_case_s``. ``through_triton``: verify through the embedded server as well. ``force``:
-    publish even if verification fails; with a fallback, that is.
+    ``fallback``: the precision to build if the recipe's fails verification or cannot be built.
+    ``manifest``: recorded speech to verify on, beside generated utterances of up to ``max_case_s``.
+    ``through_triton``: verify through the embedded server as well. ``force``: publish even if
+    verification fails, of the fallback if there is one.
     """
 
     repository: Path
@@ -70,8 +70,8 @@ class Build:
 def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = silent) -> Build:
     """Export ``checkpoint``, verify it, and publish it in ``options.repository`` if it passed.
 
-    Raises :class:`CheckpointError`, :class:`GraphError`, :class:`ParityError` or
-    :class:`RepositoryError`; the repository is then unchanged, as when verification fails.
+    Raises ``CheckpointError``, ``GraphError``, ``ParityError`` or
+    ``RepositoryError``; the repository is then unchanged, as when verification fails.
     """
     if options.fallback is None:
         return _build(checkpoint, options, progress)
@@ -149,7 +149,7 @@ def _verified(
 
 
 def gate_record(verification: Verification, *, forced: bool) -> Mapping[str, Any]:
-    """What verification measured and allowed, for the build record; infinities are null."""
+    """The measured and allowed differences, for the build record; infinities are null."""
     rows = verification.rows
     words = verification.word_errors
     return {

@@ -115,7 +115,7 @@ class Checkpoint:
     def contract_for(self, precision: str, max_duration_s: float | None = None) -> Contract:
         """What clients are told of a build; ``max_duration_s`` None is the family's.
 
-        Raises :class:`ExportError` when the longest utterance is shorter than the shortest, or
+        Raises ``ExportError`` when the longest utterance is shorter than the shortest, or
         longer than ``MAX_DURATION_S``.
         """
         rate_hz = self.sample_rate_hz
@@ -159,8 +159,8 @@ def load_checkpoint(checkpoint: str) -> Checkpoint:
     """Load ``checkpoint``: a ``.nemo`` file, or a pretrained name on NGC or Hugging Face.
 
     The model is on the CPU, in eval mode, without dither, and decodes greedily. Raises
-    :class:`CheckpointError` when it is missing or damaged, or NeMo cannot build it;
-    :func:`objections` tells whether it can be exported.
+    ``CheckpointError`` when it is missing or damaged, or NeMo cannot build it;
+    ``objections`` tells whether it can be exported.
     """
     path = local_file(checkpoint) or _downloaded(checkpoint)
     check_archive(path)
@@ -179,7 +179,7 @@ def checkpoint_of(model: Any, name: str, sha256: str, notes: tuple[str, ...] = (
 
 
 def refuse(name: str, objections: list[str]) -> None:
-    """Raise :class:`CheckpointError` with all ``objections`` to exporting ``name``, if any."""
+    """Raise ``CheckpointError`` with all ``objections`` to exporting ``name``, if any."""
     if objections:
         raise CheckpointError(
             f"{name} is not exported: {'; and '.join(objections)}", problems=objections

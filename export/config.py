@@ -1,8 +1,8 @@
 """Triton configurations, built as protobuf messages so that a schema mistake fails here.
 
 Only fields that server 2.51 (container 24.10) knows are used. A graph can be served in three ways:
-by ONNX Runtime (:func:`model_config`), by ONNX Runtime which lets TensorRT build and run an engine
-of it (:func:`accelerated_config`), and as a plan that was built before (:func:`tensorrt_config`).
+by ONNX Runtime (``model_config``), by ONNX Runtime which lets TensorRT build and run an engine
+of it (``accelerated_config``), and as a plan that was built before (``tensorrt_config``).
 """
 
 import math
@@ -67,7 +67,7 @@ def model_config(name: str, model: Model, serving: Serving) -> ModelConfig:
 def accelerated_config(
     name: str, model: Model, serving: Serving, profiles: Mapping[str, Profile], precision: str
 ) -> ModelConfig:
-    """As :func:`model_config`, but on a GPU ONNX Runtime runs the graph with TensorRT.
+    """As ``model_config``, but on a GPU ONNX Runtime runs the graph with TensorRT.
 
     The engine is built for the shapes in ``profiles`` and kept in ``ACCELERATOR_CACHE``. The
     parameters are those that Triton's backend has since its pull request 237 of 2024, before

@@ -97,7 +97,7 @@ def _write(folder: Path, config: ModelConfig, contract: Contract) -> None:
 def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
     """Change how the published model ``name`` is served; returns its new contract.
 
-    TensorRT plans go on serving. Raises :class:`RepositoryError`; the repository is then unchanged.
+    TensorRT plans go on serving. Raises ``RepositoryError``; the repository is then unchanged.
     """
     record = read_record(repository, name)
     check_models(repository, name)

@@ -65,7 +65,7 @@ SUPPORTED: Final = ", ".join(family.name for family in FAMILIES)
 
 
 def family_of(encoder: nn.Module) -> Family:
-    """The family of ``encoder``; raises :class:`CheckpointError` when it belongs to none."""
+    """The family of ``encoder``; raises ``CheckpointError`` when it belongs to none."""
     # An encoder with adapters is of a class of its own, which NeMo registers for the plain one.
     registered = get_registered_adapter(type(encoder))
     kind = type(encoder) if registered is None else registered.base_class

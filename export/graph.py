@@ -42,7 +42,7 @@ def export_graph(
 ) -> None:
     """Trace ``module`` on ``example`` and write it to ``path`` with the axes of ``model``.
 
-    Raises :class:`GraphError` when the module cannot be traced, or the graph is not as declared.
+    Raises ``GraphError`` when the module cannot be traced, or the graph is not as declared.
     """
     # Beyond 2 GiB torch writes a file for each weight, so it gets a folder of its own.
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -107,7 +107,7 @@ def _trace(module: nn.Module, model: Model, example: tuple[torch.Tensor, ...], p
 def check_graph(graph: onnx.ModelProto, model: Model) -> None:
     """Compare names, types and axes with the declaration.
 
-    Raises :class:`GraphError` naming every difference.
+    Raises ``GraphError`` naming every difference.
     """
     problems = [
         *_differences("input", model.inputs, list(graph.graph.input)),

@@ -14,7 +14,7 @@ WIDTH_OF_FILES = 120
 def print_inspection(checkpoint: Checkpoint) -> None:
     """Print the modules with their sizes, the tensors between them, and the vocabulary.
 
-    Raises :class:`CheckpointError` with every objection that a build would raise, after the name
+    Raises ``CheckpointError`` with every objection that a build would raise, after the name
     and whatever was left out of the saved configuration.
     """
     width = None if sys.stdout.isatty() else WIDTH_OF_FILES

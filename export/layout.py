@@ -15,7 +15,7 @@ GRAPH_FILE: Final = "model.onnx"
 def version_folder(model: Path) -> Path:
     """The version folder of the model in the folder ``model``.
 
-    Raises :class:`RepositoryError` unless there is exactly one.
+    Raises ``RepositoryError`` unless there is exactly one.
     """
     found = [path for path in model.glob("*") if path.name.isdecimal() and path.is_dir()]
     if len(found) != 1:
@@ -29,7 +29,7 @@ def version_folder(model: Path) -> Path:
 
 
 def model_folder(repository: Path, name: str) -> Path:
-    """The folder of the model ``name``; raises :class:`RepositoryError` when there is none."""
+    """The folder of the model ``name``; raises ``RepositoryError`` when there is none."""
     folder = repository / name
     if not folder.is_dir():
         raise RepositoryError(
@@ -39,7 +39,7 @@ def model_folder(repository: Path, name: str) -> Path:
 
 
 def read_config_text(path: Path) -> str:
-    """The text of the configuration at ``path``; raises :class:`RepositoryError`."""
+    """The text of the configuration at ``path``; raises ``RepositoryError``."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

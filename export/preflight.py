@@ -22,7 +22,7 @@ def check_build(
     serving: Serving,
     manifests: Iterable[Path | None],
 ) -> None:
-    """Raise :class:`ExportError` when the build of ``name`` is bound to fail.
+    """Raise ``ExportError`` when the build of ``name`` is bound to fail.
 
     Checks the checkpoint's file unless it is a pretrained model's, the name, the repository and the
     manifests.
@@ -37,14 +37,14 @@ def check_build(
 def check_checkpoint(checkpoint: str) -> int:
     """The size of the weights in the file at ``checkpoint``, in bytes; 0 for a pretrained name.
 
-    Raises :class:`CheckpointError` when the file is not there or damaged.
+    Raises ``CheckpointError`` when the file is not there or damaged.
     """
     path = local_file(checkpoint)
     return check_archive(path) if path else 0
 
 
 def check_manifests(manifests: Iterable[Path | None]) -> None:
-    """Raise :class:`ExportError` for a manifest that is not a file."""
+    """Raise ``ExportError`` for a manifest that is not a file."""
     for manifest in manifests:
         if manifest is not None and not manifest.is_file():
             raise ExportError(
@@ -53,7 +53,7 @@ def check_manifests(manifests: Iterable[Path | None]) -> None:
 
 
 def check_writable(repository: Path, bytes_needed: int) -> None:
-    """Raise :class:`RepositoryError` unless models can be moved into ``repository``.
+    """Raise ``RepositoryError`` unless models can be moved into ``repository``.
 
     Tries it with an empty file from a staging folder.
     """

@@ -67,13 +67,13 @@ def write_record(repository: Path, record: BuildRecord) -> None:
 
 
 def write_json(repository: Path, name: str, record: Mapping[str, Any]) -> None:
-    """Write the record of model ``name`` as :func:`read_record` gives it."""
+    """Write the record of model ``name`` as ``read_record`` gives it."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (repository / name / RECORD_FILE).write_text(text, encoding="utf-8")
 
 
 def read_record(repository: Path, name: str) -> dict[str, Any]:
-    """The record of model ``name`` as JSON; raises :class:`RepositoryError` when it has none."""
+    """The record of model ``name`` as JSON; raises ``RepositoryError`` when it has none."""
     path = model_folder(repository, name) / RECORD_FILE
     fix = "build the model again with this version of the project"
     try:
@@ -90,7 +90,7 @@ def read_record(repository: Path, name: str) -> dict[str, Any]:
 
 
 def check_models(repository: Path, name: str) -> None:
-    """Raise :class:`RepositoryError` unless the graphs of ``name`` are those that were verified.
+    """Raise ``RepositoryError`` unless ``name`` has the graphs that were verified.
 
     The preprocessors of length ranges have the main preprocessor's graph.
     """
@@ -100,7 +100,7 @@ def check_models(repository: Path, name: str) -> None:
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Raise :class:`RepositoryError` unless ``folder`` holds ``files``, SHA-256 by name."""
+    """Raise ``RepositoryError`` unless ``folder`` holds ``files``, SHA-256 by name."""
     for name, sha256 in files.items():
         if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
             raise RepositoryError(

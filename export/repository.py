@@ -53,7 +53,7 @@ _LOCKED_AFTER_S: Final = 5.0
 
 
 def check_name(name: str) -> None:
-    """Raise :class:`RepositoryError` unless ``name`` can name a model and its folder."""
+    """Raise ``RepositoryError`` unless ``name`` can name a model and its folder."""
     if not _NAME.fullmatch(name):
         raise RepositoryError(
             f"{name!r} cannot name a model: use letters, digits, '_', '-' and '.',"
@@ -63,7 +63,7 @@ def check_name(name: str) -> None:
 
 
 def graph_path(repository: Path, model: str) -> Path:
-    """Where the graph of ``model`` lies; raises :class:`RepositoryError` without a version."""
+    """Where the graph of ``model`` lies; raises ``RepositoryError`` without a version."""
     return version_folder(repository / model) / GRAPH_FILE
 
 
@@ -78,7 +78,7 @@ def write_config(repository: Path, config: ModelConfig) -> None:
 def staging(repository: Path) -> Iterator[Path]:
     """A folder on the repository's file system but outside it, removed afterwards.
 
-    Removes what killed builds left. Raises :class:`RepositoryError` when the folder cannot be made.
+    Removes what killed builds left. Raises ``RepositoryError`` when the folder cannot be made.
     """
     target = repository.resolve()  # "." has a parent only when resolved
     with ExitStack() as stack:
@@ -141,7 +141,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 
 def check_replaceable(repository: Path, names: Sequence[str], ensemble: str) -> None:
-    """Raise :class:`RepositoryError` when publishing ``names`` would remove others' models.
+    """Raise ``RepositoryError`` when publishing ``names`` would remove others' models.
 
     Ours are an ensemble that carries a contract, and its steps. What killed builds moved away is
     put back first.
@@ -174,7 +174,7 @@ def publish(staged: Path, repository: Path, ensemble: str) -> None:
     """Move all staged models into ``repository``: old ensembles out first, the new one in last.
 
     In between the repository may lack the ensemble, but never has one over a mix of old and
-    new models. On any failure the old models are put back. Raises :class:`RepositoryError`.
+    new models. On any failure the old models are put back. Raises ``RepositoryError``.
     """
     new = _ensembles_last(staged, ensemble)
     retired = staged / f"{_RETIRED}{ensemble}"
@@ -224,7 +224,7 @@ def _exchange(staged: Path, retired: Path, repository: Path, new: Sequence[str])
 
 
 def read_config(repository: Path, model: str) -> ModelConfig:
-    """The configuration of ``model``; raises :class:`RepositoryError`."""
+    """The configuration of ``model``; raises ``RepositoryError``."""
     path = model_folder(repository, model) / CONFIG_FILE
     try:
         return parse_config(read_config_text(path))
@@ -235,7 +235,7 @@ def read_config(repository: Path, model: str) -> ModelConfig:
 def read_contract(repository: Path, name: str) -> Contract:
     """The contract in the configuration of the ensemble ``name``.
 
-    Raises :class:`RepositoryError` when there is none, or it is not of this version.
+    Raises ``RepositoryError`` when there is none, or it is not of this version.
     """
     config = read_config(repository, name)
     try:
@@ -246,7 +246,7 @@ def read_contract(repository: Path, name: str) -> Contract:
 
 
 def _ensembles_last(staged: Path, ensemble: str) -> list[str]:
-    """The staged models, each after those that it is made of."""
+    """The staged models, each after its steps."""
     names = sorted(path.name for path in staged.iterdir() if (path / CONFIG_FILE).is_file())
     names.remove(ensemble)
     names.sort(key=lambda name: bool(read_config(staged, name).ensemble_scheduling.step))

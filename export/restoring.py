@@ -24,7 +24,7 @@ _FORBIDDEN = "Unsupported global"
 def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
     """The model of class ``model_class`` that ``config`` describes, with the weights in ``path``.
 
-    Raises :class:`CheckpointError`.
+    Raises ``CheckpointError``.
     """
     try:
         tempfile.gettempdir()

@@ -41,7 +41,7 @@ _RETIRED: Final[dict[str, dict[str, Callable[[Any], bool]]]] = {
 def parse_config(text: str, name: str) -> DictConfig:
     """The configuration in the text of ``model_config.yaml``, in the layout of today's NeMo.
 
-    Raises :class:`CheckpointError` when the text is no configuration.
+    Raises ``CheckpointError`` when the text is no configuration.
     """
     try:
         config = OmegaConf.create(text)

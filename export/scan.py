@@ -1,7 +1,7 @@
 """A recurrence over the frames as ONNX's ``Scan``, which torch's tracing exporter cannot write.
 
 ONNX's own LSTM has no projection, and folding it into the recurrent weights would make them several
-times as large. So :func:`scanned` leaves a node of its own in a traced graph, and :func:`expand`
+times as large. So ``scanned`` leaves a node of its own in a traced graph, and ``expand``
 replaces it by a Scan:
 
 gates [B, T, 4D] → Scan over T, state (output [B, P], cell [B, D]) → outputs [B, T, P]
@@ -68,7 +68,7 @@ class _Scanned(torch.autograd.Function):  # type: ignore[misc]
 
 
 def expand(model: onnx.ModelProto) -> None:
-    """Replace each node of :func:`scanned` in ``model`` by a Scan that has its weights."""
+    """Replace each node of ``scanned`` in ``model`` by a Scan that has its weights."""
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     moved = set()

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def serving_of(options: argparse.Namespace) -> Serving:
-    """How to serve, from the options; raises :class:`ExportError` for conflicting ones."""
+    """How to serve, from the options; raises ``ExportError`` for conflicting ones."""
     cores = options.cores or len(os.sched_getaffinity(0))
     serving = PRESETS[options.serving](cores)
     changes: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from export.errors import GraphError
 
 
 def open_session(graph: Path) -> onnxruntime.InferenceSession:
-    """A session of the graph in this file; raises :class:`GraphError` when it cannot be loaded."""
+    """A session of the graph in this file; raises ``GraphError`` when it cannot be loaded."""
     options = onnxruntime.SessionOptions()
     # Spinning threads would take the cores from NeMo, which runs in turns with these graphs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

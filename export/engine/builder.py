@@ -55,7 +55,7 @@ def build_plan(
 ) -> Plan:
     """Build a plan of the ONNX ``graph``, its layers of ``island_kinds`` in fp32.
 
-    Raises :class:`EngineError` with TensorRT's reasons.
+    Raises ``EngineError`` with TensorRT's reasons.
     """
     logger = _logger(tensorrt, verbose=options.verbose)
     builder = _builder(tensorrt, logger)

@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Build, check or switch.
 
-    Raises :class:`EngineError` or :class:`RepositoryError`; serving is then unchanged.
+    Raises ``EngineError`` or ``RepositoryError``; serving is then unchanged.
     """
     repository: Path = options.repository
     record = read_engine_record(repository, options.name)
@@ -133,7 +133,7 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
 
 
 def check(repository: Path, record: EngineRecord) -> None:
-    """Raise :class:`EngineError` unless every plan that is served fits this machine."""
+    """Raise ``EngineError`` unless every plan that is served fits this machine."""
     served = [m for m in record.models if serving_backend(repository / m.name) == TENSORRT]
     if not served:
         _say("no plan is served: ONNX Runtime serves every model")

@@ -35,7 +35,7 @@ class Gpu:
 def visible_gpus() -> tuple[Gpu, ...]:
     """The GPUs that this process may use, in CUDA's order.
 
-    Raises :class:`EngineError` when there is none, or no driver.
+    Raises ``EngineError`` when there is none, or no driver.
     """
     driver = _Driver()
     count = ctypes.c_int()
@@ -77,7 +77,7 @@ class DeviceMemory:
         self._addresses: list[int] = []
 
     def allocate(self, size_bytes: int) -> int:
-        """The address of a new buffer; raises :class:`EngineError` when memory is short."""
+        """The address of a new buffer; raises ``EngineError`` when memory is short."""
         address = ctypes.c_uint64()
         self._driver.call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size_bytes))
         self._addresses.append(address.value)
@@ -98,7 +98,7 @@ class DeviceMemory:
         return data.raw
 
     def synchronize(self) -> None:
-        """Wait for all work; raises :class:`EngineError` if it failed."""
+        """Wait for all work; raises ``EngineError`` if it failed."""
         self._driver.call("cuCtxSynchronize")
 
     def free(self) -> None:
@@ -121,7 +121,7 @@ class _Driver:
         self.call("cuInit", ctypes.c_uint(0))
 
     def call(self, function: str, *arguments: Any) -> None:
-        """Call ``function``; raises :class:`EngineError` with CUDA's name of the error."""
+        """Call ``function``; raises ``EngineError`` with CUDA's name of the error."""
         code = getattr(self._library, function)(*arguments)
         if code != _SUCCESS:
             name = ctypes.c_char_p()

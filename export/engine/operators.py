@@ -86,7 +86,7 @@ def obstacles(model: onnx.ModelProto) -> list[str]:
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph's nodes, those of its branches included, and what is known of its tensors.
+    """A graph's nodes, including those of its branches, and the known facts of its tensors.
 
     ``types`` are element types by tensor, ``inputs`` the shapes of the graph's inputs, None where
     an axis is free.

@@ -51,7 +51,7 @@ class PlanMetadata:
 
     @classmethod
     def read(cls, path: Path) -> "PlanMetadata":
-        """Read ``plan.json``; raises :class:`EngineError` when it is missing or not whole."""
+        """Read ``plan.json``; raises ``EngineError`` when it is missing or not whole."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             data["profiles"] = {
@@ -81,7 +81,7 @@ def mismatches(
     """Why the plan in ``version_folder`` cannot be served here; nothing when it can.
 
     ``graph`` are the repository's files of the graph, ``tensorrt`` is the version here, ``gpus``
-    are all that Triton will use. Raises :class:`EngineError` when there is no metadata.
+    are all that Triton will use. Raises ``EngineError`` when there is no metadata.
     """
     metadata = PlanMetadata.read(version_folder / METADATA_FILE)
     plan = version_folder / PLAN_FILE

@@ -71,7 +71,7 @@ def _noise(deviation: float) -> "array[float]":
 def not_finite(tensorrt: Any, plan: bytes, profiles: Mapping[str, Profile]) -> list[str]:
     """The outputs of the plan that are not finite, one sentence each; empty when all are.
 
-    Raises :class:`EngineError` when the plan does not run.
+    Raises ``EngineError`` when the plan does not run.
     """
     runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
     problems = []

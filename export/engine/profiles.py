@@ -26,7 +26,7 @@ Range = tuple[int, int, int]
 class Profile:
     """The least, the best and the largest shape of one input.
 
-    Raises :class:`ValueError` unless 1 <= min <= opt <= max holds on every axis.
+    Raises ``ValueError`` unless 1 <= min <= opt <= max holds on every axis.
     """
 
     min: Shape
@@ -54,7 +54,7 @@ class Profile:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Profile":
-        """Read what :meth:`to_json` gave; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        """Read what ``to_json`` gave; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
         return cls(*(tuple(int(axis) for axis in data[key]) for key in ("min", "opt", "max")))
 
 

@@ -34,7 +34,7 @@ class EngineRecord:
 def read_engine_record(repository: Path, name: str) -> EngineRecord:
     """Read the record of the models called ``name``.
 
-    Raises :class:`RepositoryError` when it is missing, damaged, or without TensorRT's part.
+    Raises ``RepositoryError`` when it is missing, damaged, or without TensorRT's part.
     """
     data = read_record(repository, name)
     try:

@@ -33,12 +33,12 @@ def config_for(model: Path, backend: str) -> Path:
 
 
 def serving_backend(model: Path) -> str:
-    """The backend that serves the model in this folder; raises :class:`RepositoryError`."""
+    """The backend that serves the model in this folder; raises ``RepositoryError``."""
     return _backend_of(model / CONFIG_FILE)
 
 
 def check_switchable(model: Path, backend: str) -> None:
-    """Raise :class:`RepositoryError` unless :func:`switch` could serve ``model`` by ``backend``."""
+    """Raise ``RepositoryError`` unless ``switch`` could serve ``model`` by ``backend``."""
     if serving_backend(model) != backend and _backend_of(config_for(model, backend)) != backend:
         config = config_for(model, backend)
         raise RepositoryError(f"{config} is a config of another backend", path=config)
@@ -47,7 +47,7 @@ def check_switchable(model: Path, backend: str) -> None:
 def switch(model: Path, backend: str) -> bool:
     """Serve the model in this folder by ``backend``; returns whether anything changed.
 
-    Raises :class:`RepositoryError`; serving is then unchanged.
+    Raises ``RepositoryError``; serving is then unchanged.
     """
     check_switchable(model, backend)
     current = serving_backend(model)

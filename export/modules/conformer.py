@@ -1,7 +1,7 @@
 """NeMo's Conformer and FastConformer encoders, traceable, with every mask intact.
 
 NeMo itself masks attention and convolution modules. We replace the subsampling
-(:mod:`export.modules.subsampling`), local attention (:mod:`export.modules.local_attention`), and
+(``export.modules.subsampling``), local attention (``export.modules.local_attention``), and
 group normalisation.
 """
 
@@ -25,7 +25,7 @@ class ConformerEncoder(nn.Module):
     """A copy of a Conformer or FastConformer encoder that can be traced.
 
     ``max_frames``: the most feature frames of an utterance, which size the positional encodings.
-    :func:`objections` names the encoders that it would not reproduce.
+    ``objections`` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: NemoConformerEncoder, max_frames: int) -> None:

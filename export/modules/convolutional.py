@@ -20,7 +20,7 @@ from export.modules.masks import valid_frames
 class ConvolutionalEncoder(nn.Module):
     """A copy of a Jasper, QuartzNet or Citrinet encoder that can be traced.
 
-    :func:`objections` names the encoders that it would not reproduce.
+    ``objections`` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: ConvASREncoder) -> None:

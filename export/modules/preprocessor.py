@@ -26,7 +26,7 @@ SUPPORTED = {"frame_splicing": 1, "exact_pad": False}
 class Preprocessor(nn.Module):
     """NeMo's mel features for a ragged batch.
 
-    :func:`objections` names the settings that it would not reproduce.
+    ``objections`` names the settings that it would not reproduce.
     """
 
     def __init__(self, featurizer: FilterbankFeatures) -> None:
@@ -62,7 +62,7 @@ class Preprocessor(nn.Module):
         return torch.where(valid.unsqueeze(1), features, self.pad_value), frames
 
     def log_mel(self, audio_signal: Tensor, audio_signal_length: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-mel features before normalisation; shapes as in :meth:`forward`.
+        """Log-mel features before normalisation; shapes as in ``forward``.
 
         Before normalisation, energies are in units of the zero guard. Normalisation removes that
         constant, and the features of faint audio, near 0 instead of -16.6, keep 16 times the

@@ -23,7 +23,7 @@ CLOSED: Final = -10000.0
 class RecurrentEncoder(nn.Module):
     """A copy of an LSTM encoder that can be traced.
 
-    :func:`objections` names the encoders that it would not reproduce.
+    ``objections`` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: RNNEncoder) -> None:

@@ -52,7 +52,7 @@ def audio_feeds(utterances: Iterable[Array]) -> Iterator[Feed]:
 def run(graph: Path, feeds: Iterable[Feed], *, outputs: Iterable[str] = ()) -> Iterator[Feed]:
     """Yield ``outputs`` of ``graph``, or all of them, for each feed.
 
-    Raises :class:`GraphError` when ONNX Runtime cannot load the graph.
+    Raises ``GraphError`` when ONNX Runtime cannot load the graph.
     """
     session = open_session(graph)
     names = list(outputs) or [tensor.name for tensor in session.get_outputs()]

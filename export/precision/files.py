@@ -12,7 +12,7 @@ from export.graph import save_graph
 def load_with_types(path: Path) -> onnx.ModelProto:
     """The graph at ``path`` with its weights, and the type of every tensor in ``value_info``.
 
-    Raises :class:`GraphError` when types contradict each other.
+    Raises ``GraphError`` when types contradict each other.
     """
     # Weights outside the graph are found from its own folder, so the typed copy lies there too.
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix) as typed:
@@ -26,7 +26,7 @@ def load_with_types(path: Path) -> onnx.ModelProto:
 def replace_graph(graph: onnx.ModelProto, path: Path) -> None:
     """Write ``graph`` to ``path``, replacing an old graph and its weights beside it.
 
-    Raises :class:`GraphError` when ``graph`` is not valid ONNX; ``path`` is then unchanged.
+    Raises ``GraphError`` when ``graph`` is not valid ONNX; ``path`` is then unchanged.
     """
     stale = external_files(path) if path.exists() else []
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:

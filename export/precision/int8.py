@@ -67,7 +67,7 @@ def quantise_encoder(
 
     ``utterances`` are int16 speech to calibrate on, each of shape = (n_samples,). They run one by
     one, so that no padding is measured. ``progress`` is told of each step. Raises
-    :class:`GraphError` when there is nothing to quantise or to calibrate on, or when the agreement
+    ``GraphError`` when there is nothing to quantise or to calibrate on, or when the agreement
     is not reached even with a single layer in int8; ``target`` is then unchanged.
     """
     feeds = list(graphs.features(utterances))

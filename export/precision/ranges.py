@@ -25,7 +25,7 @@ def activation_ranges(source: Path, feeds: Iterable[Feed]) -> dict[str, Range]:
     """The least and the largest value of each float tensor at ``source`` over all ``feeds``.
 
     Both are infinite where a value is not a number. Activations are not kept.
-    Raises :class:`GraphError` when there are no feeds.
+    Raises ``GraphError`` when there are no feeds.
     """
     with TemporaryDirectory(dir=source.parent) as folder:
         path = Path(folder) / source.name

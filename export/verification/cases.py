@@ -104,7 +104,7 @@ def _recordings(most: int, rate_hz: int) -> list[Case]:
 def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
     """The utterances of a NeMo manifest, as a client would send them.
 
-    Raises :class:`ExportError` for a line without audio, for audio that is damaged, too short or
+    Raises ``ExportError`` for a line without audio, for audio that is damaged, too short or
     too long for the model, and for an empty manifest.
     """
     try:
@@ -119,7 +119,7 @@ def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
 
 
 def _recorded(entry: Entry, contract: Contract) -> Case:
-    """Raises :class:`ManifestError` or :class:`ExportError`."""
+    """Raises ``ManifestError`` or ``ExportError``."""
     if isinstance(entry.item, ManifestError):
         raise entry.item
     try:

@@ -27,7 +27,7 @@ MAX_SHOWN: Final = 60
 def verifiable_contract(repository: Path, name: str) -> Contract:
     """The contract of ``name``, in a precision that verification knows.
 
-    Raises :class:`RepositoryError`.
+    Raises ``RepositoryError``.
     """
     contract = read_contract(repository, name)
     if contract.precision not in THRESHOLDS:
@@ -40,7 +40,7 @@ def verifiable_contract(repository: Path, name: str) -> Contract:
 
 
 def check_origin(contract: Contract, checkpoint: Checkpoint) -> None:
-    """Raise :class:`ParityError` when the model was not built from ``checkpoint``."""
+    """Raise ``ParityError`` when the model was not built from ``checkpoint``."""
     if contract.checkpoint_sha256 != checkpoint.sha256:
         raise ParityError(
             f"the model was built from another checkpoint: {contract.checkpoint}, SHA-256"
@@ -51,7 +51,7 @@ def check_origin(contract: Contract, checkpoint: Checkpoint) -> None:
 def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> Iterator[str]:
     """Differences between the declarations in the repository and those of ``checkpoint``.
 
-    Raises :class:`RepositoryError` for a file that is missing or damaged.
+    Raises ``RepositoryError`` for a file that is missing or damaged.
     """
     pipeline = checkpoint.pipeline
     contract = verifiable_contract(repository, name)

@@ -94,7 +94,7 @@ def _checkpoint(model: str) -> Checkpoint:
 
 
 def write_table(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Write ``results`` of :func:`verify_subject`, by subject, as Markdown."""
+    """Write ``results`` of ``verify_subject``, by subject, as Markdown."""
     if unknown := set(results) - set(SUBJECTS):
         raise ParityError(
             f"results of {', '.join(sorted(unknown))}, which are no subjects: remove them"

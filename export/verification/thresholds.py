@@ -14,7 +14,7 @@ class Thresholds:
     """The largest differences allowed from NeMo's own fp32 model.
 
     ``features``, ``log_probs``: max-abs against NeMo, one utterance at a time. Where fp32 is
-    further away, NeMo in float64 is the reference, and :meth:`at_least` adds NeMo's own rounding.
+    further away, NeMo in float64 is the reference, and ``at_least`` adds NeMo's own rounding.
     ``batch``: max-abs of ``log_probs`` between an utterance alone and in a batch.
     ``token_agreement``: the least share of frames with NeMo's token. ``tie``: closer best two
     scores may trade places. Reduced precision allows ties only in generated speech, which has many;

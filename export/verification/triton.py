@@ -66,7 +66,7 @@ def run_triton(
     """Outputs of int16 ``utterances``, in order, sent in waves of ``at_once`` requests.
 
     Requests that arrive together are batched, so that batches of that size are formed. Raises
-    :class:`ExportError` when the server rejects a request or cannot be reached.
+    ``ExportError`` when the server rejects a request or cannot be reached.
     """
     with contextlib.closing(InferenceServerClient(url)) as client:
         infer = functools.partial(_infer, client, name, contract)
@@ -79,7 +79,7 @@ def run_triton(
 def run_triton_batch(url: str, name: str, contract: Contract, audio: NDArray[Any]) -> list[Outputs]:
     """Outputs of one request of several utterances, int16 [B, N], which is one batch throughout.
 
-    Raises :class:`ExportError` when the server rejects the request or cannot be reached.
+    Raises ``ExportError`` when the server rejects the request or cannot be reached.
     """
     with contextlib.closing(InferenceServerClient(url)) as client, _server_errors(url):
         return _infer(client, name, contract, audio)
@@ -113,7 +113,7 @@ def _infer(
 
 
 def batch_statistics(url: str, models: Sequence[str]) -> list[BatchStatistics]:
-    """Triton's own counts since it started; raises :class:`ExportError`."""
+    """Triton's own counts since it started; raises ``ExportError``."""
     with contextlib.closing(InferenceServerClient(url)) as client, _server_errors(url):
         entries = [
             client.get_inference_statistics(model, client_timeout=CALL_TIMEOUT_S).model_stats[0]
@@ -143,7 +143,7 @@ def embedded_server(repository: Path, names: Sequence[str]) -> Iterator[str]:
 
     The server runs in ``.venv``, whose packages conflict with NeMo's, as a subprocess that ends
     with this process, even if it is killed.
-    Raises :class:`ExportError` when it does not become ready.
+    Raises ``ExportError`` when it does not become ready.
     """
     python = PROJECT / ".venv" / "bin" / "python"
     if not python.exists():

@@ -120,8 +120,8 @@ def verify(
 ) -> Verification:
     """Compare ``candidate`` with ``checkpoint`` on all ``cases``.
 
-    Raises :class:`ParityError` with every wrong declaration, since such graphs cannot be compared,
-    and :class:`ExportError` when something cannot be run at all.
+    Raises ``ParityError`` with every wrong declaration, since such graphs cannot be compared,
+    and ``ExportError`` when something cannot be run at all.
     """
     repository, name, url = candidate.repository, candidate.name, candidate.url
     contract = verifiable_contract(repository, name)
