@@ -70,8 +70,8 @@ class Build:
 def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = silent) -> Build:
     """Export ``checkpoint``, verify it, and publish it in ``options.repository`` if it passed.
 
-    Raises ``CheckpointError``, ``GraphError``, ``ParityError`` or
-    ``RepositoryError``; the repository is then unchanged, as when verification fails.
+    Raises ``CheckpointError``, ``GraphError``, ``ParityError`` or ``RepositoryError``; the
+    repository is then unchanged, as when verification fails.
     """
     if options.fallback is None:
         return _build(checkpoint, options, progress)
@@ -84,7 +84,7 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
         if first.published:
             return first
         rejected = first.verification
-    progress(f"{options.recipe.precision} is not good enough: building {options.fallback}")
+    progress(f"building {options.fallback} instead of {options.recipe.precision}")
     recipe = replace(options.recipe, precision=options.fallback, calibration_manifest=None)
     second = _build(checkpoint, replace(options, recipe=recipe), progress)
     return replace(second, rejected=rejected)

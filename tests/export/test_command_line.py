@@ -89,7 +89,7 @@ def test_help_is_plain_text_with_a_heading_over_the_commands(command, capsys):
     assert "``" not in shown
     if not command:
         assert "\ncommands:\n" in shown
-        assert all(f"    {name} " in shown for name in COMMANDS)
+        assert all(f"\n    {name}" in shown for name in COMMANDS)
 
 
 def test_the_version_is_the_installed_distributions(capsys):
