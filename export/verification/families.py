@@ -105,22 +105,12 @@ def write_table(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     lines = [
         _HEADER,
         *_headings(
-            *(
-                "model",
-                "encoder parameters",
-                "precision",
-                "features",
-                "log_probs",
-                "batched",
-                "through Triton",
-            ),
-            *("tokens", "utterances", "batches the encoder ran", "passed"),
+            "model | encoder parameters | precision | features | log_probs | batched |"
+            " through Triton | tokens | utterances | batches the encoder ran | passed"
         ),
         *map(_family_row, families),
         _DEMO_HEADER,
-        *_headings(
-            *("precision", "log_probs", "batched", "tokens", "word errors", "NeMo's", "passed")
-        ),
+        *_headings("precision | log_probs | batched | tokens | word errors | NeMo's | passed"),
         *map(_demo_row, demo),
         "",
         *sorted({_versions(result) for result in (*families, *demo)}),
@@ -159,8 +149,8 @@ def _demo_row(result: Mapping[str, Any]) -> str:
     return _row(cells)
 
 
-def _headings(*headings: str) -> tuple[str, str]:
-    return _row(headings), "|" + "---|" * len(headings)
+def _headings(headings: str) -> tuple[str, str]:
+    return f"| {headings} |", "|" + "---|" * len(headings.split(" | "))
 
 
 def _row(cells: tuple[str, ...]) -> str:
