@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\nfor help: {self.prog} -h\n")
+        self.exit(2, f"export: {message}\nhint: {self.prog} -h explains the options\n")
 
     def add_version(self) -> None:
         """Add ``--version``."""

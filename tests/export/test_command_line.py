@@ -77,8 +77,8 @@ def test_wrong_usage_exits_with_2_and_says_in_a_line_what_is_wrong(arguments, ca
     assert raised.value.code == 2
     program = " ".join(["python -m export", *arguments[:1]])
     wrong, hint = capsys.readouterr().err.splitlines()
-    assert wrong.startswith(f"{program}: ")
-    assert hint == f"for help: {program} -h"
+    assert wrong.startswith("export: ")
+    assert hint == f"hint: {program} -h explains the options"
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
