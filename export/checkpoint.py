@@ -109,11 +109,11 @@ class Checkpoint:
 
     @cached_property
     def contract(self) -> Contract:
-        """What clients are told of it in fp32, with its family's longest utterance."""
+        """The contract of a build in fp32, with its family's longest utterance."""
         return self.contract_for("fp32")
 
     def contract_for(self, precision: str, max_duration_s: float | None = None) -> Contract:
-        """What clients are told of a build; ``max_duration_s`` None is the family's.
+        """The contract of a build in ``precision``; ``max_duration_s`` None is the family's.
 
         Raises ``ExportError`` when the longest utterance is shorter than the shortest, or
         longer than ``MAX_DURATION_S``.
