@@ -2,17 +2,17 @@
 
 import argparse
 import errno
-import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from client.errors import ContractError
 from export import serving_options
+from export.arguments import Parser, number
 from export.engine import command as engine
 from export.engine.switch import TENSORRT
 from export.errors import ExportError, GraphError, ParityError
@@ -22,7 +22,14 @@ from export.tensors import MAX_DURATION_S
 from export.verification.thresholds import THRESHOLDS
 
 if TYPE_CHECKING:
-    from export.build import BuildOptions
+    from export.verification.verify import Verification
+
+_FLAG_NAMES: Final = {
+    "max_duration_s": "max_duration",
+    "through_triton": "without_triton",
+    "workspace_gib": "workspace",
+}
+"""Of the Python options that errors name, where the flag is called otherwise."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,15 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except (ExportError, ContractError) as error:
-        sys.stderr.write(f"export: {error}\n")
+        sys.stderr.write(f"export: {error}{_flags(error, options)}\n")
         return 1
     except OSError as error:
         sys.stderr.write(f"export: {error}{_room(error, options)}\n")
         return 1
     except ModuleNotFoundError as error:
         sys.stderr.write(
-            f"export: the package {error.name} is not installed here: use .venv-export/bin/python, "
-            "which `make setup` makes, or pip install 'nemo-ctc-triton[export]'\n"
+            f"export: the package {error.name} is not installed here: use .venv-export/bin/python,"
+            " which `make setup` makes, or pip install '.[export]' from the checkout\n"
         )
         return 1
     except KeyboardInterrupt:
@@ -48,8 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _flags(error: Exception, options: argparse.Namespace) -> str:
+    """The flags of this command for the options that ``error`` names."""
+    names = [_FLAG_NAMES.get(name, name) for name in getattr(error, "options", ())]
+    flags = [f"--{name.replace('_', '-')}" for name in names if hasattr(options, name)]
+    return f" ({', '.join(flags)})" if flags else ""
+
+
 def _room(error: OSError, options: argparse.Namespace) -> str:
-    """What is left where a command writes, for a full disk whose error names no file."""
+    """The free space where a command writes: a full disk's error names no file."""
     if error.errno != errno.ENOSPC:
         return ""
     folders = {Path(tempfile.gettempdir()), getattr(options, "repository", Path()).resolve().parent}
@@ -60,31 +74,42 @@ def _room(error: OSError, options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    build = commands.add_parser("build", help="export a checkpoint, verify it, and publish it")
-    verify = commands.add_parser("verify", help="compare an exported model with its checkpoint")
-    inspect = commands.add_parser("inspect", help="show what a checkpoint holds")
-    configure = commands.add_parser("configure", help="change how Triton serves a model")
-    engines = commands.add_parser("engine", help="build TensorRT plans, beside the GPU")
-    engine.add_arguments(engines)
-    engines.set_defaults(run=engine.run)
+    parser = Parser(
+        prog="python -m export",
+        description="NeMo checkpoints to verified Triton model repositories, and TensorRT plans.",
+    )
+    parser.add_version()
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], None], summary: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=summary, description=f"{summary}.")
+        command.set_defaults(run=run)
+        return command
+
+    build = add("build", _build, "Export a checkpoint, verify it, and publish it")
+    verify = add("verify", _verify, "Compare an exported model with its checkpoint")
+    inspect = add("inspect", _inspect, "Show what a checkpoint holds")
+    configure = add("configure", _configure, "Change how Triton serves a model")
+    engine.add_arguments(add("engine", engine.run, "Build TensorRT plans, beside the GPU"))
     for command in (build, verify, inspect):
         command.add_argument(
             "--checkpoint", required=True, help="a .nemo file, or a name on NGC or Hugging Face"
         )
     for command in (build, verify, configure):
         command.add_argument("--name", required=True, help="the model's name for clients")
-        command.add_argument("--repository", required=True, type=Path, metavar="DIR")
+        command.add_argument(
+            "--repository", required=True, type=Path, metavar="DIR", help="the model repository"
+        )
     for command in (build, configure):
         serving_options.add_arguments(command)
     for command in (build, verify):
-        command.add_argument("--manifest", type=Path, help="verify on these utterances as well")
+        command.add_argument(
+            "--manifest", type=Path, metavar="FILE", help="verify on these utterances as well"
+        )
     _add_build_options(build)
     verify.add_argument("--url", help="a Triton that serves the repository (default: start one)")
-    runs = {build: _build, verify: _verify, inspect: _inspect, configure: _configure}
-    for command, run in runs.items():
-        command.set_defaults(run=run)
     return parser
 
 
@@ -92,17 +117,20 @@ def _add_build_options(build: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--precision",
         choices=tuple(THRESHOLDS),
-        help="default: fp32; for --serving cpu with a calibration manifest int8, if it is as good",
+        help="default: fp32; for --serving cpu with a calibration manifest, int8 if it is as good",
     )
     build.add_argument(
-        "--calibration-manifest", type=Path, help="speech that int8 takes its ranges from"
+        "--calibration-manifest",
+        type=Path,
+        metavar="FILE",
+        help="speech that int8 takes its ranges from",
     )
     build.add_argument(
         "--accelerator", choices=(TENSORRT,), help="let ONNX Runtime run the graphs with TensorRT"
     )
     build.add_argument(
         "--max-duration",
-        type=_duration_s,
+        type=number(0.001, MAX_DURATION_S, "seconds"),
         metavar="SECONDS",
         help="the longest utterance (default: 120, and 60 for encoders with attention)",
     )
@@ -114,68 +142,69 @@ def _add_build_options(build: argparse.ArgumentParser) -> None:
     )
 
 
-def _duration_s(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= MAX_DURATION_S:
-        raise argparse.ArgumentTypeError(
-            f"expected seconds above 0 and at most {MAX_DURATION_S}, got {text!r}"
-        )
-    return value
-
-
 def _build(options: argparse.Namespace) -> None:
     from export.preflight import check_build
 
     serving = _build_serving(options)
-    precisions = _precisions(options, serving)
+    precision, fallback = _precisions(options, serving)
     manifests = (options.manifest, options.calibration_manifest)
     check_build(options.checkpoint, options.repository, options.name, serving, manifests)
     quiet_nemo()
-    from export.build import build
+    from export.assemble import Recipe
+    from export.build import BuildOptions, build
     from export.checkpoint import load_checkpoint
-    from export.verification.report import print_summary
 
     with _status() as progress:
+        progress("loading the checkpoint")
         checkpoint = load_checkpoint(options.checkpoint)
     for note in checkpoint.notes:
         sys.stderr.write(f"{checkpoint.name}: {note}\n")
-    for precision in precisions:
-        last = precision == precisions[-1]
-        build_options = _build_options(options, serving, precision, force=options.force and last)
-        try:
-            with _status() as progress:
-                result = build(checkpoint, build_options, progress)
-        except GraphError as error:
-            if last:
-                raise
-            sys.stdout.write(f"{precision} cannot be had ({error}): {precisions[-1]} is built\n")
-            continue
-        print_summary(result.verification)
-        if precision == "int8" and options.manifest is None:
-            sys.stdout.write(
-                "judged on calibration speech: --manifest gives an independent figure\n"
-            )
-        if result.published:
-            break
-        if not last:
-            sys.stdout.write(f"{precision} is not as good, see above: {precisions[-1]} is built\n")
-    if result.published and not result.verification.passed:
-        sys.stdout.write("published although verification failed (--force)\n")
-    if not result.published:
+    recipe = Recipe(
+        options.name,
+        precision,
+        options.accelerator,
+        options.max_duration,
+        options.calibration_manifest,
+        serving,
+    )
+    build_options = BuildOptions(
+        options.repository,
+        recipe,
+        fallback,
+        options.manifest,
+        through_triton=not options.without_triton,
+        force=options.force,
+    )
+    with _status() as progress:
+        built = build(checkpoint, build_options, progress)
+    if isinstance(built.rejected, GraphError):
+        sys.stdout.write(f"{precision} cannot be built ({built.rejected}): {fallback} is built\n")
+    elif built.rejected is not None:
+        _print_summary(built.rejected, options)
+        sys.stdout.write(f"{precision} is not as good, see above: {fallback} is built\n")
+    _print_summary(built.verification, options)
+    if not built.published:
         raise ParityError(
             f"{options.name} was not published: it differs from {options.checkpoint}, see above"
             " (--force publishes it all the same)"
         )
-    contract = result.contract
+    if not built.verification.passed:
+        sys.stdout.write("published although verification failed (--force)\n")
+    contract = built.contract
     sys.stdout.write(
         f"{options.repository / options.name}: {contract.checkpoint} in {contract.precision},"
         f" {contract.sample_rate_hz} Hz, {len(contract.vocabulary)} {contract.vocabulary_kind}"
         f" units, a frame each {1000 * contract.frame_stride_s:g} ms, served for {serving.preset}."
         " Restart a running server to pick up the new export.\n"
     )
+
+
+def _print_summary(verification: "Verification", options: argparse.Namespace) -> None:
+    from export.verification.report import print_summary
+
+    print_summary(verification)
+    if verification.precision == "int8" and options.manifest is None:
+        sys.stdout.write("judged on calibration speech: --manifest gives an independent figure\n")
 
 
 def _build_serving(options: argparse.Namespace) -> Serving:
@@ -188,11 +217,11 @@ def _build_serving(options: argparse.Namespace) -> Serving:
     return serving
 
 
-def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, ...]:
-    """What to build, and what instead where that is not as good."""
+def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, str | None]:
+    """The precision to build, and its fallback."""
     calibrated = options.calibration_manifest is not None
     if options.precision is None and serving.cpu and calibrated:
-        return ("int8", "fp32")
+        return "int8", "fp32"
     if options.precision is None and serving.cpu:
         sys.stderr.write("int8 is faster on a CPU: give --calibration-manifest to have it\n")
     if options.precision == "int8" and not calibrated:
@@ -205,30 +234,7 @@ def _precisions(options: argparse.Namespace, serving: Serving) -> tuple[str, ...
             "--calibration-manifest is for --precision int8, or --serving cpu without a precision:"
             " leave it out"
         )
-    return (options.precision or "fp32",)
-
-
-def _build_options(
-    options: argparse.Namespace, serving: Serving, precision: str, *, force: bool
-) -> "BuildOptions":
-    from export.assemble import Recipe
-    from export.build import BuildOptions
-
-    recipe = Recipe(
-        options.name,
-        precision,
-        options.accelerator,
-        options.max_duration,
-        options.calibration_manifest if precision == "int8" else None,
-        serving,
-    )
-    return BuildOptions(
-        options.repository,
-        recipe,
-        manifest=options.manifest,
-        through_triton=not options.without_triton,
-        force=force,
-    )
+    return options.precision or "fp32", None
 
 
 def _configure(options: argparse.Namespace) -> None:
@@ -253,33 +259,29 @@ def _verify(options: argparse.Namespace) -> None:
     check_checkpoint(options.checkpoint)
     check_manifests([options.manifest])
     quiet_nemo()
-    from rich.console import Console
-    from rich.progress import track
-
     from export.checkpoint import load_checkpoint
     from export.verification.cases import generated_cases, manifest_cases
     from export.verification.declarations import check_origin, verifiable_contract
     from export.verification.report import print_table
     from export.verification.triton import embedded_server
-    from export.verification.verify import Verification, verify
+    from export.verification.verify import Candidate, verify
 
     contract = verifiable_contract(options.repository, options.name)
     cases = generated_cases(contract)
     if options.manifest is not None:
         cases += manifest_cases(options.manifest, contract)
-    checkpoint = load_checkpoint(options.checkpoint)
-    check_origin(contract, checkpoint)
     server: AbstractContextManager[str] = (
         nullcontext(options.url)
         if options.url
         else embedded_server(options.repository, contract.models(options.name))
     )
-    progress = Console(stderr=True, markup=False, emoji=False)
-    with server as url:
-        steps = verify(checkpoint, options.repository, options.name, cases, url)
-        for step in track(steps, "verifying", total=len(cases) + 1, console=progress):
-            if isinstance(step, Verification):
-                verification = step
+    with _status() as progress:
+        progress("loading the checkpoint")
+        checkpoint = load_checkpoint(options.checkpoint)
+        check_origin(contract, checkpoint)
+        with server as url:
+            candidate = Candidate(options.repository, options.name, url)
+            verification = verify(checkpoint, candidate, cases, progress)
     print_table(verification, contract.sample_rate_hz)
     if not verification.passed:
         raise ParityError(f"{options.name} differs from {options.checkpoint}: see above")
@@ -298,7 +300,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 @contextmanager
 def _status() -> Iterator[Progress]:
-    """Shows on standard error what is being done: in place on a terminal, by lines elsewhere."""
+    """Show steps on standard error: in place on a terminal, as lines elsewhere."""
     from rich.console import Console
     from rich.text import Text
 
@@ -308,7 +310,7 @@ def _status() -> Iterator[Progress]:
         if not step.startswith("verified"):  # a line for each utterance would hide the others
             console.print(step)
 
-    with console.status("loading the checkpoint") as status:
+    with console.status("") as status:
         yield (lambda step: status.update(Text(step))) if console.is_terminal else line
 
 

@@ -15,7 +15,6 @@ from client.wire.contract import Contract
 from export.checkpoint import Checkpoint, objections, refuse
 from export.config import MAX_BATCH_SIZE, model_name
 from export.configure import Layout, write_configs
-from export.declared import contract_of, pipeline_of
 from export.engine.operators import obstacles
 from export.engine.profiles import profiles
 from export.engine.switch import TENSORRT
@@ -34,21 +33,21 @@ from export.tensors import PREPROCESSOR, Model
 from export.verification.cases import generated_cases, manifest_cases
 
 EXAMPLE_S: Final = 10.0
-"""Made-up utterances up to this long, loud and silent ones among them, show what fits fp16."""
+"""Generated utterances up to this long, loud and silent ones included, show what fits fp16."""
 
 MAX_CALIBRATION_UTTERANCES: Final = 512
-"""Of a longer manifest every second, third … is taken: their features are held in memory."""
+"""Features are held in memory, so only every second, third … line of a longer manifest is used."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a checkpoint is exported.
 
-    ``precision`` is one of ``export.verification.thresholds.THRESHOLDS``. ``accelerator`` is None
-    or ``"tensorrt"``, which ONNX Runtime then runs the graphs with. ``max_duration_s`` None is the
+    ``precision`` is one of ``export.verification.thresholds.THRESHOLDS``. With ``accelerator``
+    ``"tensorrt"``, ONNX Runtime runs the graphs with TensorRT. ``max_duration_s`` None is the
     family's. ``calibration_manifest``: speech that int8 takes its ranges from. ``serving``: how
-    Triton batches and runs it. ``least_agreement``: of int8's tokens with fp32's; random weights,
-    which only speed is asked of, reach none.
+    Triton batches and runs it. ``least_agreement``: the least share of frames in which int8's
+    token is fp32's; speed measurements with random weights set it to 0.
     """
 
     name: str
@@ -73,19 +72,19 @@ def assemble(
 ) -> Assembly:
     """Write the models of ``checkpoint`` into ``folder``.
 
-    Raises :class:`CheckpointError` with every objection to the checkpoint, :class:`GraphError`, or
-    :class:`ExportError` when there is nothing to calibrate with.
+    Raises ``CheckpointError`` with every objection to the checkpoint, ``GraphError``, or
+    ``ExportError`` when there is nothing to calibrate with.
     """
     refuse(checkpoint.name, objections(checkpoint))
-    contract = contract_of(checkpoint, recipe.precision, recipe.max_duration_s)
+    contract = checkpoint.contract_for(recipe.precision, recipe.max_duration_s)
     calibration = _calibration(recipe, contract)
-    declared = pipeline_of(checkpoint)
+    pipeline = checkpoint.pipeline
     version = str(contract.model_version)
     paths = {
         model.role: folder / model_name(recipe.name, model) / version / GRAPH_FILE
-        for model in declared.models
+        for model in pipeline.models
     }
-    for model, module in zip(declared.models, _modules(checkpoint, contract), strict=True):
+    for model, module in zip(pipeline.models, _modules(checkpoint, contract), strict=True):
         progress(f"exporting the {model.role}")
         paths[model.role].parent.mkdir(parents=True)
         export_graph(module, model, _example(model), paths[model.role])
@@ -94,11 +93,11 @@ def assemble(
         model_name(recipe.name, model): _recorded(
             model, contract, paths[model.role], kept.get(model.role, ())
         )
-        for model in declared.models
+        for model in pipeline.models
     }
     found = {record.role: record.tensorrt["obstacles"] for record in records.values()}
     layout = Layout(
-        recipe.name, declared, contract, recipe.serving, recipe.accelerator, found
+        recipe.name, pipeline, contract, recipe.serving, recipe.accelerator, found
     ).routed()
     write_configs(folder, layout)
     return Assembly(layout.contract, records)
@@ -109,8 +108,9 @@ def _calibration(recipe: Recipe, contract: Contract) -> list[NDArray[Any]]:
         return []
     if recipe.calibration_manifest is None:
         raise ExportError(
-            "int8 takes its ranges from speech: give --calibration-manifest, some hundred"
-            " utterances like those to be transcribed"
+            "int8 takes its ranges from speech: give a calibration_manifest of some hundred"
+            " utterances like those to be transcribed",
+            options=("calibration_manifest",),
         )
     cases = manifest_cases(recipe.calibration_manifest, contract)
     step = math.ceil(len(cases) / MAX_CALIBRATION_UTTERANCES)
@@ -124,7 +124,7 @@ def _reduced(
     calibration: list[NDArray[Any]],
     progress: Progress,
 ) -> Mapping[str, tuple[str, ...]]:
-    """Bring the graphs to the recipe's precision; the nodes kept in fp32, by role."""
+    """Convert the graphs to the recipe's precision; returns the nodes kept in fp32, by role."""
     if recipe.precision == "fp16":
         progress("converting to fp16")
         examples = [case.audio for case in generated_cases(contract, EXAMPLE_S)]
@@ -140,7 +140,7 @@ def _reduced(
 
 
 def _recorded(model: Model, contract: Contract, path: Path, kept: tuple[str, ...]) -> ModelRecord:
-    """A finished graph's part of the build record."""
+    """The build record of a finished graph."""
     found = obstacles(onnx.load(path, load_external_data=False))
     shapes = {} if found else profiles(model, contract, MAX_BATCH_SIZE)
     return ModelRecord(

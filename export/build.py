@@ -1,10 +1,10 @@
-"""Checkpoint to a verified model in a repository; what fails verification is not published."""
+"""Builds a verified model from a checkpoint; a model that fails verification is not published."""
 
 import datetime as dt
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +12,10 @@ from typing import Any, Final
 from client.wire.contract import Contract
 from export.assemble import Recipe, assemble
 from export.checkpoint import Checkpoint
-from export.declared import DISTRIBUTION
+from export.errors import GraphError
 from export.preflight import built_names
 from export.process import Progress, silent
-from export.record import BuildRecord, sha256_of, write_record
+from export.record import DISTRIBUTION, BuildRecord, sha256_of, write_record
 from export.repository import check_name, check_replaceable, publish, staging
 from export.verification.cases import (
     BATCHED_IN_BUILD_S,
@@ -25,11 +25,11 @@ from export.verification.cases import (
 )
 from export.verification.thresholds import THRESHOLDS
 from export.verification.triton import embedded_server
-from export.verification.verify import Row, Verification, verify
+from export.verification.verify import Candidate, Verification, verify
 
 MAX_CALIBRATION_CASES: Final = 64
-"""Made-up speech says little of int8: without a manifest, it is verified on some of what it was
-calibrated with."""
+"""Generated speech tells little about int8: without a manifest, it is verified on this many of the
+calibration utterances."""
 
 TOOLS: Final = (DISTRIBUTION, "nemo_toolkit", "torch", "onnx", "onnxruntime")
 
@@ -38,13 +38,15 @@ TOOLS: Final = (DISTRIBUTION, "nemo_toolkit", "torch", "onnx", "onnxruntime")
 class BuildOptions:
     """What a build verifies on and where it goes.
 
-    ``manifest``: recorded speech to verify on, beside made-up utterances, which are no longer than
-    ``max_case_s``. ``through_triton``: verify through the embedded server as well. ``force``:
-    publish whatever verification says.
+    ``fallback``: the precision to build if the recipe's fails verification or cannot be built.
+    ``manifest``: recorded speech to verify on, beside generated utterances of up to ``max_case_s``.
+    ``through_triton``: verify through the embedded server as well. ``force``: publish even if
+    verification fails, of the fallback if there is one.
     """
 
     repository: Path
     recipe: Recipe
+    fallback: str | None = None
     manifest: Path | None = None
     through_triton: bool = True
     max_case_s: float = LONGEST_S
@@ -53,19 +55,42 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class Build:
-    """What a build came to."""
+    """The result of a build.
+
+    ``rejected`` is why the recipe's precision gave way to the fallback: its verification, or the
+    error that kept it from being built.
+    """
 
     contract: Contract
     verification: Verification
     published: bool
+    rejected: Verification | GraphError | None = None
 
 
 def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = silent) -> Build:
     """Export ``checkpoint``, verify it, and publish it in ``options.repository`` if it passed.
 
-    Raises :class:`CheckpointError`, :class:`GraphError`, :class:`ParityError` or
-    :class:`RepositoryError`; the repository is then unchanged, as when verification fails.
+    Raises ``CheckpointError``, ``GraphError``, ``ParityError`` or ``RepositoryError``; the
+    repository is then unchanged, as when verification fails.
     """
+    if options.fallback is None:
+        return _build(checkpoint, options, progress)
+    rejected: Verification | GraphError
+    try:
+        first = _build(checkpoint, replace(options, force=False), progress)
+    except GraphError as error:
+        rejected = error
+    else:
+        if first.published:
+            return first
+        rejected = first.verification
+    progress(f"building {options.fallback} instead of {options.recipe.precision}")
+    recipe = replace(options.recipe, precision=options.fallback, calibration_manifest=None)
+    second = _build(checkpoint, replace(options, recipe=recipe), progress)
+    return replace(second, rejected=rejected)
+
+
+def _build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress) -> Build:
     recipe = options.recipe
     check_name(recipe.name)
     check_replaceable(options.repository, built_names(recipe.name, recipe.serving), recipe.name)
@@ -119,18 +144,12 @@ def _verified(
     server: AbstractContextManager[str | None] = (
         embedded_server(staged, contract.models(name)) if options.through_triton else nullcontext()
     )
-    progress("verifying in batches")
     with server as url:
-        for done, step in enumerate(verify(checkpoint, staged, name, cases, url), start=1):
-            if isinstance(step, Row):
-                progress(f"verified {done} of {len(cases)}")
-            else:
-                verification = step
-    return verification
+        return verify(checkpoint, Candidate(staged, name, url), cases, progress)
 
 
 def gate_record(verification: Verification, *, forced: bool) -> Mapping[str, Any]:
-    """What verification measured and allowed, for the build record; infinities are null."""
+    """The measured and allowed differences, for the build record; infinities are null."""
     rows = verification.rows
     words = verification.word_errors
     return {

@@ -1,7 +1,10 @@
 """Loading a NeMo checkpoint: from a ``.nemo`` file, NGC or Hugging Face, in eval mode."""
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,18 +20,23 @@ from nemo.collections.common.tokenizers import SentencePieceTokenizer
 from torch import nn
 
 from client.vocabulary import Detokenizer
+from client.wire.contract import CONTRACT_VERSION, Contract
 from export.archive import check_archive, local_file, read_config
-from export.errors import CheckpointError
+from export.errors import CheckpointError, ExportError
 from export.families import SUPPORTED, Family, family_of
 from export.modules.preprocessor import objections as preprocessor_objections
-from export.record import sha256_of
+from export.record import DISTRIBUTION, sha256_of
 from export.restoring import cause, restore
 from export.saved_config import parse_config, simplify, unknown_keys
+from export.tensors import MAX_DURATION_S, Pipeline
 
 HYBRIDS: Final = (EncDecHybridRNNTCTCModel, EncDecHybridRNNTCTCBPEModel)
-"""RNNT-CTC and TDT-CTC models: their CTC head is exported, their transducer is not."""
+"""RNNT-CTC and TDT-CTC models, of which only the CTC head is exported."""
 
 _VOCABULARIES: Final = "exported: characters and SentencePiece units"
+
+MIN_FRAMES: Final = 2
+"""Normalisation divides by the frames minus one."""
 
 SUBWORD_MODELS: Final = (EncDecCTCModelBPE, EncDecHybridRNNTCTCBPEModel)
 MODELS: Final = (EncDecCTCModel, EncDecCTCModelBPE, *HYBRIDS)
@@ -69,7 +77,7 @@ class Checkpoint:
 
     @property
     def vocabulary_kind(self) -> str:
-        """The contract's name for how units make words."""
+        """How units make words, as the contract names it."""
         return "sentencepiece" if isinstance(self.model, SUBWORD_MODELS) else "char"
 
     @property
@@ -90,13 +98,69 @@ class Checkpoint:
         knows = encoder if hasattr(encoder, "subsampling_factor") else encoder.pre_encode
         return int(getattr(knows, "subsampling_factor", 1))
 
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The declared tensors of its graphs."""
+        return Pipeline.of(
+            features=self.model.preprocessor.featurizer.nfilt,
+            channels=self.head.decoder_layers[0].in_channels,
+            vocabulary_size=self.head.num_classes_with_blank,
+        )
+
+    @cached_property
+    def contract(self) -> Contract:
+        """The contract of a build in fp32, with its family's longest utterance."""
+        return self.contract_for("fp32")
+
+    def contract_for(self, precision: str, max_duration_s: float | None = None) -> Contract:
+        """The contract of a build in ``precision``; ``max_duration_s`` None is the family's.
+
+        Raises ``ExportError`` when the longest utterance is shorter than the shortest, or
+        longer than ``MAX_DURATION_S``.
+        """
+        rate_hz = self.sample_rate_hz
+        feature_stride_s = self.hop_samples / rate_hz
+        if max_duration_s is None:
+            max_duration_s = self.family.max_duration_s(self.model.encoder)
+        # torch centres an odd window a sample later, so each frame takes one more.
+        min_samples = MIN_FRAMES * self.hop_samples + self.model.preprocessor.featurizer.n_fft % 2
+        if not min_samples / rate_hz <= max_duration_s <= MAX_DURATION_S:
+            raise ExportError(
+                f"the longest utterance is {max_duration_s:g} s, expected"
+                f" {min_samples / rate_hz:g} to {MAX_DURATION_S} s",
+                options=("max_duration_s",),
+            )
+        contract = Contract(
+            version=CONTRACT_VERSION,
+            audio_type="INT16",
+            sample_rate_hz=rate_hz,
+            min_samples=min_samples,
+            max_samples=round(max_duration_s * rate_hz),
+            feature_stride_s=feature_stride_s,
+            frame_stride_s=feature_stride_s * self.subsampling,
+            vocabulary=self.vocabulary,
+            vocabulary_kind=self.vocabulary_kind,
+            blank=len(self.vocabulary),
+            checkpoint=self.name,
+            checkpoint_sha256=self.sha256,
+            precision=precision,
+            exporter_version=version(DISTRIBUTION),
+        )
+        return replace(contract, model_version=_version_of(contract))
+
+
+def _version_of(contract: Contract) -> int:
+    """A number from 1 to 2^28, a hash of ``contract`` without the checkpoint's file name."""
+    digest = hashlib.sha256(replace(contract, checkpoint="").to_json().encode()).hexdigest()
+    return 1 + int(digest[:7], 16)
+
 
 def load_checkpoint(checkpoint: str) -> Checkpoint:
     """Load ``checkpoint``: a ``.nemo`` file, or a pretrained name on NGC or Hugging Face.
 
-    The model comes back on the CPU, in eval mode, without dither, and decodes greedily. Raises
-    :class:`CheckpointError` when it is not there, damaged, or NeMo cannot build it; whether it can
-    be exported is what :func:`objections` says.
+    The model is on the CPU, in eval mode, without dither, and decodes greedily. Raises
+    ``CheckpointError`` when it is missing or damaged, or NeMo cannot build it;
+    ``objections`` tells whether it can be exported.
     """
     path = local_file(checkpoint) or _downloaded(checkpoint)
     check_archive(path)
@@ -115,9 +179,11 @@ def checkpoint_of(model: Any, name: str, sha256: str, notes: tuple[str, ...] = (
 
 
 def refuse(name: str, objections: list[str]) -> None:
-    """Raise :class:`CheckpointError` with all ``objections`` to exporting ``name``, if any."""
+    """Raise ``CheckpointError`` with all ``objections`` to exporting ``name``, if any."""
     if objections:
-        raise CheckpointError(f"{name} is not exported: {'; and '.join(objections)}")
+        raise CheckpointError(
+            f"{name} is not exported: {'; and '.join(objections)}", problems=objections
+        )
 
 
 def objections(checkpoint: Checkpoint) -> list[str]:
@@ -152,7 +218,7 @@ def _model_class(config: Any) -> Any:
 
 
 def _config_objections(config: Any) -> Iterator[str]:
-    """What is known before NeMo builds the model, which it may be unable to."""
+    """Objections known before NeMo builds the model, which may fail."""
     if _model_class(config) is None:
         target = config.get("target")
         holds = f"it holds the model {target}" if target else "its model_config.yaml has no target"
@@ -166,7 +232,7 @@ def _config_objections(config: Any) -> Iterator[str]:
 
 
 def _tokenizer_objections(checkpoint: Checkpoint) -> Iterator[str]:
-    """Where the contract's vocabulary would not give NeMo's text."""
+    """Units for which the contract's vocabulary would not give NeMo's text."""
     if checkpoint.vocabulary_kind == "char":
         return
     tokenizer = checkpoint.model.tokenizer
@@ -178,7 +244,7 @@ def _tokenizer_objections(checkpoint: Checkpoint) -> Iterator[str]:
     other = [
         piece
         for token, piece in enumerate(checkpoint.vocabulary)
-        # Twice, for white space at the start is dropped.
+        # Twice, because white space at the start is dropped.
         if detokenizer.text([token] * 2).lstrip() != nemo_text([token] * 2).lstrip()
     ]
     if other:
@@ -190,7 +256,7 @@ def _tokenizer_objections(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _downloaded(name: str) -> Path:
-    """The ``.nemo`` file of a pretrained model in NeMo's cache, fetched when not there yet."""
+    """The ``.nemo`` file of a pretrained model in NeMo's cache, downloaded if needed."""
     try:
         return Path(ASRModel.from_pretrained(name, return_model_file=True))
     # NGC and Hugging Face fail in many ways: unknown name, no network, no access, full disk.

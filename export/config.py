@@ -1,8 +1,8 @@
 """Triton configurations, built as protobuf messages so that a schema mistake fails here.
 
 Only fields that server 2.51 (container 24.10) knows are used. A graph can be served in three ways:
-by ONNX Runtime (:func:`model_config`), by ONNX Runtime which lets TensorRT build and run an engine
-of it (:func:`accelerated_config`), and as a plan that was built before (:func:`tensorrt_config`).
+by ONNX Runtime (``model_config``), by ONNX Runtime which lets TensorRT build and run an engine
+of it (``accelerated_config``), and as a plan that was built before (``tensorrt_config``).
 """
 
 import math
@@ -22,7 +22,7 @@ from export.tensors import AUDIO_SIGNAL_LENGTH, ENCODER, PREPROCESSOR, Model, Pi
 
 MAX_BATCH_SIZE: Final = 16
 WARMUP_S: Final = 2.0
-"""Of audio for each step: long enough for every kernel, short enough not to delay the start."""
+"""Audio for each step: long enough for every kernel, short enough not to delay the start."""
 
 ACCELERATOR_CACHE: Final = "/tmp/tensorrt_cache"  # noqa: S108  # in the server's container
 """Where ONNX Runtime keeps the engines it builds; lost with the container unless mounted."""
@@ -30,8 +30,8 @@ ACCELERATOR_WORKSPACE_BYTES: Final = 4 << 30
 
 _Group: Final = model_config_pb2.ModelInstanceGroup
 _LEAST_PRIORITY: Final = model_config_pb2.ModelOptimizationPolicy.PRIORITY_MIN
-"""For the first step: under overload what has begun is finished first, and requests wait, and are
-refused, before anything was computed for them. Only the embedded server heeds it."""
+"""Of the first step: under overload, admitted requests finish first, and new ones wait or are
+rejected before anything is computed for them. Only the embedded server honours it."""
 _CUDNN_HEURISTIC: Final = "1"
 """ONNX Runtime's default searches exhaustively, again for every new shape."""
 _PRECISION_MODES: Final = {"fp16": "FP16", "int8": "INT8"}
@@ -67,11 +67,11 @@ def model_config(name: str, model: Model, serving: Serving) -> ModelConfig:
 def accelerated_config(
     name: str, model: Model, serving: Serving, profiles: Mapping[str, Profile], precision: str
 ) -> ModelConfig:
-    """As :func:`model_config`, but on a GPU ONNX Runtime runs the graph with TensorRT.
+    """As ``model_config``, but on a GPU ONNX Runtime runs the graph with TensorRT.
 
     The engine is built for the shapes in ``profiles`` and kept in ``ACCELERATOR_CACHE``. The
     parameters are those that Triton's backend has since its pull request 237 of 2024, before
-    24.10; it refuses a model with any other.
+    24.10; it rejects a model with any other.
     """
     config = model_config(name, model, serving)
     accelerators = config.optimization.execution_accelerators
@@ -103,7 +103,7 @@ def tensorrt_config(name: str, model: Model, serving: Serving) -> ModelConfig:
 def add_warmup(config: ModelConfig, model: Model, contract: Contract) -> None:
     """Let every instance run once on ``WARMUP_S`` seconds of silence before the model is ready.
 
-    Lengths between models are 0 too: what is computed is thrown away, and as long as any.
+    Lengths between models are 0 too: outputs are discarded, and take as long to compute as any.
     """
     sizes = _warmup_sizes(contract)
     warmup = config.model_warmup.add(name="silence", batch_size=1)
@@ -120,10 +120,10 @@ def add_warmup(config: ModelConfig, model: Model, contract: Contract) -> None:
 
 
 def set_version(config: ModelConfig, version: int) -> None:
-    """Let ``config`` be of this version of the model, and an ensemble's steps too.
+    """Pin ``config`` to this version of the model, and an ensemble's steps too.
 
-    A server that polls its repository replaces the models of a pipeline one by one. An ensemble
-    then finds a step of another version missing, where it would take another export's.
+    A server that polls its repository replaces the models of a pipeline one by one. A pinned
+    ensemble fails while a step is of another export, instead of running it.
     """
     config.version_policy.specific.versions[:] = [version]
     for step in config.ensemble_scheduling.step:
@@ -131,7 +131,7 @@ def set_version(config: ModelConfig, version: int) -> None:
 
 
 def version_of(config: ModelConfig) -> int:
-    """The version that ``config`` is of: 1 unless it says so."""
+    """The version that ``config`` is pinned to, by default 1."""
     versions = config.version_policy.specific.versions
     return versions[0] if versions else 1
 
@@ -157,7 +157,7 @@ def route_configs(
 ) -> tuple[ModelConfig, ModelConfig]:
     """A length range's own preprocessor, with its queue, and its ensemble, without a contract.
 
-    The ensemble's other steps are those of the pipeline called ``name``.
+    The ensemble shares its other steps with the pipeline called ``name``.
     """
     preprocessor = model_config(name, pipeline.preprocessor, serving)
     preprocessor.name += route.model.removeprefix(name)
@@ -173,7 +173,7 @@ def route_name(model: str, range_s: float) -> str:
 
 
 def routes(name: str, serving: Serving, contract: Contract) -> tuple[Route, ...]:
-    """The length ranges of ``serving`` as clients are told of them."""
+    """The length ranges of ``serving`` as the contract lists them."""
     lengths = {round(s * contract.sample_rate_hz): s for s in serving.ranges_s}
     return tuple(
         Route(n_samples, route_name(name, range_s))
@@ -249,7 +249,7 @@ def _model_config(name: str, model: Model, backend: str, serving: Serving) -> Mo
 
 
 def _queue_policy(serving: Serving) -> model_config_pb2.ModelQueuePolicy:
-    """A queue with an end; a client may give its request less time in it."""
+    """A bounded queue; a client may shorten its request's time in it."""
     return model_config_pb2.ModelQueuePolicy(
         max_queue_size=serving.queue_size,
         timeout_action=model_config_pb2.ModelQueuePolicy.REJECT,

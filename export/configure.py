@@ -1,7 +1,7 @@
-"""The configurations of a whole pipeline, beside its graphs; and a published model's made anew.
+"""Writes the configurations of a pipeline, and replaces those of a published model.
 
-How a model is served can be changed without its checkpoint: the graphs stay, and so does what
-verification found, for nothing that is computed changes.
+Serving can change without the checkpoint: graphs and verification stay valid, because the
+computation does not change.
 """
 
 import os
@@ -29,7 +29,7 @@ from export.config import (
     tensorrt_config,
 )
 from export.engine.profiles import profiles
-from export.engine.switch import TENSORRT, config_for, serving_backend, switch
+from export.engine.switch import ONNXRUNTIME, TENSORRT, config_for, serving_backend, switch
 from export.errors import RepositoryError
 from export.layout import version_folder
 from export.record import check_models, read_record, write_json
@@ -42,14 +42,14 @@ from export.repository import (
     write_config,
 )
 from export.serving import Serving
-from export.tensors import DECODER, ENCODER, Model, Pipeline, pipeline
+from export.tensors import DECODER, ENCODER, Model, Pipeline
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the configurations are made of. ``accelerator`` is None or ``"tensorrt"``.
+    """The facts behind the configurations. ``accelerator`` is None or ``"tensorrt"``.
 
-    ``obstacles`` say for each role what keeps TensorRT from running the graph, if anything.
+    ``obstacles`` say for each role why TensorRT cannot run the graph, if it cannot.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Layout:
     obstacles: Mapping[str, Any]
 
     def routed(self) -> "Layout":
-        """The same with a contract that tells of the length ranges."""
+        """The same with the length ranges in the contract."""
         found = routes(self.name, self.serving, self.contract)
         return replace(self, contract=replace(self.contract, routes=found))
 
 
 def write_configs(folder: Path, layout: Layout) -> None:
-    """Write every configuration into ``folder``, where the graphs are, and copy those of routes."""
+    """Write every configuration into ``folder``, where the graphs are, and link those of routes."""
     name, serving, contract = layout.name, layout.serving, layout.contract
     for model in layout.pipeline.models:
         config = _serving_config(layout, model)
@@ -95,10 +95,9 @@ def _write(folder: Path, config: ModelConfig, contract: Contract) -> None:
 
 
 def reconfigure(repository: Path, name: str, serving: Serving) -> Contract:
-    """Serve the published model ``name`` in another way; the contract that clients see then.
+    """Change how the published model ``name`` is served; returns its new contract.
 
-    Models served as TensorRT plans still are. Raises :class:`RepositoryError`; the repository is
-    then unchanged.
+    TensorRT plans go on serving. Raises ``RepositoryError``; the repository is then unchanged.
     """
     record = read_record(repository, name)
     check_models(repository, name)
@@ -130,8 +129,10 @@ def _check_plans(repository: Path, layout: Layout) -> None:
     plans = [folder.name for folder in folders if serving_backend(folder) == TENSORRT]
     if layout.serving.cpu and plans:
         raise RepositoryError(
-            f"{', '.join(plans)} run as TensorRT plans, on GPUs alone: choose --serving throughput,"
-            " or switch them first with `python -m export engine --backend onnxruntime`"
+            f"{', '.join(plans)} run as TensorRT plans, on GPUs alone: choose serving for GPUs, or"
+            f" switch to the backend {ONNXRUNTIME} first",
+            path=repository / plans[0],
+            options=("serving",),
         )
 
 
@@ -147,11 +148,11 @@ def _published_pipeline(repository: Path, name: str) -> Pipeline:
     encoder = read_config(repository, step_name(name, ENCODER))
     decoder = read_config(repository, step_name(name, DECODER))
     log_probs = next(output for output in decoder.output if output.name == LOG_PROBS)
-    return pipeline(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
+    return Pipeline.of(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """The same files again, which need no room where the file system has hard links."""
+    """Hard links to the files, or copies where the file system has no links."""
 
     def link(old: str, new: str) -> None:
         try:

@@ -10,9 +10,30 @@
     └── RepositoryError    the model repository cannot be written or read
 """
 
+from collections.abc import Iterable
+from pathlib import Path
+
 
 class ExportError(Exception):
-    """Base of all errors this package raises."""
+    """Base of all errors this package raises; the message says what to do about it.
+
+    ``path`` is the file or folder concerned. ``problems`` are the single findings where there are
+    several. ``options`` are the Python options whose other values could help, by name; the command
+    line shows its flags for them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | None = None,
+        problems: Iterable[str] = (),
+        options: Iterable[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.problems = tuple(problems)
+        self.options = tuple(options)
 
 
 class CheckpointError(ExportError):

@@ -20,9 +20,9 @@ from export.modules.recurrent import RecurrentEncoder
 class Family:
     """Encoders of one NeMo class.
 
-    ``traceable`` makes a traceable module of such an encoder, given the most feature frames of an
-    utterance; ``objections`` say what of it cannot be made traceable. ``max_duration_s`` is how
-    long an utterance may be with such an encoder unless a build says otherwise.
+    ``traceable`` makes a traceable module of an encoder and the most feature frames of an
+    utterance; ``objections`` name what cannot be made traceable. ``max_duration_s`` is the default
+    limit of an utterance.
     """
 
     name: str
@@ -36,7 +36,7 @@ LINEAR_S: Final = 120
 """A batch is padded to its longest utterance, so its memory bounds the duration. 16 times 120 s
 take about 1 GB in the preprocessor, and 9 GB in FastConformer large (computed from one file)."""
 SQUARE_S: Final = 60
-"""Attention to all frames takes memory by the square of the duration."""
+"""The memory of attention to all frames grows with the square of the duration."""
 
 FAMILIES: Final = (
     Family(
@@ -65,7 +65,7 @@ SUPPORTED: Final = ", ".join(family.name for family in FAMILIES)
 
 
 def family_of(encoder: nn.Module) -> Family:
-    """The family of ``encoder``; raises :class:`CheckpointError` when it belongs to none."""
+    """The family of ``encoder``; raises ``CheckpointError`` when it belongs to none."""
     # An encoder with adapters is of a class of its own, which NeMo registers for the plain one.
     registered = get_registered_adapter(type(encoder))
     kind = type(encoder) if registered is None else registered.base_class

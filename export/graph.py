@@ -17,7 +17,7 @@ from export.tensors import Model, Tensor
 OPSET: Final = 17
 IR_VERSION: Final = 8  # opset 17's own; read by ONNX Runtime 1.19 (Triton 24.10) and later
 MAX_GRAPH_BYTES: Final = 1_900_000_000
-"""Weights beyond go to a file beside the graph: a protobuf message ends at 2 GiB."""
+"""Larger weights go to a file beside the graph: a protobuf message is limited to 2 GiB."""
 
 WEIGHTS_SUFFIX: Final = ".data"
 
@@ -26,8 +26,8 @@ _EXPORTER_NOTICES: Final = (
     "The feature will be removed",
     "Constant folding",
 )
-"""torch's remarks on the tracing exporter, chosen because the newer one cannot export masks.
-A tracer's warning is not among them: it tells of a value that became a constant."""
+"""torch's remarks on the tracing exporter, which we use because the newer one cannot export masks.
+Tracer warnings are not among them: they report values that became constants."""
 
 _ONNX_TYPES: Final = {
     "FP32": TensorProto.FLOAT,
@@ -42,9 +42,9 @@ def export_graph(
 ) -> None:
     """Trace ``module`` on ``example`` and write it to ``path`` with the axes of ``model``.
 
-    Raises :class:`GraphError` when the module cannot be traced, or the graph is not as declared.
+    Raises ``GraphError`` when the module cannot be traced, or the graph is not as declared.
     """
-    # Beyond 2 GiB torch writes a file for each weight: they are gathered from a folder of its own.
+    # Beyond 2 GiB torch writes a file for each weight, so it gets a folder of its own.
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         traced = Path(folder) / path.name
         try:
@@ -52,26 +52,28 @@ def export_graph(
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
             first_line = str(error).partition("\n")[0]
             raise GraphError(
-                f"the {model.role} cannot be traced into ONNX: {first_line}"
+                f"the {model.role} cannot be traced into ONNX: {first_line}", path=path
             ) from error
         graph = onnx.load(traced)
     expand(graph)
     graph.ir_version = IR_VERSION
-    # Tracing names free output axes after itself, and forgets fixed ones behind a Where.
+    # Tracing invents names for free output axes, and forgets fixed ones behind a Where.
     for declared, output in zip(model.outputs, graph.graph.output, strict=True):
         _set_axes(output, declared)
     save_graph(graph, path)
     try:
         onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphError(f"the {model.role}'s graph is not valid ONNX: {error}") from error
+        raise GraphError(
+            f"the {model.role}'s graph is not valid ONNX: {error}", path=path
+        ) from error
     check_graph(onnx.load(path, load_external_data=False), model)
 
 
 def save_graph(graph: onnx.ModelProto, path: Path) -> None:
-    """Write ``graph``, its weights into a file of their own when they are too many for one.
+    """Write ``graph``, with its weights in a file of their own when they are too large for one.
 
-    The weights of ``graph`` are then no longer in memory.
+    ``graph`` then no longer holds them in memory.
     """
     external = sum(len(tensor.raw_data) for tensor in graph.graph.initializer) > MAX_GRAPH_BYTES
     weights = path.with_name(path.name + WEIGHTS_SUFFIX)
@@ -105,14 +107,17 @@ def _trace(module: nn.Module, model: Model, example: tuple[torch.Tensor, ...], p
 def check_graph(graph: onnx.ModelProto, model: Model) -> None:
     """Compare names, types and axes with the declaration.
 
-    Raises :class:`GraphError` naming every difference.
+    Raises ``GraphError`` naming every difference.
     """
     problems = [
         *_differences("input", model.inputs, list(graph.graph.input)),
         *_differences("output", model.outputs, list(graph.graph.output)),
     ]
     if problems:
-        raise GraphError(f"the {model.role}'s graph is not as declared: " + "; ".join(problems))
+        raise GraphError(
+            f"the {model.role}'s graph is not as declared: " + "; ".join(problems),
+            problems=problems,
+        )
 
 
 def _differences(

@@ -1,4 +1,4 @@
-"""What a checkpoint holds and how it would be exported, as a table."""
+"""Prints what a checkpoint holds and how it would be exported."""
 
 import sys
 
@@ -7,7 +7,6 @@ from rich.table import Table
 from torch import nn
 
 from export.checkpoint import Checkpoint, objections, refuse
-from export.declared import contract_of, pipeline_of
 
 WIDTH_OF_FILES = 120
 
@@ -15,7 +14,7 @@ WIDTH_OF_FILES = 120
 def print_inspection(checkpoint: Checkpoint) -> None:
     """Print the modules with their sizes, the tensors between them, and the vocabulary.
 
-    Raises :class:`CheckpointError` with every objection that a build would raise, after the name
+    Raises ``CheckpointError`` with every objection that a build would raise, after the name
     and whatever was left out of the saved configuration.
     """
     width = None if sys.stdout.isatty() else WIDTH_OF_FILES
@@ -25,12 +24,12 @@ def print_inspection(checkpoint: Checkpoint) -> None:
     for note in checkpoint.notes:
         console.print(note, highlight=False, markup=False)
     refuse(checkpoint.name, objections(checkpoint))
-    contract = contract_of(checkpoint)
+    contract = checkpoint.contract
     table = Table()
     for heading in ("part", "NeMo module", "parameters", "gives"):
         table.add_column(heading, justify="right" if heading == "parameters" else "left")
     modules = (checkpoint.model.preprocessor, checkpoint.model.encoder, checkpoint.head)
-    for model, module in zip(pipeline_of(checkpoint).models, modules, strict=True):
+    for model, module in zip(checkpoint.pipeline.models, modules, strict=True):
         tensors = (f"{tensor.name} {list(tensor.axes)}" for tensor in model.outputs)
         table.add_row(
             model.role, type(module).__name__, f"{_parameters(module):,}", "\n".join(tensors)

@@ -1,4 +1,4 @@
-"""What keeps a build from succeeding and can be known before NeMo is loaded: within a second."""
+"""Checks before a build that need no NeMo and take less than a second."""
 
 import shutil
 from collections.abc import Iterable
@@ -22,10 +22,10 @@ def check_build(
     serving: Serving,
     manifests: Iterable[Path | None],
 ) -> None:
-    """Raise :class:`ExportError` when the build of ``name`` is bound to fail.
+    """Raise ``ExportError`` when the build of ``name`` is bound to fail.
 
-    The checkpoint's file, the name, the repository and the manifests are looked at; a pretrained
-    model's file is not there yet.
+    Checks the checkpoint's file unless it is a pretrained model's, the name, the repository and the
+    manifests.
     """
     check_name(name)
     weights_bytes = check_checkpoint(checkpoint)
@@ -37,36 +37,40 @@ def check_build(
 def check_checkpoint(checkpoint: str) -> int:
     """The size of the weights in the file at ``checkpoint``, in bytes; 0 for a pretrained name.
 
-    Raises :class:`CheckpointError` when the file is not there or damaged.
+    Raises ``CheckpointError`` when the file is not there or damaged.
     """
     path = local_file(checkpoint)
     return check_archive(path) if path else 0
 
 
 def check_manifests(manifests: Iterable[Path | None]) -> None:
-    """Raise :class:`ExportError` for a manifest that is not a file."""
+    """Raise ``ExportError`` for a manifest that is not a file."""
     for manifest in manifests:
         if manifest is not None and not manifest.is_file():
-            raise ExportError(f"no manifest at {manifest}: correct the path of the JSON Lines file")
+            raise ExportError(
+                f"no manifest at {manifest}: correct the path of the JSON Lines file", path=manifest
+            )
 
 
 def check_writable(repository: Path, bytes_needed: int) -> None:
-    """Raise :class:`RepositoryError` unless models can be moved into ``repository``.
+    """Raise ``RepositoryError`` unless models can be moved into ``repository``.
 
-    Moves an empty file from where models are staged, as publishing moves the models.
+    Tries it with an empty file from a staging folder.
     """
     for path in (repository, *repository.parents):
         if path.exists() and not path.is_dir():
             raise RepositoryError(
-                f"the repository {repository} cannot be a folder, for {path} is a file: give"
-                " another path"
+                f"the repository {repository} cannot be a folder, because {path} is a file: give"
+                " another path",
+                path=path,
             )
     with staging(repository) as staged:
         free = shutil.disk_usage(staged).free
         if free < bytes_needed:
             raise RepositoryError(
                 f"{repository} has {free / 1e6:,.0f} MB free, and the model takes"
-                f" {bytes_needed / 1e6:,.0f} MB: make room there, or give another repository"
+                f" {bytes_needed / 1e6:,.0f} MB: make room there, or give another repository",
+                path=repository,
             )
         if not repository.exists():
             return  # made when publishing, beside the staging folder
@@ -79,7 +83,8 @@ def check_writable(repository: Path, bytes_needed: int) -> None:
             raise RepositoryError(
                 f"cannot move models into the repository {repository}: {error.strerror}. Its"
                 " folder must be writable, and on the file system of its parent, where models"
-                " are staged: mount a volume at the parent"
+                " are staged: mount a volume at the parent",
+                path=repository,
             ) from error
         moved.unlink()
 

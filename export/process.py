@@ -1,4 +1,4 @@
-"""What each command of this package sets up for its process before it works.
+"""Settings of the process that each command of this package makes first.
 
 Standard library only at import, as the engine command is.
 """
@@ -10,35 +10,32 @@ import warnings
 from collections.abc import Callable
 
 Progress = Callable[[str], None]
-"""Told of each step of long work."""
+"""Called with each step of long work."""
 
 
 def silent(_step: str) -> None:
-    """Progress that nobody looks at."""
+    """Ignore progress."""
 
 
 def interrupt_on_termination() -> None:
-    """Take SIGTERM and SIGHUP as interrupts: staging folders and servers go with the process."""
+    """Let SIGTERM and SIGHUP raise ``KeyboardInterrupt``, so that everything is cleaned up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 
 def sleep_when_idle() -> None:
-    """Let torch's threads sleep while they wait, not spin: call it before torch is imported.
+    """Let torch's idle threads sleep, not spin. Call it before torch is imported.
 
-    Verification runs NeMo and ONNX Runtime in turns, and on a machine with other work the threads
-    of one would keep the cores from the other.
+    Verification runs NeMo and ONNX Runtime in turns: spinning threads of one would take the cores
+    from the other.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def quiet_nemo() -> None:
-    """Keep the chatter of NeMo and its telemetry out of the way of our own messages.
-
-    NeMo's errors are silenced too: each comes back as an exception that we report.
-    """
+    """Silence the logging of NeMo, its errors included: each is an exception that we report."""
     warnings.filterwarnings("ignore")
-    # ONNX Runtime's wheels report use to their maker unless told not to.
+    # ONNX Runtime's wheels send telemetry unless told not to.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     logging.getLogger("nv_one_logger").setLevel(logging.ERROR)
     from nemo.utils import logging as nemo_logging  # noqa: PLC0415  # help must not wait for it

@@ -1,7 +1,7 @@
 """The build record: what a published model was made of, with what, and how it was verified.
 
-``REPOSITORY/NAME/build.json``, plain JSON. This module needs the standard library alone, for the
-engine command reads records beside the GPU.
+``REPOSITORY/NAME/build.json``, plain JSON. Standard library only, because the engine
+command reads records beside the GPU.
 """
 
 import hashlib
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from export.errors import RepositoryError
-from export.layout import version_folder
+from export.layout import model_folder, version_folder
 
+DISTRIBUTION: Final = "nemo-ctc-triton"
+"""The name under which this project is installed."""
 RECORD_VERSION: Final = 1
 RECORD_FILE: Final = "build.json"
 
@@ -40,8 +42,8 @@ class BuildRecord:
     """A whole build; ``date`` is UTC in ISO 8601, ``tools`` are versions by distribution.
 
     ``checkpoint_notes`` say what was left out of the checkpoint's saved configuration. ``serving``
-    is how Triton runs it. ``manifests`` are the names and SHA-256 of what was
-    calibrated with and verified on.
+    is how Triton runs it. ``manifests`` are the names and SHA-256 of the manifests for calibration
+    and verification.
     """
 
     name: str
@@ -65,34 +67,32 @@ def write_record(repository: Path, record: BuildRecord) -> None:
 
 
 def write_json(repository: Path, name: str, record: Mapping[str, Any]) -> None:
-    """Write the record of model ``name`` as :func:`read_record` gives it."""
+    """Write the record of model ``name`` as ``read_record`` gives it."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (repository / name / RECORD_FILE).write_text(text, encoding="utf-8")
 
 
 def read_record(repository: Path, name: str) -> dict[str, Any]:
-    """The record of model ``name`` as JSON; raises :class:`RepositoryError` when it has none."""
-    path = repository / name / RECORD_FILE
+    """The record of model ``name`` as JSON; raises ``RepositoryError`` when it has none."""
+    path = model_folder(repository, name) / RECORD_FILE
     fix = "build the model again with this version of the project"
-    if not (repository / name).is_dir():
-        raise RepositoryError(
-            f"no model {name!r} in {repository}: build it first, or correct the name"
-        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RepositoryError(f"no build record at {path}: {fix}") from error
+        raise RepositoryError(f"no build record at {path}: {fix}", path=path) from error
     except ValueError as error:
-        raise RepositoryError(f"{path} is not JSON ({error}): {fix}") from error
+        raise RepositoryError(f"{path} is not JSON ({error}): {fix}", path=path) from error
     if not isinstance(record, dict) or record.get("record_version") != RECORD_VERSION:
-        raise RepositoryError(f"{path} is not a build record of version {RECORD_VERSION}: {fix}")
+        raise RepositoryError(
+            f"{path} is not a build record of version {RECORD_VERSION}: {fix}", path=path
+        )
     return record
 
 
 def check_models(repository: Path, name: str) -> None:
-    """Raise :class:`RepositoryError` unless the graphs of ``name`` are those that were verified.
+    """Raise ``RepositoryError`` unless ``name`` has the graphs that were verified.
 
-    Those of length ranges are a preprocessor's again, under its name and the range's.
+    The preprocessors of length ranges have the main preprocessor's graph.
     """
     for model, entry in read_record(repository, name)["models"].items():
         for folder in (repository / model, *sorted(repository.glob(f"{model}_upto_*"))):
@@ -100,12 +100,13 @@ def check_models(repository: Path, name: str) -> None:
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Raise :class:`RepositoryError` unless ``folder`` holds ``files``, SHA-256 by name."""
+    """Raise ``RepositoryError`` unless ``folder`` holds ``files``, SHA-256 by name."""
     for name, sha256 in files.items():
         if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
             raise RepositoryError(
                 f"{folder / name} is not the file that was exported: its SHA-256 differs from the"
-                " one in the build record. Copy it again, or export the model again"
+                " one in the build record. Copy it again, or export the model again",
+                path=folder / name,
             )
 
 

@@ -1,6 +1,6 @@
-"""A model from its ``.nemo`` file by NeMo, with an error that names the step that failed.
+"""Restores a model from its ``.nemo`` file with NeMo; errors name the step that failed.
 
-NeMo's own says "Can't instantiate abstract class" whatever went wrong.
+NeMo's own error is always "Can't instantiate abstract class".
 """
 
 import shutil
@@ -24,7 +24,7 @@ _FORBIDDEN = "Unsupported global"
 def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
     """The model of class ``model_class`` that ``config`` describes, with the weights in ``path``.
 
-    Raises :class:`CheckpointError`.
+    Raises ``CheckpointError``.
     """
     try:
         tempfile.gettempdir()
@@ -42,14 +42,15 @@ def restore(model_class: Any, path: Path, config: DictConfig) -> Any:
             )
     except CheckpointError:
         raise
-    # Whatever the constructors of the model's parts trip over.
+    # Constructors of the model's parts raise anything.
     except Exception as error:
         why = cause(error)
         if error.__cause__ is not None:  # the part of the model, and what went wrong in it
             why += f" {cause(error.__cause__)}"
         raise CheckpointError(
             f"NeMo cannot build the model that the model_config.yaml in {path} describes"
-            f" ({why}): correct what it names, or save the model again with this NeMo"
+            f" ({why}): correct what it names, or save the model again with this NeMo",
+            path=path,
         ) from error
 
 
@@ -75,7 +76,7 @@ def _filters_in_old_python() -> Iterator[None]:
 
 
 def cause(error: BaseException) -> str:
-    """The first line: torch's and NeMo's go on with advice about their own functions."""
+    """The first line of the message: torch's and NeMo's go on with advice about their functions."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
@@ -91,13 +92,14 @@ class _Connector(SaveRestoreConnector):  # type: ignore[misc]
             raise CheckpointError(
                 f"cannot unpack {path2file} into the temporary folder {folder}, which has"
                 f" {free / 1e6:,.0f} MB free ({error.strerror}): make room there, or set TMPDIR to"
-                " another folder"
+                " another folder",
+                path=Path(folder),
             ) from error
 
     def _load_state_dict_from_disk(self, model_weights: str, map_location: Any = "cpu") -> Any:
         try:
             return super()._load_state_dict_from_disk(model_weights, map_location)
-        except Exception as error:  # whatever the unpickler trips over
+        except Exception as error:  # the unpickler raises anything
             if _FORBIDDEN in str(error):
                 raise CheckpointError(
                     "the weights in the checkpoint hold Python objects, which torch loads only"
@@ -110,7 +112,7 @@ class _Connector(SaveRestoreConnector):  # type: ignore[misc]
             ) from error
 
     def load_instance_with_state_dict(self, instance: Any, state_dict: Any, strict: bool) -> None:  # noqa: FBT001  # NeMo's
-        """Put the weights into the model; they must be the model's, all of them."""
+        """Load the weights into the model, and require that they match it."""
         try:
             super().load_instance_with_state_dict(instance, state_dict, strict)
         except RuntimeError as error:

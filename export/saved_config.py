@@ -1,8 +1,8 @@
 """The configuration saved in a checkpoint, made fit for this NeMo and for an export.
 
-What an export does not use is left out, for it may name files and packages that are not here: how
-the model was decoded, and what augmented its training. Keys that NeMo dropped are left out too
-where they change nothing; any other key that NeMo does not know is an objection.
+Decoding and augmentation are left out: an export does not use them, and they may name files and
+packages that are not here. Keys that NeMo dropped are left out too where they change nothing; any
+other key that NeMo does not know is an objection.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from export.errors import CheckpointError
 
 _GREEDY: Final = ("greedy", "greedy_batch")
 _TRANSDUCER: Final = ("model_type", "durations", "big_blank_durations")
-"""What the transducer of a hybrid is, beside how it is decoded: NeMo cannot be built without."""
+"""The settings of a hybrid's transducer that NeMo needs to build it."""
 
 _RETIRED: Final[dict[str, dict[str, Callable[[Any], bool]]]] = {
     "preprocessor": {
@@ -41,13 +41,13 @@ _RETIRED: Final[dict[str, dict[str, Callable[[Any], bool]]]] = {
 def parse_config(text: str, name: str) -> DictConfig:
     """The configuration in the text of ``model_config.yaml``, in the layout of today's NeMo.
 
-    Raises :class:`CheckpointError` when it is none.
+    Raises ``CheckpointError`` when the text is no configuration.
     """
     try:
         config = OmegaConf.create(text)
         config = config.get("model", config)
         return maybe_update_config_version(convert_model_config_to_dict_config(config))
-    except Exception as error:  # whatever YAML and OmegaConf trip over
+    except Exception as error:  # YAML and OmegaConf raise anything
         cause = str(error).partition("\n")[0]
         raise CheckpointError(
             f"the model_config.yaml in {name} is not a configuration of NeMo ({cause}): save the"
@@ -56,7 +56,7 @@ def parse_config(text: str, name: str) -> DictConfig:
 
 
 def simplify(config: DictConfig) -> tuple[str, ...]:
-    """Leave out of ``config`` what an export does not use; what was left out, for people."""
+    """Remove from ``config`` what an export does not use; returns notes on what was removed."""
     OmegaConf.set_struct(config, value=False)
     notes = [*_without_decoding(config), *_without_retired_keys(config)]
     config.pop("spec_augment", None)
@@ -99,14 +99,14 @@ def _parts(config: DictConfig) -> Iterator[tuple[str, DictConfig]]:
 
 
 def _without_decoding(config: DictConfig) -> Iterator[str]:
-    """NeMo's default is greedy; only a transducer's section has to be there."""
+    """Remove it, because NeMo decodes greedily by default; a transducer needs the section."""
     hybrid = config.get("aux_ctc")
     ctc = config if hybrid is None else hybrid
     where = "decoding" if hybrid is None else "aux_ctc.decoding"
     strategy = (ctc.pop("decoding", None) or {}).get("strategy", "greedy")
     if strategy not in _GREEDY:
         yield (
-            f"{where}.strategy is {strategy!r}: left out, for an export ends with log_probs and"
+            f"{where}.strategy is {strategy!r}: left out, because an export ends with log_probs and"
             " is verified with greedy decoding; clients choose their own decoder"
         )
     if hybrid is not None:
@@ -121,6 +121,6 @@ def _without_retired_keys(config: DictConfig) -> Iterator[str]:
         for key, changes_nothing in keys.items():
             if key in section and changes_nothing(section[key]):
                 yield (
-                    f"{where}.{key} = {section.pop(key)!r}: left out, for this NeMo does not know"
-                    " the key and computes the same without it"
+                    f"{where}.{key} = {section.pop(key)!r}: left out, because this NeMo does not"
+                    " know the key and computes the same without it"
                 )

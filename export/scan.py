@@ -1,8 +1,8 @@
 """A recurrence over the frames as ONNX's ``Scan``, which torch's tracing exporter cannot write.
 
-ONNX's own LSTM has no projection. Folded into the recurrent weights it would make them several
-times as large. So :func:`scanned` leaves a node of its own in a traced graph, and :func:`expand`
-puts a Scan in its place:
+ONNX's own LSTM has no projection, and folding it into the recurrent weights would make them several
+times as large. So ``scanned`` leaves a node of its own in a traced graph, and ``expand``
+replaces it by a Scan:
 
 gates [B, T, 4D] → Scan over T, state (output [B, P], cell [B, D]) → outputs [B, T, P]
 """
@@ -27,7 +27,7 @@ def scanned(
     """Outputs of an LSTM with projection, float32 [B, T, P], from a state of zeros.
 
     Args:
-        gates: what the inputs make of the gates, biases added; float32, shape = (B, T, 4D).
+        gates: the inputs' share of the gates, with biases; float32, shape = (B, T, 4D).
         recurrent: weights from the last output to the gates, shape = (P, 4D).
         projection: weights from the cell's output to the output, shape = (D, P).
         backwards: from the last frame to the first.
@@ -68,7 +68,7 @@ class _Scanned(torch.autograd.Function):  # type: ignore[misc]
 
 
 def expand(model: onnx.ModelProto) -> None:
-    """Replace each node of :func:`scanned` in ``model`` by a Scan that has its weights."""
+    """Replace each node of ``scanned`` in ``model`` by a Scan that has its weights."""
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     moved = set()

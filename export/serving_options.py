@@ -1,11 +1,11 @@
 """The options of the command line that say how Triton serves a model."""
 
 import argparse
-import math
 import os
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from export.arguments import number, whole_number
 from export.errors import ExportError
 from export.serving import (
     DEFAULT_SERVING,
@@ -14,6 +14,9 @@ from export.serving import (
     QUEUE_TIMEOUT_US,
     Serving,
 )
+from export.tensors import MAX_DURATION_S
+
+_seconds: Final = number(0.001, MAX_DURATION_S, "seconds")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,39 +26,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--serving",
         choices=tuple(PRESETS),
         default=DEFAULT_SERVING.preset,
-        help="%(default)s; cpu: an encoder for each core; throughput: full batches, for GPUs",
+        help="cpu: an encoder for each core; throughput: full batches, for GPUs "
+        "(default: %(default)s)",
     )
-    add("--cores", type=_above_0, metavar="N", help="of the server (this machine's)")
-    add("--instances", type=_above_0, metavar="N", help="encoders that share the cores, or a GPU")
+    add(
+        "--cores",
+        type=whole_number,
+        metavar="N",
+        help="CPU cores of the server (default: this machine's)",
+    )
+    add(
+        "--instances",
+        type=whole_number,
+        metavar="N",
+        help="encoders that share the cores, or a GPU",
+    )
     add(
         "--queue-delay-ms",
-        type=_delay_ms,
+        type=number(0, 60_000, "milliseconds"),
         metavar="MS",
-        help="how long a request waits for others to share a batch with",
+        help="how long a request waits for others to share its batch",
     )
     add(
         "--length-ranges",
         type=_ranges,
         metavar="S,S,…",
-        help="upper ends in seconds of the ranges that queue apart, '' for none",
+        help="upper ends in seconds of length ranges with their own queues, '' for none",
     )
     add(
         "--queue-size",
-        type=_above_0,
+        type=whole_number,
         metavar="N",
-        help=f"requests that may wait for each model, more are refused ({QUEUE_SIZE})",
+        help=f"requests that wait for each model; more are rejected (default: {QUEUE_SIZE})",
     )
     add(
         "--queue-timeout-s",
-        type=_timeout_s,
+        type=number(0.001, 3600, "seconds"),
         metavar="S",
-        help="how long they may wait, unless their client gives them a shorter time "
-        f"({QUEUE_TIMEOUT_US / 1e6:g})",
+        help="how long they wait, unless their client gives a shorter time "
+        f"(default: {QUEUE_TIMEOUT_US / 1e6:g})",
     )
 
 
 def serving_of(options: argparse.Namespace) -> Serving:
-    """What was asked for; raises :class:`ExportError` for options that do not go together."""
+    """How to serve, from the options; raises ``ExportError`` for conflicting ones."""
     cores = options.cores or len(os.sched_getaffinity(0))
     serving = PRESETS[options.serving](cores)
     changes: dict[str, Any] = {}
@@ -79,36 +93,5 @@ def serving_of(options: argparse.Namespace) -> Serving:
         raise ExportError(f"{error}: correct --length-ranges") from error
 
 
-def _above_0(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
-    return int(text)
-
-
-def _delay_ms(text: str) -> float:
-    value = _float(text)
-    if not 0 <= value <= 60_000:  # a minute: a request's deadline by default
-        raise argparse.ArgumentTypeError(f"expected 0 to 60000 milliseconds, got {text!r}")
-    return value
-
-
-def _timeout_s(text: str) -> float:
-    value = _float(text)
-    if not 0.001 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"expected 0.001 to 3600 seconds, got {text!r}")
-    return value
-
-
 def _ranges(text: str) -> tuple[float, ...]:
-    ranges = tuple(_float(part) for part in text.split(",") if part)
-    if not all(map(math.isfinite, ranges)):
-        raise argparse.ArgumentTypeError(f"expected seconds with commas between, got {text!r}")
-    return ranges
-
-
-def _float(text: str) -> float:
-    """The number, or none that is within any bounds."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    return tuple(_seconds(part) for part in text.split(",") if part)

@@ -1,7 +1,7 @@
-"""The models of the pipeline as data: which tensors they take and give, with which axes.
+"""The models of the pipeline as data: their input and output tensors, with all axes.
 
 Graphs are exported with these names and axes, configurations are written from them, and
-verification checks the one against the other. Nothing else in ``export`` spells out a shape.
+verification compares both. No other module of ``export`` spells out a shape.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ AUDIO_SIGNAL_LENGTH: Final = "audio_signal_length"
 BATCH: Final = "batch"
 
 MAX_DURATION_S: Final = 7200
-"""Of an utterance. A batch of 16 of two hours at 16 kHz has 1.8 of the 2.1 thousand million samples
+"""The longest utterance of any model. 16 of two hours at 16 kHz have 1.8 of the 2.1 billion samples
 that an INT32 can count."""
 
 PREPROCESSOR: Final = "preprocessor"
@@ -47,7 +47,7 @@ class Tensor:
 
     @property
     def ragged(self) -> bool:
-        """Whether utterances of different lengths stand one after another in one axis."""
+        """Whether utterances of different lengths are concatenated along one axis."""
         return self.axes[0] != BATCH
 
     @property
@@ -79,39 +79,39 @@ class Pipeline:
         """The graphs in order."""
         return (self.preprocessor, self.encoder, self.decoder)
 
+    @classmethod
+    def of(cls, features: int, channels: int, vocabulary_size: int) -> "Pipeline":
+        """The graphs of a model with ``features`` mel bands and ``channels`` encoder outputs.
+
+        ``vocabulary_size`` includes the blank.
+        """
+        mel = Tensor(FEATURES, "FP32", (BATCH, features, "feature_frames"))
+        encoded = Tensor(ENCODED, "FP32", (BATCH, channels, "frames"))
+        return cls(
+            preprocessor=Model(
+                PREPROCESSOR,
+                inputs=(
+                    Tensor(AUDIO_SIGNAL, "INT16", ("samples",)),
+                    Tensor(AUDIO_SIGNAL_LENGTH, "INT32", (BATCH, 1)),
+                ),
+                outputs=(mel, _length(FEATURES_LENGTH)),
+            ),
+            encoder=Model(
+                ENCODER,
+                inputs=(mel, _length(FEATURES_LENGTH)),
+                outputs=(encoded, _length(ENCODED_LENGTH)),
+            ),
+            decoder=Model(
+                DECODER,
+                inputs=(encoded, _length(ENCODED_LENGTH)),
+                outputs=(
+                    Tensor(TOKENS, "INT32", (BATCH, "frames")),
+                    Tensor(LOG_PROBS, "FP32", (BATCH, "frames", vocabulary_size)),
+                    _length(LOG_PROBS_LENGTH),
+                ),
+            ),
+        )
+
 
 def _length(name: str) -> Tensor:
     return Tensor(name, "INT64", (BATCH, 1))
-
-
-def pipeline(features: int, channels: int, vocabulary_size: int) -> Pipeline:
-    """Declare the graphs of a model with ``features`` mel bands and ``channels`` encoder outputs.
-
-    ``vocabulary_size`` includes the blank.
-    """
-    mel = Tensor(FEATURES, "FP32", (BATCH, features, "feature_frames"))
-    encoded = Tensor(ENCODED, "FP32", (BATCH, channels, "frames"))
-    return Pipeline(
-        preprocessor=Model(
-            PREPROCESSOR,
-            inputs=(
-                Tensor(AUDIO_SIGNAL, "INT16", ("samples",)),
-                Tensor(AUDIO_SIGNAL_LENGTH, "INT32", (BATCH, 1)),
-            ),
-            outputs=(mel, _length(FEATURES_LENGTH)),
-        ),
-        encoder=Model(
-            ENCODER,
-            inputs=(mel, _length(FEATURES_LENGTH)),
-            outputs=(encoded, _length(ENCODED_LENGTH)),
-        ),
-        decoder=Model(
-            DECODER,
-            inputs=(encoded, _length(ENCODED_LENGTH)),
-            outputs=(
-                Tensor(TOKENS, "INT32", (BATCH, "frames")),
-                Tensor(LOG_PROBS, "FP32", (BATCH, "frames", vocabulary_size)),
-                _length(LOG_PROBS_LENGTH),
-            ),
-        ),
-    )

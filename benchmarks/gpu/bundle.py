@@ -51,7 +51,6 @@ from export.assemble import Assembly, Recipe, assemble
 from export.checkpoint import Checkpoint
 from export.config import model_name
 from export.configure import Layout, write_configs
-from export.declared import contract_of, pipeline_of
 from export.modules.decoder import Decoder
 from export.serving import throughput
 from export.verification.random_models import FULL_SIZE, SMALL, random_checkpoint, spread
@@ -149,7 +148,7 @@ def _add_model(folder: Path, name: str, size: str) -> Parity:
         tensors = strip_graph(graph, list(draws.values()))
         _check_precision(graph, precision, tensors)
         weights.data_files[f"{graph.relative_to(folder)}.data"] = tensors
-    max_frames = contract_of(checkpoint).max_samples // checkpoint.hop_samples
+    max_frames = checkpoint.contract.max_samples // checkpoint.hop_samples
     module = Acoustic(checkpoint, max_frames).eval()
     for precision, program in export_programs(module, features):
         place = f"{PROGRAMS}/{precision}.pt2"
@@ -178,7 +177,7 @@ def _add_throughput(
     """Configurations for throughput, without graphs: ``layout.link_graphs`` puts them there."""
     serving = replace(throughput(CORES), queue_delay_us=QUEUE_DELAY_US)
     obstacles = {record.role: record.tensorrt["obstacles"] for record in assembly.models.values()}
-    pipeline = pipeline_of(checkpoint)
+    pipeline = checkpoint.pipeline
     version = str(assembly.contract.model_version)
     for step in pipeline.models:
         (repository / model_name(model, step) / version).mkdir(parents=True)

@@ -1,1 +1,1 @@
-"""TensorRT: which graphs it can run, with which shapes, and the plans built beside the GPU."""
+"""TensorRT: the graphs and shapes that it can run, and plans built beside the GPU."""

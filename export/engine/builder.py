@@ -1,4 +1,4 @@
-"""One ONNX graph to one TensorRT plan, by TensorRT 10 or 11.
+"""Builds a TensorRT plan from an ONNX graph, with TensorRT 10 or 11.
 
 The network is strongly typed, which TensorRT 11 always is: every layer computes in the type that
 the graph gives it. Weights outside the graph's file are found beside it.
@@ -27,8 +27,8 @@ class BuilderOptions:
     """How TensorRT builds.
 
     ``workspace_gib`` bounds the memory of a layer's kernel beyond its tensors.
-    ``optimization_level`` is TensorRT's 0 to 5, None its default. ``tf32`` lets products of fp32
-    models round their factors to 10 bits. ``timing_cache`` is a file, made when not there.
+    ``optimization_level`` is TensorRT's 0 to 5, None its default. ``tf32`` rounds the factors of
+    fp32 products to 10 bits. ``timing_cache`` is a file, created if missing.
     """
 
     timing_cache: Path
@@ -40,7 +40,7 @@ class BuilderOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """A serialised engine, and the layers that were made fp32 for it."""
+    """A serialised engine, and the layers that compute in fp32 for it."""
 
     data: bytes
     islands: tuple[str, ...]
@@ -55,7 +55,7 @@ def build_plan(
 ) -> Plan:
     """Build a plan of the ONNX ``graph``, its layers of ``island_kinds`` in fp32.
 
-    Raises :class:`EngineError` with what TensorRT says against it.
+    Raises ``EngineError`` with TensorRT's reasons.
     """
     logger = _logger(tensorrt, verbose=options.verbose)
     builder = _builder(tensorrt, logger)
@@ -63,7 +63,10 @@ def build_plan(
     parser = tensorrt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(graph)):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        raise EngineError(f"TensorRT cannot read {graph}: " + "; ".join(map(_sentence, errors)))
+        problems = list(map(_sentence, errors))
+        raise EngineError(
+            f"TensorRT cannot read {graph}: " + "; ".join(problems), path=graph, problems=problems
+        )
     islands = make_islands(tensorrt, network, island_kinds)
     config = builder.create_builder_config()
     _set_up(tensorrt, config, options)
@@ -76,8 +79,10 @@ def build_plan(
     if data is None:
         raise EngineError(
             f"TensorRT {tensorrt.__version__} cannot build {graph}:"
-            f" {_last(logger) or 'it gave no reason'}. Where memory is short, give --workspace"
-            " fewer GiB, or export the model with a shorter --max-duration"
+            f" {_last(logger) or 'it gave no reason'}. Where memory is short, lower"
+            " workspace_gib, or export the model for shorter utterances",
+            path=graph,
+            options=("workspace_gib",),
         )
     _keep_timings(cache, options.timing_cache)
     return Plan(bytes(data), islands)
@@ -86,7 +91,7 @@ def build_plan(
 def _builder(tensorrt: Any, logger: Any) -> Any:
     try:
         return tensorrt.Builder(logger)
-    except (TypeError, RuntimeError) as error:  # how the bindings say that none was made
+    except (TypeError, RuntimeError) as error:  # raised by the bindings for a null pointer
         raise EngineError(
             f"TensorRT {tensorrt.__version__} does not start: {_last(logger) or error}. Its CUDA"
             " may need a newer driver"
@@ -106,7 +111,7 @@ def _set_up(tensorrt: Any, config: Any, options: BuilderOptions) -> None:
     )
     if options.optimization_level is not None:
         config.builder_optimization_level = options.optimization_level
-    if not options.tf32:  # on unless switched off, and 1e-3 from the graph
+    if not options.tf32:  # on by default, and off by 1e-3
         config.clear_flag(tensorrt.BuilderFlag.TF32)
 
 
@@ -130,7 +135,7 @@ def _profile(builder: Any, network: Any, profiles: Mapping[str, Profile]) -> Any
 
 
 def _timing_cache(config: Any, path: Path) -> Any:
-    """The cache in ``path``, or an empty one where that is not there or of another GPU."""
+    """The cache in ``path``, or an empty one if it is missing or of another GPU."""
     stored = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(stored)
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
@@ -140,7 +145,7 @@ def _timing_cache(config: Any, path: Path) -> Any:
 
 
 def _keep_timings(cache: Any, path: Path) -> None:
-    """They only save time: where they cannot be written, the plan is not lost for it."""
+    """Write the timings. They only save time, so a failure is no error."""
     try:
         write_whole(path, bytes(cache.serialize()))
     except OSError as error:
@@ -197,7 +202,7 @@ def _progress(tensorrt: Any, model: str) -> Any:
 
 @contextmanager
 def _interrupts_held_back(progress: Any) -> Iterator[None]:
-    """Raise ``KeyboardInterrupt`` after the block: no exception may pass through TensorRT."""
+    """Delay ``KeyboardInterrupt`` until after the block: no exception may pass through TensorRT."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         progress.interrupted = True

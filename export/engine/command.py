@@ -1,19 +1,18 @@
 """``python -m export engine``: an ONNX repository to TensorRT plans, beside the GPU.
 
-It needs Python, TensorRT and NVIDIA's driver, nothing else, so it runs in NVIDIA's containers.
-What flows through it: the build record → a plan for each graph without obstacles, tried on probe
-inputs → the plans' places → ``config.pbtxt`` of those models. A run that fails on the way leaves
-the repository serving what it served.
+It needs only Python, TensorRT and NVIDIA's driver, so it runs in NVIDIA's containers.
+Flow: build record → a plan for each graph without obstacles, tried on probe inputs → the plans'
+places → ``config.pbtxt`` of those models. A run that fails leaves the repository as it was served.
 """
 
 import argparse
-import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from export.arguments import number
 from export.engine.builder import BuilderOptions, Plan, build_plan
 from export.engine.device import Gpu, visible_gpus
 from export.engine.files import commit_partial, partial_path, write_partial
@@ -48,7 +47,9 @@ _HALF_PRECISIONS: Final = ("fp16",)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--repository", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--repository", required=True, type=Path, metavar="DIR", help="the model repository"
+    )
     parser.add_argument("--name", required=True, help="the model's name for clients")
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
@@ -59,11 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="build nothing: serve by this backend, by plans that were built before",
+        help="build nothing: serve by this backend, with the plans built before",
     )
     parser.add_argument(
         "--workspace",
-        type=positive,
+        type=number(0.001, 1024, "GiB"),
         default=BuilderOptions.workspace_gib,
         metavar="GIB",
         help="most memory a layer's kernel may use beyond its tensors (default: %(default)g)",
@@ -78,20 +79,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timing-cache",
         type=Path,
         metavar="FILE",
-        help=f"timings of kernels, kept between runs (default: DIR/{TIMING_CACHE_FILE})",
+        help=f"kernel timings, kept between runs (default: DIR/{TIMING_CACHE_FILE})",
     )
     parser.add_argument(
         "--tf32",
         action="store_true",
-        help="let fp32 products round their factors to 10 bits: faster, no longer fp32",
+        help="round the factors of fp32 products to 10 bits: faster, less exact",
     )
-    parser.add_argument("--verbose", action="store_true", help="show all that TensorRT says")
+    parser.add_argument("--verbose", action="store_true", help="show TensorRT's log")
 
 
 def run(options: argparse.Namespace) -> None:
     """Build, check or switch.
 
-    Raises :class:`EngineError` or :class:`RepositoryError`; what was served then still is.
+    Raises ``EngineError`` or ``RepositoryError``; serving is then unchanged.
     """
     repository: Path = options.repository
     record = read_engine_record(repository, options.name)
@@ -114,7 +115,7 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
     folders = [version_folder(repository / model.name) for model in models]
     files = [folder / name for folder in folders for name in (PLAN_FILE, METADATA_FILE)]
     try:
-        for path in files:  # a folder that cannot be written to is found before minutes of building
+        for path in files:  # fails before minutes of building if a folder is read-only
             write_partial(path, b"")
         for model, folder in zip(models, folders, strict=True):
             plan = _finite_plan(tensorrt, folder / GRAPH_FILE, model, record.precision, options)
@@ -132,7 +133,7 @@ def build(repository: Path, record: EngineRecord, options: BuilderOptions) -> No
 
 
 def check(repository: Path, record: EngineRecord) -> None:
-    """Raise :class:`EngineError` unless every plan that is served fits this machine."""
+    """Raise ``EngineError`` unless every plan that is served fits this machine."""
     served = [m for m in record.models if serving_backend(repository / m.name) == TENSORRT]
     if not served:
         _say("no plan is served: ONNX Runtime serves every model")
@@ -142,7 +143,7 @@ def check(repository: Path, record: EngineRecord) -> None:
 
 
 def serve_by(repository: Path, record: EngineRecord, backend: str) -> None:
-    """Serve by the graphs again, or by plans that were built before and fit this machine."""
+    """Serve the graphs again, or plans that were built before and fit this machine."""
     models = _runnable(record) if backend == TENSORRT else list(record.models)
     if backend == TENSORRT:
         _check_plans(repository, models)
@@ -185,12 +186,12 @@ def _only_gpu(gpus: Sequence[Gpu]) -> Gpu:
 def _finite_plan(
     tensorrt: Any, graph: Path, model: EngineModel, precision: str, options: BuilderOptions
 ) -> Plan:
-    """A plan whose outputs are finite, with fp32 islands only where it takes them."""
+    """A plan whose outputs are finite, with fp32 islands only if needed."""
     levels = LEVELS if precision in _HALF_PRECISIONS else LEVELS[:1]
     problems: list[str] = []
     for kinds in levels:
         if problems:
-            _note(f"{model.name}: {problems[0]}; once more with {', '.join(kinds)} in fp32")
+            _note(f"{model.name}: {problems[0]}; building again with {', '.join(kinds)} in fp32")
         plan = build_plan(tensorrt, graph, model.profiles, options, kinds)
         problems = not_finite(tensorrt, plan.data, model.profiles)
         if not problems:
@@ -200,7 +201,9 @@ def _finite_plan(
         if precision in _HALF_PRECISIONS
         else "serve it by ONNX Runtime"
     )
-    raise EngineError(f"{model.name} in {precision}: {'; '.join(problems)}. Instead, {advice}")
+    raise EngineError(
+        f"{model.name} in {precision}: {'; '.join(problems)}. Instead, {advice}", problems=problems
+    )
 
 
 def _metadata(
@@ -228,16 +231,9 @@ def _check_plans(repository: Path, models: Sequence[EngineModel]) -> None:
     if problems:
         raise EngineError(
             "; ".join(problems) + ". Build the plans again here, or serve the graphs with"
-            f" --backend {ONNXRUNTIME}"
+            f" --backend {ONNXRUNTIME}",
+            problems=problems,
         )
-
-
-def positive(text: str) -> float:
-    """The finite number above 0 that an argument must be."""
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return value
 
 
 def _say(line: str) -> None:

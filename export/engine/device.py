@@ -1,7 +1,7 @@
-"""The GPU through CUDA's driver library: what it is called, and memory on it.
+"""The GPU through CUDA's driver library: its name, and memory on it.
 
-``libcuda.so.1`` comes with the driver, so it is in every container that sees a GPU, whatever
-version of the CUDA toolkit is in there; its functions have kept their form since CUDA 4.
+``libcuda.so.1`` comes with the driver, so every container that sees a GPU has it, with any version
+of the CUDA toolkit. Its functions have kept their signatures since CUDA 4.
 TensorRT works in the device's primary context, which is the one retained here.
 """
 
@@ -35,7 +35,7 @@ class Gpu:
 def visible_gpus() -> tuple[Gpu, ...]:
     """The GPUs that this process may use, in CUDA's order.
 
-    Raises :class:`EngineError` when there is none, or no driver.
+    Raises ``EngineError`` when there is none, or no driver.
     """
     driver = _Driver()
     count = ctypes.c_int()
@@ -59,7 +59,7 @@ def device_memory() -> Iterator["DeviceMemory"]:
         driver.call("cuCtxSetCurrent", context)
         yield memory
     except BaseException:
-        # After an error every further call fails too: the first one tells why.
+        # After an error every further call fails too: the first error tells why.
         with suppress(EngineError):
             memory.free()
         with suppress(EngineError):
@@ -77,7 +77,7 @@ class DeviceMemory:
         self._addresses: list[int] = []
 
     def allocate(self, size_bytes: int) -> int:
-        """The address of a new buffer; raises :class:`EngineError` when memory is short."""
+        """The address of a new buffer; raises ``EngineError`` when memory is short."""
         address = ctypes.c_uint64()
         self._driver.call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size_bytes))
         self._addresses.append(address.value)
@@ -91,14 +91,14 @@ class DeviceMemory:
         return address
 
     def download(self, address: int, size_bytes: int) -> bytes:
-        """What lies at ``address``."""
+        """The content at ``address``."""
         data = ctypes.create_string_buffer(size_bytes)
         size = ctypes.c_size_t(size_bytes)
         self._driver.call("cuMemcpyDtoH_v2", data, ctypes.c_uint64(address), size)
         return data.raw
 
     def synchronize(self) -> None:
-        """Wait for all work; raises :class:`EngineError` with what went wrong in it."""
+        """Wait for all work; raises ``EngineError`` if it failed."""
         self._driver.call("cuCtxSynchronize")
 
     def free(self) -> None:
@@ -121,7 +121,7 @@ class _Driver:
         self.call("cuInit", ctypes.c_uint(0))
 
     def call(self, function: str, *arguments: Any) -> None:
-        """Call ``function``; raises :class:`EngineError` with CUDA's name of the error."""
+        """Call ``function``; raises ``EngineError`` with CUDA's name of the error."""
         code = getattr(self._library, function)(*arguments)
         if code != _SUCCESS:
             name = ctypes.c_char_p()

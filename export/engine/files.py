@@ -1,22 +1,22 @@
-"""Files that another process may be reading: whole or not at all."""
+"""Atomic writes of files that another process may be reading."""
 
 import os
 from pathlib import Path
 
 
 def partial_path(path: Path) -> Path:
-    """Where the next content of ``path`` is put together, on the same file system."""
+    """Where the next content of ``path`` is written first, on the same file system."""
     return path.with_name(f".{path.name}.partial")
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write ``data`` so that a reader sees the old content or the new, even after a crash."""
+    """Replace ``path`` atomically: readers see the old content or the new, even after a crash."""
     write_partial(path, data)
     commit_partial(path)
 
 
 def write_partial(path: Path, data: bytes) -> None:
-    """Put the next content of ``path`` on the disk, where no reader looks."""
+    """Write the next content of ``path`` to disk, beside it."""
     path.parent.mkdir(exist_ok=True)
     with partial_path(path).open("wb") as file:
         file.write(data)
@@ -25,5 +25,5 @@ def write_partial(path: Path, data: bytes) -> None:
 
 
 def commit_partial(path: Path) -> None:
-    """Let the next content of ``path`` take its place."""
+    """Replace ``path`` by its next content."""
     partial_path(path).replace(path)

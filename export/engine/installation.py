@@ -1,4 +1,4 @@
-"""Which TensorRT is installed: its Python package, or at least its library."""
+"""Finds the installed TensorRT: its Python package, or at least its library."""
 
 import ctypes
 from importlib import import_module
@@ -16,7 +16,7 @@ _ADVICE: Final = (
 def load_tensorrt() -> Any:
     """TensorRT's Python package.
 
-    Raises :class:`EngineError` when it is not there, or of a version that is not supported.
+    Raises ``EngineError`` when it is missing or of an unsupported version.
     """
     try:
         tensorrt: Any = import_module("tensorrt")
@@ -36,7 +36,7 @@ def tensorrt_version() -> str:
     """The version of TensorRT here, from its library: ``10.5.0``.
 
     Triton's container has the library, but not always the Python package. Raises
-    :class:`EngineError` when neither is there.
+    ``EngineError`` when the library is missing.
     """
     for major in reversed(SUPPORTED_MAJORS):
         try:

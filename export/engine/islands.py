@@ -1,7 +1,7 @@
-"""Layers of a TensorRT network that are computed in fp32 although the graph has them in fp16.
+"""Layers of a TensorRT network that compute in fp32 although the graph has them in fp16.
 
-In a strongly typed network a layer's precision is that of its inputs, so an island is made of
-casts: the inputs of its layers are cast to fp32, and what leaves it is cast back.
+In a strongly typed network a layer's precision is that of its inputs, so an island is made by
+casts: the inputs of its layers are cast to fp32, and its outputs back.
 
 ::
 
@@ -20,14 +20,14 @@ LEVELS: Final[tuple[tuple[str, ...], ...]] = (
     ),
 )
 """Kinds of layers (``trt.LayerType``) in fp32, from the graph's own precision upwards. First those
-that sum, square, divide or exponentiate, then all that have no weights: casting weights to fp32
-would cost what fp16 was chosen for."""
+that sum, square, divide or exponentiate, then all without weights: weights in fp32 would lose the
+gain of fp16."""
 
 _PRODUCTS: Final = ("EINSUM", "MATRIX_MULTIPLY")
 
 
 def make_islands(tensorrt: Any, network: Any, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """Compute the layers of these kinds in fp32; the names of those that were not already."""
+    """Compute the layers of these kinds in fp32; returns the names of those changed."""
     if not kinds:
         return ()
     graph = _Graph(tensorrt, network)
@@ -57,7 +57,7 @@ class _Use:
 
 
 class _Graph:
-    """The layers of a network before any change, and which tensor comes from which."""
+    """The layers of a network before any change, and the producers of its tensors."""
 
     def __init__(self, tensorrt: Any, network: Any) -> None:
         self._half = (tensorrt.DataType.HALF, tensorrt.DataType.BF16)

@@ -1,8 +1,8 @@
 """Which exported graphs TensorRT can run, by its published operator table.
 
-TensorRT's parser runs only where its libraries are, beside the GPU. What it accepts is known
-before: ``operators.json`` holds the table of its ONNX parser as data, with source and version.
-A graph goes in; sentences come out, one for each thing in it that TensorRT cannot run.
+TensorRT's parser runs only beside the GPU, but its table of operators is published:
+``operators.json`` is that table as data, with source and version. Flow: graph → a sentence for each
+part of it that TensorRT cannot run.
 """
 
 import json
@@ -70,9 +70,9 @@ _INLINE_BYTES: Final = 1024
 
 
 def obstacles(model: onnx.ModelProto) -> list[str]:
-    """What in ``model`` TensorRT cannot run, one sentence each; empty when it can run all.
+    """What TensorRT cannot run in ``model``, a sentence each; empty when it can run all.
 
-    Weights are not looked at, so they may be left out (``load_external_data=False``).
+    Weights are not needed (``load_external_data=False``).
     """
     graph = _Graph.of(model)
     problems = [*_opset_problems(model), *_border_problems(model.graph)]
@@ -86,7 +86,7 @@ def obstacles(model: onnx.ModelProto) -> list[str]:
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph's nodes, those of its branches included, and what is known of its tensors.
+    """A graph's nodes, including those of its branches, and the known facts of its tensors.
 
     ``types`` are element types by tensor, ``inputs`` the shapes of the graph's inputs, None where
     an axis is free.
@@ -117,7 +117,7 @@ class _Graph:
         )
 
     def type(self, name: str) -> str | None:
-        """A tensor's type as the table writes it, None when it is not known."""
+        """A tensor's type as the table writes it, None when unknown."""
         element = self.types.get(name, TensorProto.UNDEFINED)
         if element == TensorProto.UNDEFINED:
             return None
@@ -252,7 +252,7 @@ def _can_decide_shapes(shape: tuple[int | None, ...]) -> bool:
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and those within it: the branches of If, the bodies of loops."""
+    """The graph and its subgraphs: the branches of If, the bodies of loops."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -261,7 +261,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose large initializers have types and shapes only, so that gigabytes stay put."""
+    """A copy whose large initializers have only types and shapes, so that it stays small."""
     graph = model.graph
     return helper.make_model(
         helper.make_graph(

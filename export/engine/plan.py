@@ -1,7 +1,7 @@
-"""What is known of a plan, and whether it fits the machine that is to serve it.
+"""The metadata of a plan, and whether the plan fits this machine.
 
-A plan runs only with the TensorRT that built it, on the kind of GPU that it was built on.
-``plan.json`` beside ``model.plan`` says which; Triton itself would only fail to load it.
+A plan runs only with the version of TensorRT and the kind of GPU that built it. ``plan.json``
+beside ``model.plan`` names them; Triton itself would only fail to load the plan.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ PLAN_FILE: Final = "model.plan"
 METADATA_FILE: Final = "plan.json"
 METADATA_VERSION: Final = 1
 
-_REBUILD: Final = "build the plans again: python -m export engine"
+_REBUILD: Final = "build the plans again"
 
 
 @dataclass(frozen=True)
 class PlanMetadata:
     """How a plan was built.
 
-    ``graph`` are the files it was built from, with their SHA-256. ``islands`` are the layers
-    computed in fp32 beside the graph's own.
+    ``graph`` are its source files with their SHA-256. ``islands`` are the layers that compute in
+    fp32 beyond the graph's own.
     """
 
     tensorrt: str
@@ -51,7 +51,7 @@ class PlanMetadata:
 
     @classmethod
     def read(cls, path: Path) -> "PlanMetadata":
-        """Read ``plan.json``; raises :class:`EngineError` when it is missing or not whole."""
+        """Read ``plan.json``; raises ``EngineError`` when it is missing or not whole."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             data["profiles"] = {
@@ -60,13 +60,17 @@ class PlanMetadata:
             data["islands"] = tuple(data["islands"])
             return cls(**{field.name: data[field.name] for field in fields(cls)})
         except OSError as error:
-            raise EngineError(f"{path} cannot be read ({error.strerror}): {_REBUILD}") from error
+            raise EngineError(
+                f"{path} cannot be read ({error.strerror}): {_REBUILD}", path=path
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{path} is not a plan's metadata ({error}): {_REBUILD}") from error
+            raise EngineError(
+                f"{path} is not a plan's metadata ({error}): {_REBUILD}", path=path
+            ) from error
 
 
 def write_plan(version_folder: Path, plan: bytes, metadata: PlanMetadata) -> None:
-    """Put a plan and its metadata beside their places, for ``commit_partial`` to move in."""
+    """Write a plan and its metadata, for ``commit_partial`` to put in place."""
     write_partial(version_folder / PLAN_FILE, plan)
     write_partial(version_folder / METADATA_FILE, metadata.to_json().encode())
 
@@ -76,9 +80,8 @@ def mismatches(
 ) -> Iterator[str]:
     """Why the plan in ``version_folder`` cannot be served here; nothing when it can.
 
-    ``graph`` are the files of the graph that the repository has now, ``tensorrt`` is the version
-    here, ``gpus`` are those that Triton will use: all of them. Raises :class:`EngineError` when
-    there is no metadata to tell.
+    ``graph`` are the repository's files of the graph, ``tensorrt`` is the version here, ``gpus``
+    are all that Triton will use. Raises ``EngineError`` when there is no metadata.
     """
     metadata = PlanMetadata.read(version_folder / METADATA_FILE)
     plan = version_folder / PLAN_FILE
@@ -102,5 +105,5 @@ def sha256_of_bytes(data: bytes) -> str:
 
 
 def _release(version: str) -> tuple[str, ...]:
-    """Major, minor and patch: the library does not tell the build that the package adds."""
+    """Major, minor and patch: only the package adds a build number."""
     return tuple(version.split(".")[:3])

@@ -1,7 +1,7 @@
-"""Running a plan on made-up inputs: an engine in half precision may give what is no number.
+"""Runs a plan on generated inputs, because an engine in half precision may overflow.
 
 Inputs come from the profile: the shortest, the best and the largest batch, with utterances of
-different lengths in it, whose values are random, loud, and those of silence.
+different lengths and random, loud or silent values.
 """
 
 import math
@@ -17,7 +17,7 @@ from export.engine.profiles import Profile, Shape
 from export.errors import EngineError
 
 LOUDNESS: Final = 10.0
-"""Normalised features have a deviation of 1, and peaks of speech seldom reach ten times that."""
+"""Normalised features have a deviation of 1, and speech seldom peaks at ten times that."""
 
 _BLOCK: Final = 1 << 16
 # TensorRT's types as codes of Python's arrays.
@@ -26,7 +26,7 @@ _CODES: Final = {"FLOAT": "f", "INT32": "i", "INT64": "q"}
 
 @dataclass(frozen=True)
 class Case:
-    """One batch: the shape of each input, and what its values are like."""
+    """One batch: the shape of each input, and the deviation of its values."""
 
     name: str
     shapes: Mapping[str, Shape]
@@ -38,7 +38,7 @@ class Case:
 
 
 def cases(profiles: Mapping[str, Profile]) -> Iterator[Case]:
-    """What a plan is tried on; the largest batch once, for it takes the most time."""
+    """The batches that a plan is tried on; only one is the largest, which takes the most time."""
     sizes: tuple[Callable[[Profile], Shape], ...] = (
         lambda profile: profile.min,
         lambda profile: profile.opt,
@@ -71,7 +71,7 @@ def _noise(deviation: float) -> "array[float]":
 def not_finite(tensorrt: Any, plan: bytes, profiles: Mapping[str, Profile]) -> list[str]:
     """The outputs of the plan that are not finite, one sentence each; empty when all are.
 
-    Raises :class:`EngineError` when the plan does not run.
+    Raises ``EngineError`` when the plan does not run.
     """
     runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
     problems = []

@@ -1,8 +1,8 @@
 """Optimisation profiles: the shapes that TensorRT builds an engine for.
 
 An engine with free axes runs only shapes between its profile's ``min`` and ``max``, and is fastest
-at ``opt``. All three follow from what is declared: each free axis of a graph's inputs has a label,
-and the contract and the largest batch bound each label.
+at ``opt``. Each free axis of a graph's inputs has a label, which the contract and the largest batch
+bound.
 """
 
 import math
@@ -15,9 +15,8 @@ from export.tensors import BATCH, Model
 
 OPT_BATCH: Final = 8
 OPT_DURATION_S: Final = 10.0
-"""Kernels are timed at this shape, all others run too. Eight is half of the largest batch, which
-the dynamic batcher fills only under load; ten seconds is between short commands and the utterances
-of up to 20 s that speech corpora are cut into."""
+"""TensorRT times kernels at this shape. Eight is half of the largest batch, which fills only under
+load; ten seconds is between short commands and the utterances of up to 20 s in corpora."""
 
 Shape = tuple[int, ...]
 Range = tuple[int, int, int]
@@ -27,7 +26,7 @@ Range = tuple[int, int, int]
 class Profile:
     """The least, the best and the largest shape of one input.
 
-    Raises :class:`ValueError` unless 1 <= min <= opt <= max holds on every axis.
+    Raises ``ValueError`` unless 1 <= min <= opt <= max holds on every axis.
     """
 
     min: Shape
@@ -50,19 +49,19 @@ class Profile:
         )
 
     def to_json(self) -> dict[str, list[int]]:
-        """The profile as it stands in the build record."""
+        """The profile as the build record has it."""
         return {"min": list(self.min), "opt": list(self.opt), "max": list(self.max)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Profile":
-        """Read what :meth:`to_json` gave; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        """Read what ``to_json`` gave; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
         return cls(*(tuple(int(axis) for axis in data[key]) for key in ("min", "opt", "max")))
 
 
 def profiles(model: Model, contract: Contract, max_batch_size: int) -> dict[str, Profile]:
     """A profile for each input of ``model``, by name.
 
-    They hold for every batch of up to ``max_batch_size`` utterances that the contract allows.
+    They cover every batch of up to ``max_batch_size`` utterances that the contract allows.
     """
     ranges = _ranges(contract, max_batch_size)
     result = {}

@@ -1,4 +1,4 @@
-"""What building engines needs of the build record: which graphs, in which shapes."""
+"""The part of the build record that building engines needs: graphs and their shapes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ from export.record import RECORD_FILE, read_record
 class EngineModel:
     """One graph of a repository.
 
-    ``files`` are the graph's, with their SHA-256; ``obstacles`` say why TensorRT cannot run it, if
-    it cannot.
+    ``files`` are its files with their SHA-256; ``obstacles`` say why TensorRT cannot run it.
     """
 
     name: str
@@ -35,7 +34,7 @@ class EngineRecord:
 def read_engine_record(repository: Path, name: str) -> EngineRecord:
     """Read the record of the models called ``name``.
 
-    Raises :class:`RepositoryError` when it is missing, damaged, or tells nothing of TensorRT.
+    Raises ``RepositoryError`` when it is missing, damaged, or without TensorRT's part.
     """
     data = read_record(repository, name)
     try:
@@ -47,7 +46,8 @@ def read_engine_record(repository: Path, name: str) -> EngineRecord:
         raise RepositoryError(
             f"{repository / name / RECORD_FILE} does not say how to build engines"
             f" ({type(error).__name__}: {error}): build the model again with this version of the"
-            " project"
+            " project",
+            path=repository / name / RECORD_FILE,
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Which backend serves a model: one config of several stands as ``config.pbtxt``.
+"""Chooses the backend that serves a model, by its ``config.pbtxt``.
 
 ::
 
@@ -6,9 +6,9 @@
     MODEL/configs/tensorrt.pbtxt     what it would read for the plan
     MODEL/configs/onnxruntime.pbtxt  what it would read for the graph
 
-Changing over keeps the config that leaves, edits included, and puts the other in its place in one
-rename, so that a server polling the repository sees one of the two. The files in ``configs`` are
-also what Triton's ``--model-config-name`` chooses by.
+Switching keeps the old config, edits included, and renames the other into its place, so that a
+server polling the repository sees one of the two. Triton's ``--model-config-name`` also chooses
+from ``configs``.
 """
 
 import re
@@ -17,7 +17,7 @@ from typing import Final
 
 from export.engine.files import write_whole
 from export.errors import RepositoryError
-from export.layout import CONFIG_FILE
+from export.layout import CONFIG_FILE, read_config_text
 
 CONFIGS_FOLDER: Final = "configs"
 TENSORRT: Final = "tensorrt"
@@ -33,41 +33,34 @@ def config_for(model: Path, backend: str) -> Path:
 
 
 def serving_backend(model: Path) -> str:
-    """The backend that serves the model in this folder; raises :class:`RepositoryError`."""
+    """The backend that serves the model in this folder; raises ``RepositoryError``."""
     return _backend_of(model / CONFIG_FILE)
 
 
 def check_switchable(model: Path, backend: str) -> None:
-    """Raise :class:`RepositoryError` unless :func:`switch` could serve ``model`` by ``backend``."""
+    """Raise ``RepositoryError`` unless ``switch`` could serve ``model`` by ``backend``."""
     if serving_backend(model) != backend and _backend_of(config_for(model, backend)) != backend:
-        raise RepositoryError(f"{config_for(model, backend)} is a config of another backend")
+        config = config_for(model, backend)
+        raise RepositoryError(f"{config} is a config of another backend", path=config)
 
 
 def switch(model: Path, backend: str) -> bool:
-    """Serve the model in this folder by ``backend``; whether anything changed.
+    """Serve the model in this folder by ``backend``; returns whether anything changed.
 
-    Raises :class:`RepositoryError`; what served before then still does.
+    Raises ``RepositoryError``; serving is then unchanged.
     """
     check_switchable(model, backend)
     current = serving_backend(model)
     if current == backend:
         return False
-    write_whole(config_for(model, current), _read(model / CONFIG_FILE))
-    write_whole(model / CONFIG_FILE, _read(config_for(model, backend)))
+    serving, kept = model / CONFIG_FILE, config_for(model, backend)
+    write_whole(config_for(model, current), read_config_text(serving).encode())
+    write_whole(serving, read_config_text(kept).encode())
     return True
 
 
 def _backend_of(config: Path) -> str:
-    found = _BACKEND.search(_read(config).decode())
+    found = _BACKEND.search(read_config_text(config))
     if found is None:
-        raise RepositoryError(f"{config} names no backend: export the model again")
+        raise RepositoryError(f"{config} names no backend: build the model again", path=config)
     return found.group(1)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RepositoryError(
-            f"{path} cannot be read ({error.strerror}): export the model again"
-        ) from error

@@ -1,7 +1,7 @@
 """NeMo's Conformer and FastConformer encoders, traceable, with every mask intact.
 
-Attention and convolution modules are masked by NeMo itself. Replaced are the subsampling
-(:mod:`export.modules.subsampling`), local attention (:mod:`export.modules.local_attention`), and
+NeMo itself masks attention and convolution modules. We replace the subsampling
+(``export.modules.subsampling``), local attention (``export.modules.local_attention``), and
 group normalisation.
 """
 
@@ -24,8 +24,8 @@ from export.modules.local_attention import local_attention
 class ConformerEncoder(nn.Module):
     """A copy of a Conformer or FastConformer encoder that can be traced.
 
-    ``max_frames``: the most feature frames of an utterance; positional encodings reach as far.
-    :func:`objections` names the encoders that it would not reproduce.
+    ``max_frames``: the most feature frames of an utterance, which size the positional encodings.
+    ``objections`` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: NemoConformerEncoder, max_frames: int) -> None:
@@ -35,7 +35,7 @@ class ConformerEncoder(nn.Module):
         subsampling.make_traceable(encoder.pre_encode)
         for module in encoder.modules():
             if hasattr(module, "use_pytorch_sdpa"):
-                module.use_pytorch_sdpa = False  # the same sums, spelled out
+                module.use_pytorch_sdpa = False  # the same sums as single operators
             if isinstance(getattr(module, "batch_norm", None), nn.GroupNorm):
                 module.batch_norm = MaskedGroupNorm(module.batch_norm)
                 module.__class__ = TraceableConvolution
@@ -98,7 +98,7 @@ def is_local(encoder: NemoConformerEncoder) -> bool:
 
 
 def objections(encoder: NemoConformerEncoder) -> Iterator[str]:
-    """What in ``encoder`` is not made traceable here."""
+    """The parts of ``encoder`` that cannot be exported."""
     if is_local(encoder):
         yield from _local_objections(encoder)
     if encoder.reduction_subsampling is not None:

@@ -2,8 +2,8 @@
 
 NeMo's own exporter turns the masks of ``MaskedConv1d`` off, so that a short utterance is
 transcribed differently beside a longer one; left on, tracing bakes a cached range into the
-graph, which then fails on longer audio. Here each mask is computed inside the graph from the
-lengths, so an utterance's output does not depend on its neighbours.
+graph, which then fails on longer audio. Here the graph computes each mask from the lengths, so
+batching does not change an utterance's output.
 """
 
 import copy
@@ -20,7 +20,7 @@ from export.modules.masks import valid_frames
 class ConvolutionalEncoder(nn.Module):
     """A copy of a Jasper, QuartzNet or Citrinet encoder that can be traced.
 
-    :func:`objections` names the encoders that it would not reproduce.
+    ``objections`` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: ConvASREncoder) -> None:
@@ -72,7 +72,7 @@ class TraceableSqueezeExcite(SqueezeExcite):
     """
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale each channel by what the utterance's mean says; (B, C, T), (B,) as in NeMo."""
+        """Scale each channel by a function of the utterance's mean; (B, C, T), (B,) as in NeMo."""
         valid = valid_frames(x.shape[2], lengths).unsqueeze(2).to(x.dtype)  # [B, T, 1]
         # The weights 1/T make a mean that stays in range where a sum of thousands would not, and
         # a matrix product adds frames in their order: padding leaves it the same to the bit.
@@ -83,7 +83,7 @@ class TraceableSqueezeExcite(SqueezeExcite):
 
 
 def objections(encoder: ConvASREncoder) -> Iterator[str]:
-    """What in ``encoder`` lets the padding of a batch into the result."""
+    """The parts of ``encoder`` that would let a batch's padding change the result."""
     if any(isinstance(module, nn.GroupNorm) for module in encoder.modules()):
         yield (
             "the encoder has layer, group or instance normalisation (exported:"

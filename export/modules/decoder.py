@@ -1,4 +1,4 @@
-"""NeMo's CTC head: encoder output to log-probabilities, and their arg max as tokens."""
+"""NeMo's CTC head: encoder output → log-probabilities, and their arg max as tokens."""
 
 import copy
 
@@ -30,7 +30,7 @@ class Decoder(nn.Module):
             ``tokens`` int32, shape = (B, S), blank beyond the length; ``log_probs`` float32,
             shape = (B, S, V); ``log_probs_length`` int64, shape = (B, 1).
         """
-        # Frames as rows: ONNX Runtime's rounding then does not depend on how many there are.
+        # With frames as rows, ONNX Runtime's rounding does not depend on their number.
         frames = encoded.transpose(1, 2)  # [B, S, D]
         if self.adapters is not None:
             frames = self.adapters.forward_enabled_adapters(frames)

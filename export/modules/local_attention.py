@@ -1,8 +1,8 @@
 """NeMo's local attention (``rel_pos_local_attn``), traceable, at a cost linear in the frames.
 
-NeMo lays overlapping chunks over memory by strides, which cannot be traced, and takes its global
-tokens without asking for an utterance's length. Here queries stand in blocks of as many frames as
-the window reaches to its wider side, each with the keys of its own block and of both neighbours:
+NeMo makes overlapping chunks by memory strides, which cannot be traced, and places global tokens
+beyond an utterance's length too. Here queries are in blocks as long as the window's wider side,
+each with the keys of its own block and both neighbours:
 
 queries [N, w] and keys [N, 3w] → scores [N, w, 3w], of which each query may see up to 2w + 1
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from export.modules.masks import valid_frames
 
 MASKED: Final = -10000.0
-"""NeMo's score of what is not to be seen; fp16 holds it."""
+"""NeMo's score of a masked key; fp16 holds it."""
 
 Heads = tuple[Tensor, Tensor, Tensor]
 """Queries, keys and values; each of shape = (B, H, S, K)."""
@@ -32,7 +32,7 @@ def local_attention(
 ) -> "LocalAttention":
     """``attention``, traceable; ``encoding`` of its window's distances, shape = (1, L + R + 1, D).
 
-    L and R are what it sees to the left and to the right.
+    L and R are the frames that it sees to the left and to the right.
     """
     kind = GlobalLocalAttention if attention.global_tokens else LocalAttention
     return kind(attention, encoding)
@@ -113,8 +113,8 @@ class LocalAttention(nn.Module):
 class GlobalLocalAttention(LocalAttention):
     """The attention of one layer, within a window and to and from global tokens.
 
-    These are the first frames, or every so many. A token within the window counts twice, as NeMo
-    has its scores in both places.
+    These are the first frames, or one in every ``spacing``. As in NeMo, a token within the window
+    counts twice.
     """
 
     def __init__(
@@ -160,8 +160,8 @@ class GlobalLocalAttention(LocalAttention):
     def _token_queries(self, queries: Tensor, present: Tensor) -> Tensor:
         """The tokens' ``queries``, [B, H, G, K], by the heads and tokens that NeMo gives them to.
 
-        It reads what lies token by token as if it lay head by head, with as many tokens for each
-        as the utterance has. Checkpoints are trained with that; a single token is unaffected.
+        NeMo reads an array ordered by token as if it were ordered by head, with as many tokens for
+        each as the utterance has. Checkpoints are trained that way; one token is unaffected.
         """
         if self.tokens == 1:
             return queries
@@ -184,7 +184,7 @@ class GlobalLocalAttention(LocalAttention):
 
 
 def _at(heads: Tensor, frames: Tensor) -> Tensor:
-    """Some ``frames`` of (B, H, S, K): in the place of one outside the first, to be masked."""
+    """Some ``frames`` of (B, H, S, K); those outside are the first one, to be masked."""
     return heads[:, :, torch.where((frames >= 0) & (frames < heads.shape[2]), frames, 0)]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 INT16_SCALE = 1 / 32768  # int16 to [-1, 1), as soundfile does
 STD_FLOOR = 1e-5  # NeMo's CONSTANT, added to each standard deviation
-NORMALIZED = ("per_feature", "all_features")  # any other word means to NeMo: no normalisation
+NORMALIZED = ("per_feature", "all_features")  # NeMo takes any other word as no normalisation
 GUARD_WORDS = ("tiny", "eps")  # of fp32
 LEAST_UNIT = 1e-24  # mel energies reach 1e8 at most, and fp32 ends at 3e38
 SUPPORTED = {"frame_splicing": 1, "exact_pad": False}
@@ -26,7 +26,7 @@ SUPPORTED = {"frame_splicing": 1, "exact_pad": False}
 class Preprocessor(nn.Module):
     """NeMo's mel features for a ragged batch.
 
-    :func:`objections` names the settings that it would not reproduce.
+    ``objections`` names the settings that it would not reproduce.
     """
 
     def __init__(self, featurizer: FilterbankFeatures) -> None:
@@ -62,11 +62,11 @@ class Preprocessor(nn.Module):
         return torch.where(valid.unsqueeze(1), features, self.pad_value), frames
 
     def log_mel(self, audio_signal: Tensor, audio_signal_length: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-mel features before normalisation; shapes as in :meth:`forward`.
+        """Log-mel features before normalisation; shapes as in ``forward``.
 
-        Where normalisation follows, energies are in units of the zero guard. Normalisation removes
-        the constant, and the features of faint audio, now near 0 rather than near -16.6, keep
-        16 times the digits.
+        Before normalisation, energies are in units of the zero guard. Normalisation removes that
+        constant, and the features of faint audio, near 0 instead of -16.6, keep 16 times the
+        precision.
         """
         lengths = audio_signal_length.to(torch.int64)
         audio = self._preemphasized(*_padded(audio_signal, lengths))  # [B, N]
@@ -87,7 +87,7 @@ class Preprocessor(nn.Module):
 
     def _power_spectrum(self, audio: Tensor) -> Tensor:
         audio = nn.functional.pad(audio.unsqueeze(1), self.padding)
-        # torch.stft gives one frame more than NeMo counts; without the last hop there is none.
+        # torch.stft gives one frame more than NeMo counts; cutting the last hop drops it.
         audio = audio[:, :, : -self.hop_length]
         real, imaginary = nn.functional.conv1d(audio, self.dft, stride=self.hop_length).chunk(2, 1)
         power = real.square() + imaginary.square()
@@ -97,7 +97,7 @@ class Preprocessor(nn.Module):
         if self.guard_type == "clamp":
             return torch.log(features.clamp(min=self.guard))
         guarded = features + self.guard
-        # The sum keeps few digits of a faint sound: give back what it rounded away.
+        # The sum keeps few digits of a faint sound: add back what it rounded away.
         rounding = (guarded - self.guard) - features
         return torch.log(guarded) - rounding / guarded
 
@@ -113,8 +113,8 @@ class Preprocessor(nn.Module):
         def less(values: Tensor, mean: Tensor) -> Tensor:
             return torch.where(valid, values - mean, 0.0)
 
-        # Silence is thousands of equal values: each addition to their sum is rounded the same way.
-        # A second pass, over what the first mean leaves, makes up for it.
+        # Silence is thousands of equal values, and each addition to their sum rounds the same way.
+        # A second pass over the deviations from the first mean corrects that.
         deviation = less(features, mean(features))
         deviation = less(deviation, mean(deviation))
         square = deviation.square()
@@ -167,8 +167,8 @@ def _windowed_dft(featurizer: FilterbankFeatures) -> Tensor:
 
 
 def objections(featurizer: FilterbankFeatures) -> Iterator[str]:
-    """The settings of ``featurizer`` whose features are not reproduced here."""
-    fix = "train or fine-tune the model with that, for the features are others"
+    """The settings of ``featurizer`` that are not exported."""
+    fix = "train or fine-tune the model with that, because the features differ"
     if featurizer.window is None:
         yield (
             "the preprocessor has no window, with which NeMo itself fails (exported: hann,"

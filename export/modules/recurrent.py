@@ -1,7 +1,7 @@
 """NeMo's LSTM encoders (``RNNEncoder``), traceable, with length masks.
 
-NeMo has none: the backward direction of a padded batch begins in the padding. Here it stays at its
-state of zeros until it meets an utterance's last frame.
+In NeMo, without masks, the backward direction of a padded batch begins in the padding. Here its
+state stays zero until an utterance's last frame.
 """
 
 import copy
@@ -17,13 +17,13 @@ from export.modules.masks import valid_frames
 from export.scan import scanned
 
 CLOSED: Final = -10000.0
-"""What all gates get beyond a length: their sigmoid is 0, and fp16 holds it."""
+"""The input of all gates beyond a length: its sigmoid is 0, and fp16 holds it."""
 
 
 class RecurrentEncoder(nn.Module):
     """A copy of an LSTM encoder that can be traced.
 
-    :func:`objections` names the encoders that it would not reproduce.
+    ``objections`` names the encoders that it would not reproduce.
     """
 
     def __init__(self, encoder: RNNEncoder) -> None:
@@ -90,5 +90,5 @@ class _Direction(nn.Module):
 
 
 def objections(encoder: RNNEncoder) -> Iterator[str]:
-    """What in ``encoder`` is not made traceable here."""
+    """The parts of ``encoder`` that cannot be exported."""
     yield from subsampling.objections(encoder.pre_encode)

@@ -1,7 +1,7 @@
 """NeMo's subsampling of feature frames, traceable, with length masks.
 
-Its convolutions choose chunks by the size of the batch, and count lengths in floating point, which
-no reduced precision may touch; its stacking pads by the longest utterance of the batch.
+NeMo's convolutions choose chunks by the size of the batch, and count lengths in floating point,
+which reduced precision would round; its stacking pads by the longest utterance of the batch.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from export.modules.masks import valid_frames
 
 
 def make_traceable(subsampling: nn.Module) -> None:
-    """Change ``subsampling`` in place; without any, it is a linear layer and stays."""
+    """Change ``subsampling`` in place; a linear layer, which is none, stays."""
     if isinstance(subsampling, StackingSubsampling):
         subsampling.__class__ = TraceableStacking
     elif isinstance(subsampling, ConvSubsampling):
@@ -76,7 +76,7 @@ def _time_padding(convolution: nn.Conv2d) -> int:
 
 
 def objections(subsampling: nn.Module) -> Iterator[str]:
-    """What in ``subsampling`` is not made traceable here."""
+    """The parts of ``subsampling`` that cannot be exported."""
     if isinstance(subsampling, (nn.Linear, StackingSubsampling)):
         return
     if not (

@@ -1,4 +1,4 @@
-"""Where fp16 and fp32 meet in a graph: one cast for each tensor and type, and no other."""
+"""Places the casts between fp16 and fp32 in a graph: one for each tensor and type, no other."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,7 +11,7 @@ _ANY_TYPE: Final = ("Shape", "Size")
 
 
 def place_casts(graph: onnx.GraphProto) -> None:
-    """Take all casts between float types out of ``graph``, and put back those that are needed.
+    """Remove all casts between float types from ``graph``, and put back those that are needed.
 
     ONNX Runtime's converter sends a value from one fp32 node to the next through fp16, where it
     may overflow, and leaves its casts behind the nodes that use them. ``value_info`` must have the
@@ -50,7 +50,7 @@ class _Casts:
         return name
 
     def _casts_for(self, node: NodeProto) -> Iterator[NodeProto]:
-        """Connect ``node`` to what its inputs were cast from; where types differ, by new casts."""
+        """Connect ``node`` to the origins of its inputs; where types differ, by new casts."""
         for index, name in enumerate(node.input):
             origin = self._origin(name)
             if origin == name:

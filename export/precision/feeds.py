@@ -1,8 +1,8 @@
-"""Running exported graphs on utterances, for conversions that look at real activations.
+"""Runs exported graphs on utterances, for conversions that need real activations.
 
-Outputs of one stage are named as inputs of the next, so stages are chained by nesting:
+Outputs of one stage have the names of the next one's inputs, so stages are chained by nesting:
 ``run(decoder, run(encoder, run(preprocessor, audio_feeds(utterances))))``. Every utterance runs
-alone: no padding is seen.
+alone, without padding.
 """
 
 from collections.abc import Iterable, Iterator
@@ -52,7 +52,7 @@ def audio_feeds(utterances: Iterable[Array]) -> Iterator[Feed]:
 def run(graph: Path, feeds: Iterable[Feed], *, outputs: Iterable[str] = ()) -> Iterator[Feed]:
     """Yield ``outputs`` of ``graph``, or all of them, for each feed.
 
-    Raises :class:`GraphError` when ONNX Runtime cannot load the graph.
+    Raises ``GraphError`` when ONNX Runtime cannot load the graph.
     """
     session = open_session(graph)
     names = list(outputs) or [tensor.name for tensor in session.get_outputs()]

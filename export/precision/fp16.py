@@ -1,7 +1,7 @@
-"""An fp32 graph to a strongly typed fp16 graph.
+"""Converts an fp32 graph to a strongly typed fp16 graph.
 
-Weights and activations become fp16 but where that would overflow or round too much: see
-:mod:`export.precision.islands`. Every node's float inputs have one type, with a cast wherever fp16
+Weights and activations become fp16 unless that would overflow or round too much: see
+``export.precision.islands``. Every node's float inputs have one type, with a cast wherever fp16
 and fp32 meet, as TensorRT's strong typing needs. Inputs and outputs keep their types.
 """
 
@@ -24,10 +24,10 @@ def convert_model(graphs: Graphs, utterances: Iterable[Array]) -> dict[str, tupl
     """Convert encoder and decoder of fp32 ``graphs`` in place; the preprocessor stays in fp32.
 
     ``utterances`` are int16 audio, each of shape = (n_samples,), loud and silent among them.
-    Returns the nodes that stay in fp32 by role. Raises :class:`GraphError`.
+    Returns the nodes that stay in fp32, by role. Raises ``GraphError``.
     """
     feeds = list(graphs.features(utterances))
-    # The decoder first: its examples come from the encoder as it was.
+    # The decoder first: its examples come from the fp32 encoder.
     decoder = convert_to_fp16(graphs.decoder, graphs.decoder, run(graphs.encoder, feeds))
     return {"encoder": convert_to_fp16(graphs.encoder, graphs.encoder, feeds), "decoder": decoder}
 
@@ -35,9 +35,9 @@ def convert_model(graphs: Graphs, utterances: Iterable[Array]) -> dict[str, tupl
 def convert_to_fp16(source: Path, target: Path, feeds: Iterable[Feed]) -> tuple[str, ...]:
     """Write the fp32 graph at ``source`` in fp16 to ``target``, which may be the same file.
 
-    ``feeds`` are inputs of the graph from real audio, loud and silent too: a node whose values
-    come near fp16's limit on them stays in fp32. Returns the names of the nodes in fp32, without
-    constants. Raises :class:`GraphError` when the graph cannot be loaded or converted.
+    ``feeds`` are inputs of the graph from real audio, loud and silent too: a node whose values on
+    them come near fp16's limit stays in fp32. Returns the names of the nodes in fp32, without
+    constants. Raises ``GraphError`` when the graph cannot be loaded or converted.
     """
     ranges = activation_ranges(source, feeds)
     model = load_with_types(source)

@@ -1,8 +1,8 @@
-"""An fp32 encoder to int8: static quantisation with QuantizeLinear and DequantizeLinear nodes.
+"""Quantises an fp32 encoder to int8, statically, with QuantizeLinear and DequantizeLinear nodes.
 
-Convolutions and products with weights are quantised, per channel; the rest, attention products
-included, stays in fp32. When the greedy tokens then agree too little with the fp32 encoder's, the
-layers that hurt most go back to fp32, as few as needed.
+Convolutions and products with weights are quantised per channel; the rest, attention products
+included, stays in fp32. If the greedy tokens then differ too much from the fp32 encoder's, the
+worst layers go back to fp32, as few as needed.
 """
 
 import logging
@@ -27,18 +27,18 @@ from export.precision.ranges import activation_ranges
 from export.process import Progress
 
 QUANTISED_OPERATORS: Final = ("Conv", "Gemm", "MatMul")
-"""Those of them that multiply with weights."""
+"""Only nodes that multiply with weights."""
 
 
 @dataclass(frozen=True)
 class Int8Options:
     """How an encoder is quantised.
 
-    ``symmetric_activations``: signed with zero point 0, and biases in fp32, which is all that
-    TensorRT reads; otherwise unsigned with a zero point, which CPUs run faster.
-    ``least_agreement``: the least share of frames whose greedy token is the fp32 encoder's, on
-    the first ``judged_utterances`` of the calibration utterances. ``ranked_utterances``: on how
-    many of them each layer alone is tried, when that is not reached with all layers.
+    ``symmetric_activations``: signed with zero point 0, and biases in fp32, as TensorRT requires;
+    otherwise unsigned with a zero point, which is faster on CPUs. ``least_agreement``: the least
+    share of frames whose greedy token is the fp32 encoder's, on the first ``judged_utterances`` of
+    the calibration utterances. ``ranked_utterances``: how many of them rank the layers, each tried
+    alone, if all layers in int8 agree less.
     """
 
     symmetric_activations: bool = False
@@ -67,12 +67,15 @@ def quantise_encoder(
 
     ``utterances`` are int16 speech to calibrate on, each of shape = (n_samples,). They run one by
     one, so that no padding is measured. ``progress`` is told of each step. Raises
-    :class:`GraphError` when there is nothing to quantise or to calibrate on, or when the agreement
+    ``GraphError`` when there is nothing to quantise or to calibrate on, or when the agreement
     is not reached even with a single layer in int8; ``target`` is then unchanged.
     """
     feeds = list(graphs.features(utterances))
     if not feeds:
-        raise GraphError("int8 needs utterances to calibrate on, and got none: give a manifest")
+        raise GraphError(
+            "int8 needs utterances to calibrate on, and got none: give a manifest",
+            options=("calibration_manifest",),
+        )
     with TemporaryDirectory(dir=target.parent) as folder, _without_advice():
         quantiser = _Quantiser(graphs, feeds, options, progress, Path(folder))
         quantised = quantiser.search()
@@ -81,7 +84,7 @@ def quantise_encoder(
 
 
 class _Quantiser:
-    """Quantises some of the layers or others; the activations' ranges are measured once."""
+    """Quantises sets of layers; the activations' ranges are measured once."""
 
     def __init__(
         self,
@@ -108,7 +111,11 @@ class _Quantiser:
         )
         self._layers = _weighted_layers(self._typed)
         if not self._layers:
-            raise GraphError(f"{graphs.encoder} has no layer to quantise: build it in fp16")
+            raise GraphError(
+                f"{graphs.encoder} has no layer to quantise: build it in fp16",
+                path=graphs.encoder,
+                options=("precision",),
+            )
         self._judged = feeds[: options.judged_utterances]
         self._expected = tokens(graphs.encoder, graphs.decoder, self._judged)
 
@@ -128,7 +135,9 @@ class _Quantiser:
             raise GraphError(
                 f"int8 agrees with fp32 in {agreement:.2%} of the frames, and with all layers but"
                 f" one in fp32 still in less than {goal:.2%}: build in fp16, calibrate on more"
-                " speech, or ask for less agreement"
+                " speech, or lower least_agreement",
+                path=self._graphs.encoder,
+                options=("precision", "calibration_manifest"),
             )
         agreement = self._try(worst_first[kept:])
         return Quantised(tuple(worst_first[kept:]), tuple(worst_first[:kept]), agreement)
@@ -139,7 +148,7 @@ class _Quantiser:
         save_tensors_data(TensorsData(CalibrationMethod.MinMax, ends), self._ranges)
 
     def _ranked(self) -> list[str]:
-        """The layers, the one first that alone in int8 changes the probabilities most."""
+        """The layers by how much each, alone in int8, changes the probabilities, worst first."""
         feeds = self._judged[: self._options.ranked_utterances]
         expected = self._probabilities(self._graphs.encoder, feeds)
         changes = {}
@@ -151,7 +160,7 @@ class _Quantiser:
         return sorted(changes, key=changes.__getitem__, reverse=True)
 
     def _probabilities(self, encoder: Path, feeds: Sequence[Feed]) -> Array:
-        """Of each frame of all utterances; shape = (frames, V)."""
+        """The probabilities of all frames of all utterances; shape = (frames, V)."""
         outputs = run(self._graphs.decoder, run(encoder, feeds), outputs=(LOG_PROBS,))
         log_probs: Array = np.concatenate([values[LOG_PROBS][0] for values in outputs])
         return np.exp(log_probs)
@@ -172,7 +181,7 @@ class _Quantiser:
         quantize_static(
             self._typed,
             self.result,
-            None,  # the ranges are there
+            None,  # instead of a reader: the ranges are cached
             op_types_to_quantize=list(QUANTISED_OPERATORS),
             nodes_to_quantize=list(layers),
             per_channel=True,
@@ -184,7 +193,7 @@ class _Quantiser:
             extra_options={
                 "ActivationSymmetric": symmetric,
                 "QuantizeBias": not symmetric,
-                # A product goes on to its bias: rounding it first loses and gains nothing.
+                # The bias is added to a product: rounding the product first only loses precision.
                 "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
             },
         )
@@ -193,7 +202,7 @@ class _Quantiser:
 def fewest(enough: Callable[[int], bool], most: int) -> int | None:
     """The least count from 1 to ``most`` that is enough, None when ``most`` is not.
 
-    What is enough is taken to stay enough when more: few counts are tried, the small ones first.
+    Assumes that more stays enough: tries few counts, the small ones first.
     """
     low, high = 0, 1
     while high <= most and not enough(high):
@@ -227,7 +236,7 @@ def _weighted_layers(path: Path) -> tuple[str, ...]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """ONNX Runtime's tools advise through the root logger what is done here already."""
+    """Silence advice of ONNX Runtime's tools to do what is done here already."""
     root = logging.getLogger()
     root.addFilter(_is_not_advice)
     try:

@@ -1,8 +1,8 @@
-"""Which nodes of a graph stay in fp32 when the others become fp16.
+"""Chooses the nodes of a graph that stay in fp32 when the others become fp16.
 
-fp16 ends at 65504 and has 11 bits. Beyond it are sums over the frames, squares, and lengths, which
-are known from the graph's structure; and whatever grows large on real audio, which is found by
-running the fp32 graph on examples.
+fp16 ends at 65504 and has 11 bits. Sums over the frames, squares, and lengths exceed it, which the
+graph's structure shows; other values may grow large on real audio, which running the fp32 graph on
+examples shows.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ FP32_OPERATORS: Final = frozenset(
     " LayerNormalization Log LogSoftmax LpNormalization MeanVarianceNormalization Pow Range"
     " ReduceL2 ReduceLogSumExp ReduceMean ReduceSum ReduceSumSquare Scan Sqrt".split()
 )
-"""A Scan is a recurrence, whose rounding goes from frame to frame."""
+"""A Scan is a recurrence, whose rounding accumulates from frame to frame."""
 _ELEMENTWISE: Final = frozenset(("Add", "Div", "Mul", "Pow", "Reciprocal", "Sqrt", "Sub"))
 _MEANS: Final = frozenset(("ReduceMean", "ReduceSum", "ReduceSumSquare"))
 _PRODUCTS: Final = frozenset(("Einsum", "Gemm", "MatMul"))
@@ -104,7 +104,7 @@ class _Islands:
             self._constants |= outputs
 
     def _normalises(self, node: NodeProto) -> bool:
-        """Whether ``node`` is part of a mean, deviation and division spelled out."""
+        """Whether ``node`` is part of a normalisation written as mean, deviation and division."""
         if node.op_type not in _ELEMENTWISE | _MEANS:
             return False
         part = node.op_type in _MEANS or bool(set(node.input) & self._normalising)

@@ -1,7 +1,7 @@
-"""The values that activations take: what overflows fp16, and what int8 has to span.
+"""The ranges of activations, which tell what overflows fp16 and what int8 has to span.
 
-ONNX Runtime's calibration gives the same and is not used: it prepares a large graph in time by the
-square of its nodes, and holds several copies of the weights while it runs.
+ONNX Runtime's calibration gives the same, but its time grows with the square of a graph's nodes,
+and it holds several copies of the weights.
 """
 
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ _EXTREMES: Final = ("ReduceMin", "ReduceMax")
 def activation_ranges(source: Path, feeds: Iterable[Feed]) -> dict[str, Range]:
     """The least and the largest value of each float tensor at ``source`` over all ``feeds``.
 
-    Both are infinite where a value is not a number. Of the activations, only these are held.
-    Raises :class:`GraphError` when there are no feeds.
+    Both are infinite where a value is not a number. Activations are not kept.
+    Raises ``GraphError`` when there are no feeds.
     """
     with TemporaryDirectory(dir=source.parent) as folder:
         path = Path(folder) / source.name
@@ -40,7 +40,9 @@ def activation_ranges(source: Path, feeds: Iterable[Feed]) -> dict[str, Range]:
                     float(np.nan_to_num(highest, nan=np.inf, posinf=np.inf).max(initial=high)),
                 )
     if not outputs:
-        raise GraphError(f"{source} was to be run on utterances, and got none: give some")
+        raise GraphError(
+            f"{source} has to be run on utterances, and got none: give some", path=source
+        )
     return ranges
 
 

@@ -1,15 +1,15 @@
 """``python -m export.verification``: every family against NeMo at full size, as one table.
 
-Models of NeMo's published architectures with random weights, and the demo checkpoint, are exported
-and verified in ONNX Runtime and through the embedded Triton. Results are kept in a JSON file, so
-that families can be done one at a time, and written as a Markdown table beside it.
+Exports and verifies models of NeMo's published architectures with random weights, and the demo
+checkpoint, in ONNX Runtime and through the embedded Triton. A JSON file keeps the results, so that
+families can be verified one at a time; a Markdown table is written beside it.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
+from export.arguments import Parser
 from export.process import interrupt_on_termination, quiet_nemo, sleep_when_idle
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -20,7 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     quiet_nemo()
     from export.verification.families import SUBJECTS, Speech, verify_subject, write_table
 
-    parser = argparse.ArgumentParser(prog="python -m export.verification", description=__doc__)
+    parser = Parser(
+        prog="python -m export.verification",
+        description="Verify every family against NeMo at full size, and write the table.",
+    )
+    parser.add_version()
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--output", type=Path, default=DOCS / "verification.md")
     parser.add_argument("--manifest", type=Path, help="speech to verify the demo checkpoint on")

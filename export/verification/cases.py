@@ -1,4 +1,4 @@
-"""The utterances that verification runs: made-up ones of awkward lengths, and a manifest's."""
+"""The utterances that verification runs: generated ones of awkward lengths, and a manifest's."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,20 +15,20 @@ from export.errors import ExportError
 
 SEED = 0
 BATCHED_S: Final = 30.0
-"""Longer made-up recordings are run alone: every batch is padded to its longest utterance."""
+"""Longer generated utterances run alone, because a batch is padded to its longest utterance."""
 BATCHED_IN_BUILD_S: Final = 10.0
-"""The same in a build: batches hold a third as much padded audio as in ``verify``."""
+"""The same in a build, where batches then hold a third of the padded audio."""
 LONGEST_S: Final = 110.0
 PERIOD_S: Final = 30.0
-"""After which made-up speech repeats itself."""
+"""After which generated speech repeats itself."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One utterance: int16 audio, shape = (n_samples,), at the model's rate.
 
-    ``recorded`` is speech from a manifest, ``text`` what is said in it, where the manifest tells.
-    ``alone``: it is too long to be run in batches.
+    ``recorded``: speech from a manifest, with its ``text`` if the manifest has one. ``alone``: too
+    long to run in batches.
     """
 
     name: str
@@ -43,7 +43,7 @@ def generated_cases(
 ) -> list[Case]:
     """Utterances up to ``max_s`` around frame borders, very short and long, silent and clipped.
 
-    Those of more than ``batched_s`` are to be run alone.
+    Those of more than ``batched_s`` are to run alone.
     """
     hop = round(contract.feature_stride_s * contract.sample_rate_hz)
     stride = round(contract.frame_stride_s * contract.sample_rate_hz)
@@ -81,7 +81,7 @@ def generated_cases(
 def _recordings(most: int, rate_hz: int) -> list[Case]:
     """Speech beside digital silence, from a telephone, and nearly inaudible: 10 s and longer.
 
-    None has more than ``most`` samples; where these are under 10 s, each has as many.
+    Each is cut to ``most`` samples.
     """
     period = round(PERIOD_S * rate_hz)
     speech = np.resize(_babble(min(most, period), rate_hz), most)  # again and again
@@ -104,20 +104,22 @@ def _recordings(most: int, rate_hz: int) -> list[Case]:
 def manifest_cases(manifest: Path, contract: Contract) -> list[Case]:
     """The utterances of a NeMo manifest, as a client would send them.
 
-    Raises :class:`ExportError` for a line that names no audio, or audio that is damaged, too short
-    or too long for the model, and for a manifest without any line.
+    Raises ``ExportError`` for a line without audio, for audio that is damaged, too short or
+    too long for the model, and for an empty manifest.
     """
     try:
         cases = [_recorded(entry, contract) for entry in read_manifest(manifest)]
     except ManifestError as error:
-        raise ExportError(str(error)) from error
+        raise ExportError(str(error), path=manifest) from error
     if not cases:
-        raise ExportError(f"the manifest {manifest} has no line: give recordings, one a line")
+        raise ExportError(
+            f"the manifest {manifest} is empty: give recordings, one a line", path=manifest
+        )
     return cases
 
 
 def _recorded(entry: Entry, contract: Contract) -> Case:
-    """Raises :class:`ManifestError` or :class:`ExportError`."""
+    """Raises ``ManifestError`` or ``ExportError``."""
     if isinstance(entry.item, ManifestError):
         raise entry.item
     try:
@@ -147,7 +149,7 @@ def _babble(n_samples: int, rate_hz: int) -> NDArray[Any]:
 
 
 def _silent_outside(audio: NDArray[Any], start: float, stop: float) -> NDArray[Any]:
-    """Zeros but for what lies between two shares of the duration."""
+    """Zeros except between two fractions of the duration."""
     position = np.arange(len(audio)) / len(audio)
     return np.where((position >= start) & (position < stop), audio, 0).astype(np.int16)
 

@@ -1,4 +1,4 @@
-"""Do graphs, configurations and contract of a repository say what the checkpoint asks for?"""
+"""Checks that the declarations of a repository (graphs, configurations, contract) are right."""
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 from client.wire.contract import Contract
 from export.checkpoint import Checkpoint
 from export.config import ensemble_config, model_config, model_name, route_configs
-from export.declared import contract_of, pipeline_of
 from export.errors import GraphError, ParityError, RepositoryError
 from export.graph import check_graph
 from export.layout import CONFIG_FILE
@@ -28,19 +27,20 @@ MAX_SHOWN: Final = 60
 def verifiable_contract(repository: Path, name: str) -> Contract:
     """The contract of ``name``, in a precision that verification knows.
 
-    Raises :class:`RepositoryError`.
+    Raises ``RepositoryError``.
     """
     contract = read_contract(repository, name)
     if contract.precision not in THRESHOLDS:
         raise RepositoryError(
             f"{repository / name / CONFIG_FILE}: the precision is {contract.precision!r}, expected"
-            f" one of {', '.join(THRESHOLDS)}: build the model again"
+            f" one of {', '.join(THRESHOLDS)}: build the model again",
+            path=repository / name,
         )
     return contract
 
 
 def check_origin(contract: Contract, checkpoint: Checkpoint) -> None:
-    """Raise :class:`ParityError` when the model was not built from ``checkpoint``."""
+    """Raise ``ParityError`` when the model was not built from ``checkpoint``."""
     if contract.checkpoint_sha256 != checkpoint.sha256:
         raise ParityError(
             f"the model was built from another checkpoint: {contract.checkpoint}, SHA-256"
@@ -49,15 +49,15 @@ def check_origin(contract: Contract, checkpoint: Checkpoint) -> None:
 
 
 def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> Iterator[str]:
-    """Differences of graphs, configurations and contract from what ``checkpoint`` asks for.
+    """Differences between the declarations in the repository and those of ``checkpoint``.
 
-    Raises :class:`RepositoryError` for a file that is missing or damaged.
+    Raises ``RepositoryError`` for a file that is missing or damaged.
     """
-    pipeline = pipeline_of(checkpoint)
+    pipeline = checkpoint.pipeline
     contract = verifiable_contract(repository, name)
     duration_s = contract.max_samples / contract.sample_rate_hz  # a build's choice
     wanted = replace(
-        contract_of(checkpoint, contract.precision, duration_s), routes=contract.routes
+        checkpoint.contract_for(contract.precision, duration_s), routes=contract.routes
     )
     for field in fields(Contract):
         actual, expected = getattr(contract, field.name), getattr(wanted, field.name)
@@ -76,7 +76,7 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
     ]
     for route in contract.routes:
         configs += route_configs(name, pipeline, DEFAULT_SERVING, route)
-    for config in configs:  # of which only the tensors are compared
+    for config in configs:  # only the tensors are compared
         found = read_config(repository, config.name)
         if (list(found.input), list(found.output)) != (list(config.input), list(config.output)):
             yield f"{config.name}'s configuration has other inputs or outputs than declared"
@@ -91,4 +91,6 @@ def _read_graph(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
     except (OSError, DecodeError) as error:
-        raise RepositoryError(f"{path} cannot be read: {error}; build the model again") from error
+        raise RepositoryError(
+            f"{path} cannot be read: {error}; build the model again", path=path
+        ) from error

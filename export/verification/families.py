@@ -61,7 +61,7 @@ class Speech:
 
 
 def verify_subject(subject: str, speech: Speech) -> dict[str, Any]:
-    """Build one of ``SUBJECTS`` in a temporary repository; what its verification found."""
+    """Build one of ``SUBJECTS`` in a temporary repository; returns its verification as JSON."""
     started_s = time.perf_counter()
     model, precision = subject.rsplit("-", 1)
     checkpoint = _checkpoint(model)
@@ -94,10 +94,10 @@ def _checkpoint(model: str) -> Checkpoint:
 
 
 def write_table(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Write ``results`` of :func:`verify_subject`, by subject, as Markdown."""
+    """Write ``results`` of ``verify_subject``, by subject, as Markdown."""
     if unknown := set(results) - set(SUBJECTS):
         raise ParityError(
-            f"results of {', '.join(sorted(unknown))}, which nothing verifies: remove them"
+            f"results of {', '.join(sorted(unknown))}, which are no subjects: remove them"
         )
     done = [subject for subject in SUBJECTS if subject in results]
     families = [results[subject] for subject in done if not subject.startswith("demo-")]
@@ -105,22 +105,12 @@ def write_table(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     lines = [
         _HEADER,
         *_headings(
-            *(
-                "model",
-                "encoder parameters",
-                "precision",
-                "features",
-                "log_probs",
-                "batched",
-                "through Triton",
-            ),
-            *("tokens", "utterances", "batches the encoder ran", "passed"),
+            "model | encoder parameters | precision | features | log_probs | batched |"
+            " through Triton | tokens | utterances | batches the encoder ran | passed"
         ),
         *map(_family_row, families),
         _DEMO_HEADER,
-        *_headings(
-            *("precision", "log_probs", "batched", "tokens", "word errors", "NeMo's", "passed")
-        ),
+        *_headings("precision | log_probs | batched | tokens | word errors | NeMo's | passed"),
         *map(_demo_row, demo),
         "",
         *sorted({_versions(result) for result in (*families, *demo)}),
@@ -159,8 +149,8 @@ def _demo_row(result: Mapping[str, Any]) -> str:
     return _row(cells)
 
 
-def _headings(*headings: str) -> tuple[str, str]:
-    return _row(headings), "|" + "---|" * len(headings)
+def _headings(headings: str) -> tuple[str, str]:
+    return f"| {headings} |", "|" + "---|" * len(headings.split(" | "))
 
 
 def _row(cells: tuple[str, ...]) -> str:

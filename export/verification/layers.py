@@ -1,7 +1,7 @@
-"""Where in the encoder an exported model goes its own way.
+"""Finds the encoder layer in which an exported model deviates.
 
-A difference in ``log_probs`` says that something is wrong; this says what, by comparing the output
-of each encoder layer with NeMo's, or with the same graph's when the utterance is alone.
+Compares the output of each encoder layer with NeMo's, or with the same graph's when the utterance
+runs alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,10 @@ from export.checkpoint import Checkpoint
 from export.verification.onnx_pipeline import OnnxPipeline
 
 DEVIATION: Final = 1e-3
-"""Of a layer's output, relative to its norm: beyond rounding in fp32, below a wrong window."""
+"""Of a layer's output, relative to its norm: above fp32 rounding, below a wrong window."""
 
 TOTAL: Final = 1e6
-"""What a deviation counts at most, that of values which are not finite included."""
+"""The largest deviation that counts; that of values which are not finite."""
 
 Layers = Mapping[str, NDArray[Any]]
 
@@ -31,7 +31,7 @@ Layers = Mapping[str, NDArray[Any]]
 def wrong_layer(
     checkpoint: Checkpoint, exported: OnnxPipeline, audio: NDArray[Any], longer: NDArray[Any]
 ) -> str | None:
-    """The encoder layer that takes ``audio`` away from NeMo, or else from itself beside ``longer``.
+    """The encoder layer in which ``audio`` deviates from NeMo, or from itself beside ``longer``.
 
     Both are int16, shape = (n_samples,). None when no layer's output differs noticeably.
     """
@@ -76,7 +76,7 @@ def graph_layers(
 ) -> Layers:
     """The same layers' outputs in the encoder's graph; ``features`` [B, F, T], ``lengths`` [B, 1].
 
-    A layer that has left no node of its own is not there.
+    Layers without a node of their own are left out.
     """
     graph = onnx.load(path, load_external_data=False)
     last_node = {}
@@ -100,7 +100,7 @@ def graph_layers(
 def wrongest_layer(expected: Layers, actual: Layers) -> str | None:
     """The layer at which the outputs' deviation grows most; None when none deviates.
 
-    Outputs of the batch's first utterance are compared as far as it reaches.
+    Compares the batch's first utterance, up to its length.
     """
     before, growth = 0.0, {}
     for name, wanted in expected.items():
@@ -123,7 +123,7 @@ def _relative(expected: NDArray[Any], actual: NDArray[Any]) -> float:
 
 
 def _layers(encoder: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The encoder's parts that have weights, in order, lists of layers taken apart."""
+    """The encoder's parts that have weights, in order, with lists of layers flattened."""
     for name, child in encoder.named_children():
         if isinstance(child, (nn.ModuleList, nn.Sequential)):
             yield from ((f"{name}.{index}", layer) for index, layer in enumerate(child))

@@ -1,4 +1,4 @@
-"""The three exported graphs one after another in bare ONNX Runtime, without a server."""
+"""Runs the three exported graphs in a row in bare ONNX Runtime, without a server."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ class OnnxPipeline:
         return [self._utterance(values, index) for index in range(len(utterances))]
 
     def features(self, utterances: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """What the encoder takes of a batch: float32 [B, F, T], and int64 lengths [B, 1]."""
+        """The encoder's inputs for a batch: float32 [B, F, T], and int64 lengths [B, 1]."""
         values = self._run(utterances, self._sessions[:1])
         return values[FEATURES], values[FEATURES_LENGTH]
 

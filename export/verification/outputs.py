@@ -1,4 +1,4 @@
-"""What each way of running the model gives for one utterance, and how two are compared."""
+"""The outputs of one utterance, however it was run, and their comparison."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,9 @@ from client.wire.contract import Contract
 class Outputs:
     """One utterance's results, trimmed to its length.
 
-    ``features`` float32 [F, T] (None where they are not seen: through the ensemble);
-    ``log_probs`` float32 [S, V]; ``tokens`` int32 [S]; ``text`` their greedy transcript. Of NeMo
-    in float64, the former two are float64.
+    ``features`` float32 [F, T] (None through the ensemble, which does not return them);
+    ``log_probs`` float32 [S, V]; ``tokens`` int32 [S]; ``text`` their greedy transcript. NeMo in
+    float64 gives features and log_probs in float64.
     """
 
     features: NDArray[Any] | None
@@ -26,7 +26,7 @@ class Outputs:
 
 
 def max_abs(a: NDArray[Any] | None, b: NDArray[Any] | None) -> float:
-    """Largest absolute difference; infinite where there is none: other shapes, or not finite."""
+    """Largest absolute difference; infinite for other shapes or values that are not finite."""
     if (
         a is None
         or b is None

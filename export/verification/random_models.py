@@ -1,8 +1,8 @@
-"""A model of every family as NeMo configures it, with random weights, the same from each seed.
+"""A model of every family as NeMo configures it, with random weights from a seed.
 
-Published checkpoints are large and far away; whether a family is exported faithfully can be seen
-on any weights that make the greedy tokens vary from frame to frame. ``FULL_SIZE`` are the
-architectures of NeMo's own configurations, ``SMALL`` the same with few and narrow layers.
+Published checkpoints are large downloads, and any weights that make the greedy tokens vary from
+frame to frame show whether a family is exported faithfully. ``FULL_SIZE`` are the architectures of
+NeMo's own configurations, ``SMALL`` the same with few and narrow layers.
 """
 
 import tempfile
@@ -30,17 +30,17 @@ SHA256: Final = "0" * 64
 LOGITS_DEVIATION: Final = 2.0
 NOISE_FRAMES: Final = 400
 _TOKENIZERS: Final[list[tempfile.TemporaryDirectory[str]]] = []
-"""NeMo reads a tokenizer's files again when it saves the model: they stay until the end."""
+"""Kept until the end, because NeMo reads a tokenizer's files again when it saves the model."""
 
 _MODULES: Final = "nemo.collections.asr.modules"
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What NeMo builds a model from; ``source`` is its configuration in NeMo's examples/asr/conf.
+    """The configuration of a model; ``source`` is its file in NeMo's examples/asr/conf.
 
     ``subwords`` is the number of SentencePiece units, 0 for characters. ``hybrid`` models have an
-    RNNT or TDT decoder beside the CTC head, which is the one that is exported.
+    RNNT or TDT decoder beside the CTC head; only the head is exported.
     """
 
     name: str
@@ -327,14 +327,14 @@ def _model_config(architecture: Architecture) -> Config:
 
 
 def _channels(encoder: Config) -> int:
-    """How many the encoder's output has."""
+    """The number of channels of the encoder's output."""
     if "jasper" in encoder:
         return int(encoder["jasper"][-1]["filters"])
     return int(encoder["proj_size"] if "proj_size" in encoder else encoder["d_model"])
 
 
 def _transducer(channels: int) -> Config:
-    """The part of a TDT-CTC hybrid that is left behind, as small as it goes."""
+    """The part of a TDT-CTC hybrid that is not exported, as small as possible."""
     durations = [0, 1, 2, 3, 4]
     hidden = 16
     return {
@@ -362,7 +362,7 @@ def _transducer(channels: int) -> Config:
 
 
 def spread(checkpoint: Checkpoint, features: int) -> None:
-    """Make every layer's output vary as a trained one's, and no token win in every frame.
+    """Make every layer's output vary like a trained one's, so that no token wins in every frame.
 
     Draws the normalisations and the head; ``features`` is the number of mel bands.
     """

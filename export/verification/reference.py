@@ -1,6 +1,6 @@
-"""What NeMo itself computes: eval mode, no dither, one utterance at a time, no padding.
+"""Runs NeMo itself as the reference: eval mode, no dither, one utterance at a time, no padding.
 
-In fp32 as users run it, or in float64, which tells NeMo's own rounding from an error of ours.
+In fp32 as users run it, or in float64, which tells NeMo's own rounding from an export error.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ def run_nemo(
 ) -> Outputs:
     """Transcribe int16 ``audio``, shape = (n_samples,), with the checkpoint's own modules.
 
-    ``dtype`` is of the computation and of what comes back, ``torch.float64`` the other choice.
+    Computes and returns ``dtype``, which is ``torch.float32`` or ``torch.float64``.
     """
     computing = _in_float64(checkpoint) if dtype == torch.float64 else nullcontext()
     with computing, torch.no_grad():
         signal = torch.from_numpy(audio).to(dtype).unsqueeze(0) * INT16_SCALE
-        # Not through the preprocessor, which does nothing else but to cast to float32.
+        # Not through the preprocessor, which would only cast to float32.
         featurizer = checkpoint.model.preprocessor.featurizer
         features, frames = featurizer(signal, torch.tensor([len(audio)]))
         features = features[:, :, : int(frames)]  # without pad_to's padding
@@ -41,7 +41,7 @@ def run_nemo(
 
 @contextmanager
 def _in_float64(checkpoint: Checkpoint) -> Iterator[None]:
-    """The modules in float64 for a while, in place: a copy of a large model may not fit."""
+    """Convert the modules to float64 and back in place: a copy of a large model may not fit."""
     modules = (checkpoint.model.preprocessor, checkpoint.model.encoder, checkpoint.head)
     featurizer = checkpoint.model.preprocessor.featurizer
     guard = featurizer.log_zero_guard_value

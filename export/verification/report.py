@@ -1,4 +1,4 @@
-"""Verification in the terminal: a line for what holds, a table for what does not."""
+"""Prints a verification: a summary, or a table of all utterances."""
 
 import math
 import sys
@@ -11,7 +11,7 @@ from export.verification.thresholds import THRESHOLDS
 from export.verification.verify import Row, Verification
 
 MAX_ROWS = 200
-"""Beyond, only utterances with problems are listed one by one."""
+"""In longer tables only utterances with problems are listed."""
 WIDTH_OF_FILES = 120
 TEXT_WIDTH = 40
 
@@ -49,7 +49,7 @@ def print_table(verification: Verification, sample_rate_hz: int) -> None:
 
 
 def print_summary(verification: Verification) -> None:
-    """Print what holds over all utterances, and each problem on a line of its own."""
+    """Print the figures over all utterances, and each problem on a line of its own."""
     console = _console()
     for line in _summary(verification):
         console.print(line, highlight=False)

@@ -1,26 +1,26 @@
-"""What an exported model may differ by and still be published, per precision: the one table."""
+"""The largest differences with which a model is still published, for each precision."""
 
 import math
 from dataclasses import dataclass, replace
 from typing import Final
 
 MOST_ROUNDING: Final = 2e-2
-"""The most that is allowed because NeMo's own fp32 is off. NeMo's ``log_probs`` of digital silence
-are, by 17; ours were 1.7e-2 at most, in features of white noise of two frames."""
+"""The most by which NeMo's own rounding may raise a threshold. NeMo's fp32 ``log_probs`` of digital
+silence are off by 17; ours by 1.7e-2 at most, in features of white noise of two frames."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
     """The largest differences allowed from NeMo's own fp32 model.
 
-    ``features``, ``log_probs``: max-abs against NeMo, one utterance at a time; in float64 where
-    fp32 is further away, with :meth:`at_least` what NeMo's fp32 is off itself.
+    ``features``, ``log_probs``: max-abs against NeMo, one utterance at a time. Where fp32 is
+    further away, NeMo in float64 is the reference, and ``at_least`` adds NeMo's own rounding.
     ``batch``: max-abs of ``log_probs`` between an utterance alone and in a batch.
-    ``token_agreement``: the least share of frames with NeMo's token. ``tie``: where the best two
-    scores are closer, they may trade places; in reduced precision this holds for made-up speech,
-    where many are, and recorded speech is judged on all frames.
-    ``extra_word_errors``: word errors more than NeMo makes, as a share of the reference's words;
-    one is always allowed in reduced precision, for on few words a share is less than one.
+    ``token_agreement``: the least share of frames with NeMo's token. ``tie``: closer best two
+    scores may trade places. Reduced precision allows ties only in generated speech, which has many;
+    recorded speech is judged on all frames.
+    ``extra_word_errors``: more word errors than NeMo's, as a share of the reference's words.
+    Reduced precision always allows one, because a share of few words is less than one.
     """
 
     features: float
@@ -31,11 +31,11 @@ class Thresholds:
     extra_word_errors: float
 
     def tie_on(self, *, recorded: bool) -> float:
-        """The ``tie`` that holds for recorded or for made-up speech."""
+        """The ``tie`` for recorded or generated speech."""
         return 0.0 if recorded and self.token_agreement < 1.0 else self.tie
 
     def at_least(self, features: float, log_probs: float) -> "Thresholds":
-        """These, but up to ``MOST_ROUNDING`` no stricter than NeMo's own fp32, off by as much."""
+        """These, raised to the rounding of NeMo's own fp32, up to ``MOST_ROUNDING``."""
         features, log_probs = min(features, MOST_ROUNDING), min(log_probs, MOST_ROUNDING)
         return replace(
             self,
@@ -46,7 +46,7 @@ class Thresholds:
 
     @property
     def needs_speech(self) -> bool:
-        """Whether tokens alone can tell, which made-up utterances leave undecided too often."""
+        """Whether only tokens are judged, of which generated utterances decide too few."""
         return math.isinf(self.log_probs)
 
     def allowed_word_errors(self, words: int) -> int:
@@ -63,5 +63,5 @@ THRESHOLDS: Final = {
         1e-3, math.inf, 0.5, tie=0.0, token_agreement=0.99, extra_word_errors=0.0055
     ),
 }
-"""What the demo checkpoint measures against them is in docs/verification.md. Of int8, ``log_probs``
-say little: those of hopeless tokens are far off."""
+"""docs/verification.md has the demo checkpoint's figures. ``log_probs`` do not judge int8, in which
+those of unlikely tokens are far off."""

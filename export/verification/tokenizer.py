@@ -1,4 +1,4 @@
-"""A tokenizer for models with random weights: of words that are made up, the same each time."""
+"""A tokenizer for models with random weights, trained on random words from a fixed seed."""
 
 import random
 from pathlib import Path
@@ -7,9 +7,9 @@ import sentencepiece
 
 
 def write_tokenizer(folder: Path, subwords: int, bos_id: int = -1) -> None:
-    """Train a SentencePiece model of ``subwords`` units on made-up words, into ``folder``.
+    """Train a SentencePiece model of ``subwords`` units on random words, into ``folder``.
 
-    As NeMo trains them, without a unit for the beginning of a sentence unless ``bos_id`` is given.
+    Like NeMo's, it has no unit for the beginning of a sentence unless ``bos_id`` is given.
     """
     rng = random.Random(0)
     syllables = [consonant + vowel for consonant in "bcdfghjklmnpqrstvwxyz" for vowel in "aeiou'"]

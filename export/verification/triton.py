@@ -1,4 +1,4 @@
-"""The published model through a running Triton, many requests in flight."""
+"""Runs a model through Triton, with many requests in flight."""
 
 import contextlib
 import functools
@@ -44,7 +44,7 @@ class BatchStatistics:
         return sum(self.executions_by_size.values())
 
     def since(self, before: "BatchStatistics") -> "BatchStatistics":
-        """What has been added to ``before``."""
+        """The difference from ``before``."""
         added = {
             size: count - before.executions_by_size.get(size, 0)
             for size, count in self.executions_by_size.items()
@@ -63,10 +63,10 @@ def run_triton(
     utterances: Sequence[NDArray[Any]],
     at_once: int,
 ) -> Iterator[Outputs]:
-    """Outputs of int16 ``utterances``, in order, requested ``at_once`` by as many, in waves.
+    """Outputs of int16 ``utterances``, in order, sent in waves of ``at_once`` requests.
 
-    Requests that arrive together are batched together, so that batches of that size are formed.
-    Raises :class:`ExportError` when the server refuses a request or cannot be reached.
+    Requests that arrive together are batched, so that batches of that size are formed. Raises
+    ``ExportError`` when the server rejects a request or cannot be reached.
     """
     with contextlib.closing(InferenceServerClient(url)) as client:
         infer = functools.partial(_infer, client, name, contract)
@@ -79,7 +79,7 @@ def run_triton(
 def run_triton_batch(url: str, name: str, contract: Contract, audio: NDArray[Any]) -> list[Outputs]:
     """Outputs of one request of several utterances, int16 [B, N], which is one batch throughout.
 
-    Raises :class:`ExportError` when the server refuses the request or cannot be reached.
+    Raises ``ExportError`` when the server rejects the request or cannot be reached.
     """
     with contextlib.closing(InferenceServerClient(url)) as client, _server_errors(url):
         return _infer(client, name, contract, audio)
@@ -113,7 +113,7 @@ def _infer(
 
 
 def batch_statistics(url: str, models: Sequence[str]) -> list[BatchStatistics]:
-    """Triton's own counts since it started; raises :class:`ExportError`."""
+    """Triton's own counts since it started; raises ``ExportError``."""
     with contextlib.closing(InferenceServerClient(url)) as client, _server_errors(url):
         entries = [
             client.get_inference_statistics(model, client_timeout=CALL_TIMEOUT_S).model_stats[0]
@@ -143,13 +143,15 @@ def embedded_server(repository: Path, names: Sequence[str]) -> Iterator[str]:
 
     The server runs in ``.venv``, whose packages conflict with NeMo's, as a subprocess that ends
     with this process, even if it is killed.
-    Raises :class:`ExportError` when it does not become ready.
+    Raises ``ExportError`` when it does not become ready.
     """
     python = PROJECT / ".venv" / "bin" / "python"
     if not python.exists():
         raise ExportError(
-            f"no server environment at {python.parent.parent}: run `make setup`, or give the"
-            " address of a running Triton with --url"
+            f"no server environment at {python.parent.parent}: install it as README.md says, give"
+            " the url of a running Triton, or verify without Triton",
+            path=python.parent.parent,
+            options=("url", "through_triton"),
         )
     ports = free_ports()
     command = [str(python), str(PROJECT / "server" / "tether.py"), str(os.getpid())]

@@ -17,8 +17,8 @@ import torch
 from client.wire.contract import Contract
 from export.checkpoint import Checkpoint
 from export.config import model_name
-from export.declared import pipeline_of
 from export.errors import ExportError, ParityError
+from export.process import Progress, silent
 from export.verification.cases import Case
 from export.verification.declarations import check_declarations, verifiable_contract
 from export.verification.layers import wrong_layer
@@ -35,9 +35,9 @@ from export.verification.triton import (
 
 BATCH_SIZES: Final = (2, 7, 16)
 REQUESTS_AT_ONCE: Final = (1, *BATCH_SIZES)
-"""Through Triton, which makes batches of them as they come."""
+"""Through Triton, which batches them as they arrive."""
 CASES_AT_ONCE: Final = 64
-"""What is held of their outputs, several times ``log_probs``, is then bounded for any manifest."""
+"""Bounds the memory of their outputs, several times ``log_probs``, for any manifest."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Row:
 
     ``features``, ``log_probs`` and ``triton`` are against NeMo; ``batch`` is between the utterance
     alone and in any batch, in ONNX Runtime or through Triton, whichever is larger. Of ``frames``
-    greedy tokens ``wrong_tokens`` are not NeMo's. ``triton`` is None where no server took part.
-    ``nemo_rounding`` is None where NeMo's fp32 was near enough. Elsewhere NeMo is NeMo in float64,
-    and this is how far NeMo's own fp32 ``log_probs`` are from it.
+    greedy tokens ``wrong_tokens`` are not NeMo's. ``triton`` is None without a server.
+    ``nemo_rounding`` is None where NeMo's fp32 was near enough. Elsewhere the reference is NeMo in
+    float64, and this is the distance of NeMo's own fp32 ``log_probs`` from it.
     """
 
     case: Case
@@ -75,10 +75,10 @@ class WordErrors:
 
 @dataclass(frozen=True)
 class Verification:
-    """All rows, what only shows over all of them, and how Triton batched the requests.
+    """All rows, the judgement over all of them, and how Triton batched the requests.
 
     ``problems`` are those of the whole; ``layer`` is the part of the model in which the worst row
-    with a problem goes astray.
+    with a problem deviates.
     """
 
     precision: str
@@ -90,7 +90,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found, in a row or in the whole."""
+        """Whether no problem was found, in a row or in the whole."""
         return not self.problems and not any(row.problems for row in self.rows)
 
     @property
@@ -99,32 +99,47 @@ class Verification:
         return _token_agreement(self.rows)
 
 
-def verify(
-    checkpoint: Checkpoint,
-    repository: Path,
-    name: str,
-    cases: Sequence[Case],
-    url: str | None = None,
-) -> Iterator[Row | Verification]:
-    """Yield a :class:`Row` for each case as it is done, then the :class:`Verification`.
+@dataclass(frozen=True)
+class Candidate:
+    """An exported model that is to be verified.
 
     ``url`` is the gRPC address of a Triton that serves ``repository``; without one, the graphs run
-    in bare ONNX Runtime alone. Raises :class:`ParityError` with every wrong declaration, for such
-    graphs cannot be compared, and :class:`ExportError` when something could not be run at all.
+    in bare ONNX Runtime alone.
     """
+
+    repository: Path
+    name: str
+    url: str | None = None
+
+
+def verify(
+    checkpoint: Checkpoint,
+    candidate: Candidate,
+    cases: Sequence[Case],
+    progress: Progress = silent,
+) -> Verification:
+    """Compare ``candidate`` with ``checkpoint`` on all ``cases``.
+
+    Raises ``ParityError`` with every wrong declaration, since such graphs cannot be compared,
+    and ``ExportError`` when something cannot be run at all.
+    """
+    repository, name, url = candidate.repository, candidate.name, candidate.url
     contract = verifiable_contract(repository, name)
     allowed = THRESHOLDS[contract.precision]
     if allowed.needs_speech and not any(case.recorded for case in cases):
         raise ExportError(
-            f"{name} is in {contract.precision}, judged on recorded speech: give --manifest"
+            f"{name} is in {contract.precision}, which is judged on recorded speech, and there is"
+            " none among the cases: add those of a manifest",
+            options=("manifest",),
         )
-    pipeline = pipeline_of(checkpoint)
+    pipeline = checkpoint.pipeline
     if problems := list(check_declarations(checkpoint, repository, name)):
-        raise ParityError("; ".join(problems) + ": build the model again")
+        raise ParityError("; ".join(problems) + ": build the model again", problems=problems)
     exported = OnnxPipeline(repository, name, pipeline, contract)
     models = [model_name(name, model) for model in pipeline.models]
     before = batch_statistics(url, models) if url else []
-    rows = []
+    rows: list[Row] = []
+    progress("verifying in batches")
     for start in range(0, len(cases), CASES_AT_ONCE):
         some = cases[start : start + CASES_AT_ONCE]
         batched = run_in_batches(exported, some)
@@ -132,11 +147,11 @@ def verify(
         for case, in_batches, through_triton in zip(some, batched, served, strict=True):
             runs = Runs(exported.run([case.audio])[0], in_batches, through_triton)
             rows.append(compare(checkpoint, case, runs, allowed))
-            yield rows[-1]
-    apart = list(_batches_apart(url, name, contract, cases)) if url else []
+            progress(f"verified {len(rows)} of {len(cases)}")
+    problems = list(_batch_problems(url, name, contract, cases)) if url else []
     after = batch_statistics(url, models) if url else []
     statistics = tuple(map(BatchStatistics.since, after, before))
-    yield conclude(checkpoint, exported, tuple(rows), statistics, apart)
+    return conclude(checkpoint, exported, tuple(rows), statistics, problems)
 
 
 @dataclass(frozen=True)
@@ -182,10 +197,12 @@ def run_served(
     return outputs
 
 
-def _batches_apart(url: str, name: str, contract: Contract, cases: Sequence[Case]) -> Iterator[str]:
-    """What is wrong with requests of several utterances, which Triton runs as one batch.
+def _batch_problems(
+    url: str, name: str, contract: Contract, cases: Sequence[Case]
+) -> Iterator[str]:
+    """Problems of requests of several utterances, which Triton runs as one batch.
 
-    Single requests may meet in batches of other sizes than were asked for at once.
+    Single requests sent at once may form batches of other sizes.
     """
     audio = sorted((case.audio for case in cases), key=len)[len(cases) // 2]
     allowed = THRESHOLDS[contract.precision].batch
@@ -205,7 +222,7 @@ def _batches_apart(url: str, name: str, contract: Contract, cases: Sequence[Case
 
 
 def _shuffled(count: int, seed: int) -> list[int]:
-    """The same order each time, short utterances beside long ones."""
+    """A fixed random order, which puts short utterances beside long ones."""
     order = list(range(count))
     random.Random(seed).shuffle(order)
     return order
@@ -266,7 +283,7 @@ def _near(nemo: Outputs, runs: Runs, allowed: Thresholds) -> bool:
 def _wrong_transcripts(
     nemo: Outputs, ways: Mapping[str, Outputs], wrong: Mapping[str, int]
 ) -> Iterator[str]:
-    """Tokens that differ, and texts that do for another reason than a tie."""
+    """Tokens that differ, and texts that differ without a tie."""
     for way, count in wrong.items():
         if count:
             yield f"{way}: {count} of {len(nemo.tokens)} tokens differ"
@@ -283,9 +300,9 @@ def conclude(
     batches: tuple[BatchStatistics, ...] = (),
     problems: Sequence[str] = (),
 ) -> Verification:
-    """What only shows over all utterances: agreement of tokens, word errors, batches formed.
+    """Judge all utterances together: token agreement, word errors, and the batches formed.
 
-    ``problems`` were found before.
+    ``problems`` are those found before.
     """
     precision = exported.contract.precision
     allowed = THRESHOLDS[precision]

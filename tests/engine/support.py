@@ -37,7 +37,7 @@ GRAPH = {
 def write_repository(repository: Path, precision: str = "fp16", **graphs) -> Path:
     """An encoder and a decoder that TensorRT can run, and a preprocessor that it cannot.
 
-    ``graphs`` replace :data:`GRAPH` by the model's role.
+    ``graphs`` replace ``GRAPH`` by the model's role.
     """
     models = {}
     for model in MODELS:

@@ -18,13 +18,13 @@ from export.config import (
 from export.engine.profiles import profiles
 from export.engine.switch import config_for, serving_backend, switch
 from export.serving import DEFAULT_SERVING
-from export.tensors import pipeline
+from export.tensors import Pipeline
 from server import EmbeddedServer, ServerOptions, free_ports
 from tests.engine.test_profiles import CONTRACT
 from tests.server.harness import IDENTITY_CONFIG, graph, identity, write_model
 
 NAME = "small"
-PIPELINE = pipeline(features=4, channels=4, vocabulary_size=3)
+PIPELINE = Pipeline.of(features=4, channels=4, vocabulary_size=3)
 ENCODER = PIPELINE.encoder
 SERVING = DEFAULT_SERVING
 # What triton-inference-server/onnxruntime_backend reads (README at 013d2745, pull request 237).

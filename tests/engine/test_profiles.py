@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from client.wire.contract import Contract
 from export.engine.profiles import Profile, profiles
-from export.tensors import pipeline
+from export.tensors import Pipeline
 
 CONTRACT = Contract(
     version=1,
@@ -27,7 +27,7 @@ CONTRACT = Contract(
     precision="fp16",
     exporter_version="0",
 )
-PIPELINE = pipeline(features=80, channels=160, vocabulary_size=29)
+PIPELINE = Pipeline.of(features=80, channels=160, vocabulary_size=29)
 
 
 def test_the_encoder_takes_two_to_all_frames_and_is_best_at_ten_seconds():

@@ -11,7 +11,6 @@ from client.wire.contract import Contract
 from export.assemble import Recipe, assemble
 from export.build import BuildOptions
 from export.checkpoint import Checkpoint
-from export.declared import pipeline_of
 from export.verification.cases import Case
 from export.verification.onnx_pipeline import OnnxPipeline
 from export.verification.thresholds import THRESHOLDS
@@ -38,7 +37,7 @@ class Exported:
 
 def export(checkpoint: Checkpoint, repository: Path) -> Exported:
     contract = assemble(checkpoint, Recipe(NAME), repository).contract
-    graphs = OnnxPipeline(repository, NAME, pipeline_of(checkpoint), contract)
+    graphs = OnnxPipeline(repository, NAME, checkpoint.pipeline, contract)
     return Exported(checkpoint, repository, contract, graphs)
 
 

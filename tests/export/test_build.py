@@ -6,7 +6,6 @@ from tritonclient.grpc import model_config_pb2
 
 from client.wire.contract import Contract
 from export.config import parse_config
-from export.declared import contract_of
 from export.graph import IR_VERSION, OPSET
 from export.repository import graph_path
 from tests.export.support import NAME, contents
@@ -118,7 +117,7 @@ def test_the_ensemble_passes_each_models_outputs_to_the_next(exported):
 def test_the_contract_in_the_ensemble_is_the_checkpoints(exported):
     text = config(exported, NAME).parameters["contract"].string_value
     contract = Contract.from_json(text)
-    assert contract == contract_of(exported.checkpoint, "fp32") == exported.contract
+    assert contract == exported.checkpoint.contract == exported.contract
     assert contract.vocabulary == exported.checkpoint.vocabulary
     assert contract.checkpoint == exported.checkpoint.name
     assert contract.checkpoint_sha256 == exported.checkpoint.sha256

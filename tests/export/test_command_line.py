@@ -1,18 +1,31 @@
 """``python -m export``: quick help, one line for each failure, and an exit status."""
 
+import ast
 import errno
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+import export
 from export.__main__ import main
+from export.record import DISTRIBUTION
 from export.repository import CONFIG_FILE
 from tests.export.support import NAME, contents
 
 HEAVY = ("torch", "nemo", "onnx", "onnxruntime")
+COMMANDS = ("build", "verify", "inspect", "configure", "engine")
+PACKAGE = Path(export.__file__).parent
+COMMAND_LINE = (
+    *("__main__.py", "arguments.py", "serving_options.py", "engine/command.py"),
+    "verification/__main__.py",
+)
+FLAG = re.compile(r"\s--(?!gpus)[a-z]|\brun `?make\b")  # Docker's --gpus is another program's
 
 
 def build_arguments(checkpoint, repository, name=NAME):
@@ -58,11 +71,56 @@ def test_help_does_not_wait_for_torch(arguments):
     ],
     ids=str,
 )
-def test_wrong_usage_exits_with_2(arguments, capsys):
+def test_wrong_usage_exits_with_2_and_says_in_a_line_what_is_wrong(arguments, capsys):
     with pytest.raises(SystemExit) as raised:
         main(arguments)
     assert raised.value.code == 2
-    assert "usage: python -m export" in capsys.readouterr().err
+    program = " ".join(["python -m export", *arguments[:1]])
+    wrong, hint = capsys.readouterr().err.splitlines()
+    assert wrong.startswith("export: ")
+    assert hint == f"hint: {program} -h explains the options"
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
+def test_help_is_plain_text_with_a_heading_over_the_commands(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*command, "-h"])
+    shown = capsys.readouterr().out
+    assert "``" not in shown
+    if not command:
+        assert "\ncommands:\n" in shown
+        assert all(f"\n    {name}" in shown for name in COMMANDS)
+
+
+def test_the_version_is_the_installed_distributions(capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["--version"])
+    assert raised.value.code == 0
+    assert capsys.readouterr().out == f"{DISTRIBUTION} {version(DISTRIBUTION)}\n"
+
+
+def literals(path):
+    """The texts in a module that are not docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node not in statements:
+            yield str(node.value)
+
+
+def test_only_the_command_line_speaks_of_flags_and_make():
+    others = sorted({*PACKAGE.rglob("*.py")} - {PACKAGE / name for name in COMMAND_LINE})
+    assert len(others) > 50
+    said = {path.name: text for path in others for text in literals(path) if FLAG.search(text)}
+    assert said == {}
+
+
+def test_the_command_line_adds_its_flags_to_an_error_that_names_python_options(
+    nemo_file, tmp_path, capsys
+):
+    command = build_arguments(nemo_file, tmp_path / "repository")
+    assert main([*command, "--max-duration", "0.001"]) == 1
+    assert capsys.readouterr().err.endswith("expected 0.02 to 7200 s (--max-duration)\n")
 
 
 def test_a_bad_checkpoint_is_one_line_on_stderr_and_leaves_the_repository(tmp_path):

@@ -3,7 +3,6 @@
 import pytest
 
 from export.config import MAX_BATCH_SIZE
-from export.declared import pipeline_of
 from export.engine.profiles import profiles
 from export.precision.feeds import Graphs, run
 from export.repository import graph_path
@@ -23,7 +22,7 @@ def exported(request, tmp_path_factory):
 
 
 def test_profiles_hold_the_shortest_and_the_longest_utterance_and_those_between(exported):
-    contract, declared = exported.contract, pipeline_of(exported.checkpoint)
+    contract, declared = exported.contract, exported.checkpoint.pipeline
     encoder = profiles(declared.encoder, contract, MAX_BATCH_SIZE)
     decoder = profiles(declared.decoder, contract, MAX_BATCH_SIZE)
     roles = ("preprocessor", "encoder", "decoder")

@@ -11,8 +11,8 @@ import export.graph
 from export.__main__ import main
 from export.assemble import Recipe
 from export.build import build
+from export.checkpoint import Checkpoint
 from export.configure import reconfigure
-from export.declared import pipeline_of
 from export.errors import ExportError, ParityError, RepositoryError
 from export.modules.convolutional import TraceableMaskedConv1d
 from export.modules.preprocessor import Preprocessor
@@ -83,7 +83,7 @@ def test_weights_too_many_for_one_file_lie_beside_the_graph(quartznet, tmp_path,
     assert set(files) == {encoder.name, weights.name}
     one, two = (
         OnnxPipeline(
-            tmp_path / name, NAME, pipeline_of(quartznet), read_contract(tmp_path / name, NAME)
+            tmp_path / name, NAME, quartznet.pipeline, read_contract(tmp_path / name, NAME)
         ).run([noise(16000)])[0]
         for name in ("one", "two")
     )
@@ -100,16 +100,18 @@ def test_a_wrong_export_leaves_the_model_that_was_there(quartznet, tmp_path, mon
 
 
 def test_a_permuted_vocabulary_is_not_published(quartznet, tmp_path, monkeypatch):
-    contract_of = export.assemble.contract_of
+    write_configs = export.assemble.write_configs
 
-    def permuted(*arguments):
-        contract = contract_of(*arguments)
-        first, *others = contract.vocabulary
-        return dataclasses.replace(contract, vocabulary=(*others, first))
+    def permuted(folder, layout):
+        first, *others = layout.contract.vocabulary
+        contract = dataclasses.replace(layout.contract, vocabulary=(*others, first))
+        write_configs(folder, dataclasses.replace(layout, contract=contract))
 
-    monkeypatch.setattr(export.assemble, "contract_of", permuted)
-    with pytest.raises(ParityError, match="has vocabulary"):
+    monkeypatch.setattr(export.assemble, "write_configs", permuted)
+    with pytest.raises(ParityError, match="has vocabulary") as raised:
         build(quartznet, quick_build(tmp_path / "repository"))
+    (problem,) = raised.value.problems
+    assert problem.startswith(f"the contract of {NAME} has vocabulary")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -198,14 +200,15 @@ def test_a_build_runs_alone_what_would_make_batches_long(quartznet, tmp_path, mo
 
 
 def test_int8_is_not_verified_on_made_up_utterances_alone(quartznet, tmp_path, monkeypatch):
-    contract_of = export.assemble.contract_of
+    contract_for = Checkpoint.contract_for
     monkeypatch.setattr(
-        export.assemble,
-        "contract_of",
-        lambda *rest: dataclasses.replace(contract_of(*rest), precision="int8"),
+        Checkpoint,
+        "contract_for",
+        lambda *rest: dataclasses.replace(contract_for(*rest), precision="int8"),
     )
-    with pytest.raises(ExportError, match="judged on recorded speech: give --manifest"):
+    with pytest.raises(ExportError, match="judged on recorded speech") as raised:
         build(quartznet, quick_build(tmp_path / "repository"))
+    assert raised.value.options == ("manifest",)
 
 
 @pytest.mark.parametrize("model", [f"{NAME}_encoder", f"{NAME}_preprocessor_upto_2s"])
@@ -223,5 +226,6 @@ def test_a_flipped_byte_is_found_before_anything_is_compared_or_served(
     command = ["verify", "--checkpoint", str(nemo_file), "--name", NAME, "--repository"]
     assert main([*command, str(repository)]) == 1
     assert f"{graph} is not the file that was exported" in capsys.readouterr().err
-    with pytest.raises(RepositoryError, match="is not the file that was exported"):
+    with pytest.raises(RepositoryError, match="is not the file that was exported") as raised:
         reconfigure(repository, NAME, DEFAULT_SERVING)
+    assert raised.value.path == graph

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from export.checkpoint import objections
-from export.declared import contract_of, pipeline_of
 from export.modules.conformer import ConformerEncoder
 from export.precision.feeds import Graphs
 from export.precision.int8 import Int8Options, quantise_encoder
@@ -104,7 +103,7 @@ def test_no_tensor_grows_faster_than_the_recording(family, tmp_path):
 
 def test_no_product_of_attention_is_quantised(tmp_path):
     exported = export(models.small("long"), tmp_path / "repository")
-    graphs = Graphs.of(exported.repository, NAME, pipeline_of(exported.checkpoint))
+    graphs = Graphs.of(exported.repository, NAME, exported.checkpoint.pipeline)
     options = Int8Options(least_agreement=0.0)
     path = tmp_path / "encoder.onnx"
     layers = quantise_encoder(graphs, path, [noise(16000)], options, lambda _: None).layers
@@ -113,7 +112,7 @@ def test_no_product_of_attention_is_quantised(tmp_path):
 
 
 def test_utterances_may_be_longer_than_with_attention_to_all_frames():
-    local, full = (contract_of(models.small(family)) for family in ("local", "fastconformer"))
+    local, full = (models.small(family).contract for family in ("local", "fastconformer"))
     assert local.max_samples > full.max_samples
 
 

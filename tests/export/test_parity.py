@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.config import model_name
-from export.declared import pipeline_of
 from export.repository import graph_path
 from export.verification.cases import Case, generated_cases
 from export.verification.outputs import max_abs
@@ -140,7 +139,7 @@ def raw_outputs(exported, utterances):
         "audio_signal": np.concatenate(utterances),
         "audio_signal_length": np.array([[len(audio)] for audio in utterances], np.int32),
     }
-    for model in pipeline_of(exported.checkpoint).models:
+    for model in exported.checkpoint.pipeline.models:
         session = onnxruntime.InferenceSession(
             graph_path(exported.repository, model_name(NAME, model))
         )

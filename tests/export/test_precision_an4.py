@@ -12,7 +12,6 @@ from nemo.collections.asr.metrics.wer import word_error_rate_detail
 
 from demo.paths import DEMO, SPEECH_DATA
 from export.checkpoint import load_checkpoint
-from export.declared import pipeline_of
 from export.precision.feeds import Graphs, tokens
 from export.precision.fp16 import convert_model
 from export.precision.int8 import Int8Options, quantise_encoder
@@ -34,7 +33,7 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fp32(exported):
-    return Graphs.of(exported.repository, NAME, pipeline_of(exported.checkpoint))
+    return Graphs.of(exported.repository, NAME, exported.checkpoint.pipeline)
 
 
 @pytest.fixture(scope="module")

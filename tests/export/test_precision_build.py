@@ -1,6 +1,7 @@
 """Whole builds in reduced precision: converted, judged on speech, recorded, published or not."""
 
 import json
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -92,8 +93,9 @@ def test_int8_for_tensorrt_has_no_obstacle_and_its_accelerator_in_the_config(che
 
 def test_int8_without_speech_to_calibrate_on_is_refused(checkpoint, tmp_path):
     recipe = Recipe(NAME, "int8")
-    with pytest.raises(ExportError, match="give --calibration-manifest"):
+    with pytest.raises(ExportError, match="give a calibration_manifest") as raised:
         build(checkpoint, BuildOptions(tmp_path / "repository", recipe, through_triton=False))
+    assert raised.value.options == ("calibration_manifest",)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -107,9 +109,22 @@ def for_a_cpu(checkpoint, repository, *more):
     )
 
 
-def test_for_a_cpu_int8_is_built_where_it_is_as_good(tmp_path):
+def test_for_a_cpu_int8_is_built_where_it_is_as_good(tmp_path, capsys):
     assert for_a_cpu(DEMO / "demo.nemo", tmp_path / "repository") == 0
     assert read_contract(tmp_path / "repository", NAME).precision == "int8"
+    printed = capsys.readouterr().out
+    assert "judged on calibration speech: --manifest gives an independent figure" in printed
+    assert "fp32 is built" not in printed
+
+
+def test_the_fallback_is_built_where_a_precision_is_not_as_good(quartznet, tmp_path):
+    int8 = options(tmp_path / "repository", "int8")
+    recipe = replace(int8.recipe, least_agreement=0.0)
+    built = build(quartznet, replace(int8, recipe=recipe, fallback="fp32", force=True))
+    assert built.rejected.precision == "int8"
+    assert not built.rejected.passed
+    assert built.verification.precision == built.contract.precision == "fp32"
+    assert record(tmp_path / "repository")["gate"]["forced"] is False
 
 
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["gate", "force"])
@@ -120,10 +135,16 @@ def test_for_a_cpu_fp32_is_built_where_int8_is_not_as_good(force, nemo_file, tmp
     assert read_contract(tmp_path / "repository", NAME).precision == "fp32"
 
 
-def test_for_a_cpu_fp32_is_built_where_int8_cannot_be_had(tmp_path, monkeypatch):
+def test_the_fallback_is_built_where_a_precision_cannot_be(checkpoint, tmp_path, monkeypatch):
     def unreachable(*_):
         raise GraphError("no layer agrees")
 
     monkeypatch.setattr(export.assemble, "quantise_encoder", unreachable)
-    assert for_a_cpu(DEMO / "demo.nemo", tmp_path / "repository") == 0
+    int8 = options(tmp_path / "repository", "int8")
+    with pytest.raises(GraphError, match="no layer agrees"):
+        build(checkpoint, int8)
+    built = build(checkpoint, replace(int8, fallback="fp32"))
+    assert isinstance(built.rejected, GraphError)
+    assert (built.published, built.contract.precision) == (True, "fp32")
     assert read_contract(tmp_path / "repository", NAME).precision == "fp32"
+    assert record(tmp_path / "repository")["manifests"] == {}

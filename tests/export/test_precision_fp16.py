@@ -10,7 +10,6 @@ from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from export.checkpoint import load_checkpoint
-from export.declared import pipeline_of
 from export.errors import GraphError
 from export.graph import IR_VERSION, OPSET, check_graph
 from export.precision.feeds import Graphs, run, tokens
@@ -35,7 +34,7 @@ def copy_of(graphs, folder):
 
 @pytest.fixture(scope="session")
 def fp32(exported):
-    return Graphs.of(exported.repository, NAME, pipeline_of(exported.checkpoint))
+    return Graphs.of(exported.repository, NAME, exported.checkpoint.pipeline)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +85,7 @@ def test_no_cast_follows_a_cast_between_floats_and_none_is_made_twice(fp16):
 
 
 def test_names_axes_and_versions_stay_as_declared(fp16, fp32, exported):
-    declared = pipeline_of(exported.checkpoint)
+    declared = exported.checkpoint.pipeline
     pairs = zip(both(fp16), both(fp32), (declared.encoder, declared.decoder), strict=True)
     for converted, original, model in pairs:
         check_graph(converted, model)
@@ -140,7 +139,7 @@ def test_weights_beside_the_graph_are_converted_in_place(fp32, tmp_path, monkeyp
 def test_the_demo_model_keeps_its_tokens_on_its_clips(tmp_path):
     checkpoint = load_checkpoint(str(PROJECT / "demo" / "demo.nemo"))
     exported = export(checkpoint, tmp_path / "repository")
-    fp32 = Graphs.of(exported.repository, NAME, pipeline_of(checkpoint))
+    fp32 = Graphs.of(exported.repository, NAME, checkpoint.pipeline)
     clips = [soundfile.read(path, dtype="int16")[0] for path in CLIPS]
     (tmp_path / "fp16").mkdir()
     fp16 = copy_of(fp32, tmp_path / "fp16")

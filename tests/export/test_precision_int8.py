@@ -7,7 +7,6 @@ import soundfile
 from onnx import TensorProto, numpy_helper
 
 from export.checkpoint import load_checkpoint
-from export.declared import pipeline_of
 from export.errors import GraphError
 from export.graph import IR_VERSION, OPSET, check_graph
 from export.precision.feeds import Graphs, audio_feeds, run, tokens
@@ -29,7 +28,7 @@ def ignore(_step):
 
 @pytest.fixture(scope="session")
 def fp32(exported):
-    return Graphs.of(exported.repository, NAME, pipeline_of(exported.checkpoint))
+    return Graphs.of(exported.repository, NAME, exported.checkpoint.pipeline)
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +43,7 @@ def small(tmp_path_factory):
     """A small QuartzNet's graphs."""
     checkpoint = models.quartznet()
     exported = export(checkpoint, tmp_path_factory.mktemp("small") / "repository")
-    return Graphs.of(exported.repository, NAME, pipeline_of(checkpoint))
+    return Graphs.of(exported.repository, NAME, checkpoint.pipeline)
 
 
 def layers_of(path):
@@ -82,7 +81,7 @@ def test_every_layer_has_int8_weights_with_a_step_for_each_channel(int8):
 
 def test_names_axes_and_versions_stay_as_declared(int8, fp32, exported):
     model = onnx.load(int8)
-    check_graph(model, pipeline_of(exported.checkpoint).encoder)
+    check_graph(model, exported.checkpoint.pipeline.encoder)
     assert model.ir_version == IR_VERSION
     assert [item.version for item in model.opset_import if item.domain == ""] == [OPSET]
     assert {node.domain for node in model.graph.node} == {""}
@@ -132,7 +131,7 @@ def test_activations_are_signed_around_zero_and_biases_in_fp32_for_tensorrt(fp32
 def test_the_demo_model_keeps_its_tokens_on_its_clips(tmp_path):
     checkpoint = load_checkpoint(str(PROJECT / "demo" / "demo.nemo"))
     exported = export(checkpoint, tmp_path / "repository")
-    fp32 = Graphs.of(exported.repository, NAME, pipeline_of(checkpoint))
+    fp32 = Graphs.of(exported.repository, NAME, checkpoint.pipeline)
     clips = [soundfile.read(path, dtype="int16")[0] for path in CLIPS]
     calibration, others = clips[::2], clips[1::2]
     target = tmp_path / "model.onnx"

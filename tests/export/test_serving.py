@@ -15,7 +15,6 @@ from export.assemble import Recipe
 from export.build import build
 from export.config import model_config, parse_config, tensorrt_config
 from export.configure import reconfigure
-from export.declared import pipeline_of
 from export.engine.switch import serving_backend, switch
 from export.errors import ExportError, RepositoryError
 from export.layout import version_folder
@@ -41,7 +40,7 @@ def repository(quartznet, tmp_path):
 
 
 def configs(quartznet, serving):
-    return [model_config(NAME, model, serving) for model in pipeline_of(quartznet).models]
+    return [model_config(NAME, model, serving) for model in quartznet.pipeline.models]
 
 
 def threads(config):
@@ -172,7 +171,7 @@ def test_a_plan_that_serves_goes_on_serving(repository):
 
 
 def test_plans_get_the_instances_too_and_are_not_served_on_a_cpu(repository, quartznet):
-    encoder, decoder = pipeline_of(quartznet).models[1:]
+    encoder, decoder = quartznet.pipeline.models[1:]
     assert tensorrt_config(NAME, encoder, throughput(2)).instance_group[0].count == 2
     assert tensorrt_config(NAME, decoder, throughput(2)).instance_group[0].count == 1
     switch(repository / f"{NAME}_encoder", "tensorrt")

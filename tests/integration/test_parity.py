@@ -23,7 +23,7 @@ from export.verification.triton import (
     run_triton,
     run_triton_batch,
 )
-from export.verification.verify import verify
+from export.verification.verify import Candidate, verify
 from tests.needs import needs_speech
 
 NAME = "demo"
@@ -82,9 +82,11 @@ def test_verification_passes_on_awkward_lengths_and_on_the_clips(
     checkpoint, contract, repository, url
 ):
     cases = generated_cases(contract) + manifest_cases(CLIPS, contract)
-    *rows, verification = verify(checkpoint, repository, NAME, cases, url)
-    assert [row.case for row in rows] == cases
-    assert [problem for row in rows for problem in row.problems] == []
+    steps = []
+    verification = verify(checkpoint, Candidate(repository, NAME, url), cases, steps.append)
+    assert [row.case for row in verification.rows] == cases
+    assert [problem for row in verification.rows for problem in row.problems] == []
+    assert steps[-1] == f"verified {len(cases)} of {len(cases)}"
     assert verification.passed
 
 
