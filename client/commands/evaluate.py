@@ -24,6 +24,7 @@ from ..evaluation.spelling import Tokenizers
 from ..evaluation.text import print_evaluation
 from ..manifests.manifest import Entry, read_manifest, survey, with_text
 from ..transcriber import Result
+from ..utils.extras import import_extra
 from ..utils.utf8 import json_text
 from ..wire.transport import TritonTransport
 from .arguments import add_transcriber
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     if args.embed_audio and not args.report:
         parser.error("--embed-audio: is for a page, name one with --report R.html")
+    import_extra("jiwer", "evaluate", "evaluation")  # before the server works for nothing
     systems = read_systems(parser, args)
     refuse_overwriting([args.output or STANDARD_OUTPUT, args.report], _inputs(args, systems))
     with open_output(args.output) as output, _folder(args.cache) as folder:
