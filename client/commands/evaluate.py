@@ -27,8 +27,8 @@ from ..transcriber import Result
 from ..utils.extras import import_extra
 from ..utils.utf8 import json_text
 from ..wire.transport import TritonTransport
+from .argument_types import whole_number
 from .arguments import add_transcriber
-from .numbers import whole_number
 from .outputs import (
     STANDARD_OUTPUT,
     add_output,
@@ -37,6 +37,7 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
+from .parser import CommandParser
 from .progress import shown, tracked
 from .recordings import audio_options, long_audio_options
 from .references import warn_of_unwritable
@@ -88,11 +89,7 @@ def _inputs(args: Namespace, systems: Iterable[Chosen]) -> Iterator[Path | None]
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="nemo-ctc evaluate",
-        description=f"{__doc__}\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("nemo-ctc evaluate", f"{__doc__}\n{EXAMPLES}")
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="M.jsonl", help="JSON Lines with text"
     )

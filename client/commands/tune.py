@@ -37,14 +37,15 @@ from ..utils.extras import import_extra
 from ..utils.files import written_whole
 from ..utils.utf8 import json_text
 from ..wire.transport import Transport, TritonTransport
+from .argument_types import whole_number
 from .arguments import add_beam_options, add_model, beam_arguments
-from .numbers import whole_number
 from .outputs import (
     language_files,
     output_path,
     refuse_overwriting,
     with_recordings,
 )
+from .parser import CommandParser
 from .progress import tracked
 from .references import warn_of_unwritable
 from .server import transport_options, urls_of
@@ -97,11 +98,7 @@ def _tune(
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="nemo-ctc tune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("nemo-ctc tune", __doc__)
     add_model(parser)
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text"

@@ -155,7 +155,7 @@ def test_a_key_is_not_shown(monkeypatch):
         (["--tls-key=k"], "give both or none"),
         (["--tls-client-ca=c"], "needs --tls-certificate"),
         (["--restrict-inference"], "needs --restricted-key"),
-        (["--drain-timeout-s=-1"], "expected seconds from 0 on"),
+        (["--drain-timeout-s=-1"], "expected seconds, at least 0"),
         (["--restart-limit=0"], "expected a whole number of at least 1"),
         (["--restart-limit=x"], "'x': expected a whole number of at least 1"),
     ],

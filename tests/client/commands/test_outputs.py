@@ -94,7 +94,7 @@ def test_an_output_that_is_an_input_is_refused_by_any_name(command, folder, serv
 def test_two_outputs_are_not_one_file(server, capsys):
     arguments = ["--manifest", "m.jsonl", "--output", "r.html", "--report", "more/../r.html"]
     assert run("evaluate", *arguments, url=server) == 1
-    assert "several outputs go there" in capsys.readouterr().err
+    assert "several outputs have this name" in capsys.readouterr().err
 
 
 def test_what_is_no_results_file_is_not_cut_when_a_run_goes_on(folder, server, capsys):
@@ -134,7 +134,7 @@ def test_a_file_may_be_called_as_standard_output(folder, server):
 def test_what_is_no_stream_does_not_go_to_standard_output(command, server, capsys):
     with pytest.raises(SystemExit):
         run(*command.split(), "--manifest", "m.jsonl", url=server)
-    assert "- is standard output, which this cannot go to" in capsys.readouterr().err
+    assert "- is standard output, expected a file" in capsys.readouterr().err
 
 
 def test_a_manifests_results_go_through_pipes_and_devices(folder, server):

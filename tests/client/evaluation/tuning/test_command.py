@@ -45,7 +45,7 @@ def test_help_needs_neither_package():
         (["--beam-width", "10", "0"], "'0': expected a whole number of at least 1"),
         (["--seed", "-1"], "'-1': expected a whole number of at least 0"),
         (["--plot", "map.gif"], "map.gif does not end in .png, .pdf, .svg"),
-        (["--output", "gone/p.json"], "gone/p.json is no file in a folder that exists"),
+        (["--output", "gone/p.json"], "gone/p.json: expected a file in a folder that exists"),
         (["--alpha", "1"], "unrecognized arguments: --alpha"),
         (["--nbest", "3"], "unrecognized arguments: --nbest"),
     ],
