@@ -86,7 +86,7 @@ def test_an_output_that_is_an_input_is_refused_by_any_name(command, folder, serv
     assert run(*command.split(), url=server) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: ")
-    assert "which the output would destroy: name another output" in said
+    assert "which the output would overwrite: choose another output" in said
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     assert asked == []
 
@@ -110,7 +110,7 @@ def test_a_manifest_is_written_over_a_manifest_alone(folder, capsys):
         before = (folder / output).read_bytes()
         arguments = ["--transcripts", "t.csv", "--audio", ".", "--output", output]
         assert main(["manifest", *arguments]) == 1
-        assert f"error: {output}: is there and is no manifest" in capsys.readouterr().err
+        assert f"error: {output}: exists and is not a manifest" in capsys.readouterr().err
         assert (folder / output).read_bytes() == before
     (folder / "empty").touch()
     for output in ("m.jsonl", "m.jsonl", "empty"):
