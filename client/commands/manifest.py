@@ -2,11 +2,11 @@
 
 Transcripts may be:
 
-  folders      a folder of .txt files named as the recordings, which lie there too or in --audio
+  folders      a folder of .txt files named as the recordings, which are there or in --audio
   librispeech  a tree with *.trans.txt, lines of UTTERANCE TEXT
-  kaldi        a folder with wav.scp and text, and where there are any segments and utt2spk
+  kaldi        a folder with wav.scp and text, and optionally segments and utt2spk
   sphinx       NAME.fileids with NAME.transcription, lines of <s> TEXT </s> (ID)
-  table        a .csv or .tsv file with a header, Common Voice's for instance
+  table        a .csv or .tsv file with a header, such as Common Voice's
 
 The command finds recordings in --audio by path, or else by name anywhere below it, opens each and
 measures it. It names on standard error what it leaves out, and then the exit status is 1. It prints
