@@ -8,7 +8,6 @@ on, and is in no system's figures.
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -268,8 +267,4 @@ def _without_recording(entry: Entry) -> Entry:
 
 
 def _placed(error: AsrError, where: str) -> AsrError:
-    if not where:
-        return error
-    placed = copy(error)
-    placed.args = (f"{where}: {error}",)
-    return placed
+    return type(error)(f"{where}: {error}") if where else error

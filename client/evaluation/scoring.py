@@ -47,7 +47,7 @@ def scores(systems: Sequence[System], utterances: Sequence[Utterance]) -> tuple[
 def groups(
     field: str, systems: Sequence[System], utterances: Sequence[Utterance]
 ) -> Iterator[Group]:
-    """The utterances by the manifest's ``field``: numbers first, then texts, each in order."""
+    """The utterances by the manifest's ``field``: numbers, then texts, then those without."""
     parts: dict[Value, list[Utterance]] = {}
     for utterance in utterances:
         parts.setdefault(_value(utterance.fields.get(field)), []).append(utterance)
@@ -59,8 +59,10 @@ def _value(value: Any) -> Value:
     return value if value is None or isinstance(value, (str, int, float)) else json_text(value)
 
 
-def _rank(value: Value) -> tuple[bool, float, str]:
-    return (False, value, "") if isinstance(value, (int, float)) else (True, 0.0, str(value))
+def _rank(value: Value) -> tuple[int, float, str]:
+    if isinstance(value, (int, float)):
+        return 0, value, ""
+    return (2, 0.0, "") if value is None else (1, 0.0, value)
 
 
 def _score(system: System, recognized: Sequence[Recognized]) -> Score:

@@ -61,7 +61,7 @@ def test_the_number_of_processes_changes_nothing(tmp_path):
     results = []
     for processes in (1, 3):
         with closing(DecodingProcesses(CONTRACT, processes)) as pool:
-            trials = list(search(space, partial(pool.count, utterances=utterances), 25, seed=0))
+            trials = list(search(space, partial(pool.count, examples=utterances), 25, seed=0))
         results.append([(trial.options, trial.counted.errors) for trial in trials])
     assert results[0] == results[1]
     assert len({errors for _, errors in results[0]}) > 1
