@@ -30,7 +30,8 @@ def print_evaluation(evaluation: Evaluation, shown: int, console: Console) -> No
 
 
 def _rates(evaluation: Evaluation) -> Table:
-    table = _table("WER", "95 % interval", "errors", "S/D/I", "CER", "RTFx")
+    speed = ["RTFx"] if evaluation.contracts else []
+    table = _table("WER", "95 % interval", "errors", "S/D/I", "CER", *speed)
     for system, score in zip(evaluation.systems, evaluation.scores, strict=False):
         words = score.words
         table.add_row(
@@ -40,7 +41,7 @@ def _rates(evaluation: Evaluation) -> Table:
             str(words.errors),
             f"{words.substitutions}/{words.deletions}/{words.insertions}",
             f"{score.characters.rate:.2%}",
-            _rtfx(evaluation.audio_s, score.decoding_s),
+            *[_rtfx(evaluation.audio_s, score.decoding_s) for _ in speed],
         )
     return table
 
@@ -116,7 +117,8 @@ def _facts(evaluation: Evaluation) -> Iterator[str]:
         yield f"acoustic model {model}: {speed}{told}"
     test = "; p: paired permutation test (Fisher)" if evaluation.differences else ""
     yield f"intervals: bootstrap over utterances (Bisani and Ney){test}"
-    yield "S/D/I: words substituted, deleted, inserted; RTFx of a system: decoding, on one core"
+    speed = "; RTFx of a system: decoding, on one core" if evaluation.contracts else ""
+    yield f"S/D/I: words substituted, deleted, inserted{speed}"
 
 
 def _failures(evaluation: Evaluation, shown: int) -> Iterator[str]:
