@@ -1,16 +1,9 @@
-"""What ``evaluate`` and ``tune`` share: how models are run, and how far that has come."""
+"""What ``evaluate`` and ``tune`` share: options of the acoustic pass, and progress bars."""
 
 from argparse import Namespace
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich import progress as bars
 
 from ..evaluation import progress
 from ..evaluation.acoustics import AcousticOptions
@@ -27,31 +20,31 @@ def acoustic_options(args: Namespace, cache: Path | None) -> AcousticOptions:
 
 
 def warn(said: str) -> None:
-    """Say it on standard error."""
+    """Print a warning on standard error."""
     messages.print(f"warning: {said}")
 
 
-class Display(Progress):
-    """Bars of steps in a terminal."""
+class Display(bars.Progress):
+    """A bar for each step, in a terminal."""
 
     def __init__(self) -> None:
         super().__init__(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            bars.TextColumn("{task.description}", markup=False),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
             console=messages,
             disable=not messages.is_terminal,
         )
-        self._steps: dict[str, TaskID] = {}
+        self._steps: dict[str, bars.TaskID] = {}
 
     def show(self, step: str, done: int, total: int, description: str = "") -> None:
-        """So much of the step is done."""
+        """Set how much of the step is done."""
         if step not in self._steps:
             self._steps[step] = self.add_task(step, total=total)
         self.update(self._steps[step], completed=done, description=description or step)
 
-    def tell(self, done: progress.Progress) -> None:
-        """An entry is done; its failure and warnings are reported."""
+    def on_progress(self, done: progress.Progress) -> None:
+        """Advance the entry's step, and report its failure and warnings."""
         self.show(done.step, done.done, done.total)
         report(done.entry.name, done.result)

@@ -34,7 +34,6 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
-from .recordings import audio_options
 from .server import urls_of
 from .streams import open_output, tables
 from .systems import EXAMPLES, add_systems, read_systems
@@ -62,7 +61,12 @@ def main(arguments: Sequence[str]) -> int:
         )
         with Display() as display:
             evaluation = evaluate(
-                manifest, systems, urls_of(args), options, on_progress=display.tell, warn=warn
+                manifest,
+                systems,
+                urls_of(args),
+                options,
+                on_progress=display.on_progress,
+                warn=warn,
             )
         _write(evaluation, args, output)
         if args.report:
@@ -116,10 +120,9 @@ def _report(evaluation: Evaluation, args: Namespace, options: EvaluationOptions)
         write_report,
     )
 
-    embedded = ReportOptions(
-        args.embed_audio, audio=audio_options(args), tokenizers=options.tokenizers
-    )
-    write_report(evaluation, args.report, evaluation.log_probs, embedded)
+    audio, tokenizers = options.acoustics.audio, options.tokenizers
+    shown = ReportOptions(args.embed_audio, audio=audio, tokenizers=tokenizers)
+    write_report(evaluation, args.report, evaluation.log_probs, shown)
 
 
 def _parser() -> ArgumentParser:

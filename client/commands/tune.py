@@ -83,7 +83,7 @@ def _tune(args: Namespace, space: Space) -> Tuning:
                 args.model,
                 args.held_out,
                 TuningOptions(args.trials, args.seed, args.processes, strict),
-                on_progress=display.tell,
+                on_progress=display.on_progress,
                 on_trial=show,
                 warn=warn,
             )

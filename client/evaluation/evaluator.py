@@ -22,7 +22,7 @@ from .acoustics import AcousticModel, AcousticOptions, acoustic_models
 from .ctc_loss import ctc_loss
 from .decoding import TimedTranscript, decode
 from .normalization import normalized
-from .progress import OnProgress, ignore, told
+from .progress import OnProgress, ignore, tracked
 from .references import warn_of_unwritable
 from .result import Evaluation, Failure, Scored, System, Utterance
 from .scored import scored_texts
@@ -63,15 +63,19 @@ def evaluate(  # noqa: PLR0913 -- all but two have defaults
     """The systems' error rates on the manifest, whose entries have a reference, ``text``.
 
     ``url`` is that of the server with the systems' models; with scored texts alone, there is none.
-    Entries that fail are in ``Evaluation.failures``. ``on_progress`` is told of each entry in each
-    step, ``warn`` of references that a model cannot write and the like.
+    Entries that fail are in ``Evaluation.failures``. ``on_progress`` is called for each entry in
+    each step, ``warn`` for references that a model cannot write and the like.
 
     Raises ``ManifestError`` for a manifest or scored texts that cannot be used, ``DecoderError``
-    for a system that cannot decode, ``OutputError`` for a cache that cannot be written, and the
-    errors of ``Transcriber``.
+    for a system that cannot decode, ``OutputError`` for a cache that cannot be written, the errors
+    of ``Transcriber``, and ``ValueError`` for systems of one name, or of models without a ``url``.
     """
     options = options or EvaluationOptions()
     names = [system.model for system in systems if not system.scored]
+    if names and not url:
+        raise ValueError(f"url is missing, expected the server of {', '.join(names)}")
+    if len({system.name for system in systems}) < len(systems):
+        raise ValueError("several systems have one name, expected a name for each")
     path = Path(manifest) if isinstance(manifest, (str, Path)) else Path("entries")
     with acoustic_models(url, names, options.acoustics) as models:
         entries = (
@@ -103,7 +107,7 @@ class Evaluator:
         self._options = options
         self._warn = warn
         self._entries = list(with_text(entries if models else map(_without_recording, entries)))
-        self._left = {entry.line: entry for entry in self._entries}
+        self._remaining = {entry.line: entry for entry in self._entries}
         self._failures: dict[int, Failure] = {}
         self._texts: dict[str, dict[int, TimedTranscript]] = {each.name: {} for each in systems}
         self._spell: dict[str, Spell] = {}
@@ -123,7 +127,7 @@ class Evaluator:
         several = len(self._models) > 1
         for name, model in self._models.items():
             step, where = (f"Transcribing with {name}", name) if several else ("Transcribing", "")
-            self._step(step, model.run(list(self._left.values())), where, on_progress)
+            self._step(step, model.run(list(self._remaining.values())), where, on_progress)
         for system in self._decoded:
             where = system.name if len(self._systems) > 1 else ""
             self._step(f"Decoding {system.name}", self._decode(system), where, on_progress)
@@ -172,12 +176,12 @@ class Evaluator:
         on_progress: OnProgress,
     ) -> None:
         noted = ((entry, self._noted(entry, result, where)) for entry, result in results)
-        for _ in told(name, noted, len(self._left), on_progress):
+        for _ in tracked(name, noted, len(self._remaining), on_progress):
             pass
 
     def _read(self, system: System) -> Iterator[tuple[Entry, Result]]:
         texts = scored_texts(cast("Scored", system.scored), self._entries, self._warn)
-        for entry in list(self._left.values()):
+        for entry in list(self._remaining.values()):
             text = entry.item if isinstance(entry.item, ManifestError) else texts[entry.line]
             if isinstance(text, ManifestError):
                 yield entry, Result(0, error=text)
@@ -186,7 +190,7 @@ class Evaluator:
                 yield entry, Result(0, transcript=transcript)
 
     def _decode(self, system: System) -> Iterator[tuple[Entry, Result]]:
-        entries = list(self._left.values())
+        entries = list(self._remaining.values())
         model = self._models[system.model]
         outputs = [model.outputs[entry.line] for entry in entries]
         outcomes = decode(model.contract, system.decoder, outputs, self._options.processes)
@@ -198,16 +202,16 @@ class Evaluator:
                 yield entry, Result(0, output.duration_s, error=outcome)
 
     def _noted(self, entry: Entry, result: Result, where: str) -> Result:
-        """The result, its error told with the model or system that failed."""
+        """The result, its error with the model or system that failed."""
         if result.error is None:
             return result
         error = _placed(result.error, where)
-        del self._left[entry.line]
+        del self._remaining[entry.line]
         self._failures[entry.line] = Failure(entry.line, entry.name, str(error))
         return replace(result, error=error)
 
     def _evaluation(self, start_s: float) -> Evaluation:
-        systems, utterances = self._systems, tuple(map(self._utterance, self._left.values()))
+        systems, utterances = self._systems, tuple(map(self._utterance, self._remaining.values()))
         return Evaluation(
             manifest=self._manifest,
             systems=systems,
@@ -245,8 +249,8 @@ class Evaluator:
     def _duration_s(self, entry: Entry) -> float:
         for model in self._models.values():
             return model.outputs[entry.line].duration_s
-        told_s = duration_of(entry)
-        return told_s if math.isfinite(told_s) else 0.0
+        duration_s = duration_of(entry)
+        return duration_s if math.isfinite(duration_s) else 0.0
 
     def _losses(self, utterance: Utterance) -> Iterator[tuple[str, float]]:
         for name, spell in self._spell.items():

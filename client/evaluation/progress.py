@@ -1,4 +1,4 @@
-"""How far an evaluation or a tuning has come, told to its caller entry by entry."""
+"""The progress of an evaluation or a tuning, for its caller, entry by entry."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ..transcriber import Result
 
 @dataclass(frozen=True)
 class Progress:
-    """``entry`` is done, the one of number ``done`` of ``total`` in this ``step``.
+    """``entry`` is done: number ``done`` of ``total`` in this ``step``.
 
     ``result`` holds its error, and warnings; its text is empty in the step "Transcribing".
     """
@@ -26,13 +26,13 @@ OnProgress: TypeAlias = Callable[[Progress], None]
 
 
 def ignore(progress: Progress) -> None:
-    """Tell nobody."""
+    """Show nothing."""
 
 
-def told(
+def tracked(
     step: str, results: Iterable[tuple[Entry, Result]], total: int, on_progress: OnProgress
 ) -> Iterator[tuple[Entry, Result]]:
-    """The results, each told before it is given."""
+    """The results; ``on_progress`` is called for each of them first."""
     for done, (entry, result) in enumerate(results, start=1):
         on_progress(Progress(step, done, total, entry, result))
         yield entry, result

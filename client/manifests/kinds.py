@@ -11,8 +11,7 @@ _AUDIO: Final = (
     "is a recording, expected JSON Lines that name recordings: give it without a manifest"
 )
 _BINARY: Final = (
-    "is no text, expected JSON Lines that name recordings: if it is one, transcribe it without a "
-    "manifest"
+    "is binary, expected JSON Lines that name recordings: transcribe a recording without a manifest"
 )
 _SIGNATURES: Final = (
     (b"\x1f\x8b", _UNPACK.format("gzip", "gunzip")),

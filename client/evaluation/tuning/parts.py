@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ...errors import InvalidRequest, ManifestError, ServerError
 from ...manifests.manifest import read_manifest, with_text
 from ..acoustics import AcousticModel, AcousticOutput
-from ..progress import OnProgress, ignore, told
+from ..progress import OnProgress, ignore, tracked
 from ..result import Failure
 
 
@@ -36,7 +36,7 @@ def read_examples(
     """
     entries = list(with_text(read_manifest(manifest)))
     failures: list[Failure] = []
-    for entry, result in told("Transcribing", model.run(entries), len(entries), on_progress):
+    for entry, result in tracked("Transcribing", model.run(entries), len(entries), on_progress):
         error = result.error
         if isinstance(error, ServerError) and not isinstance(error, InvalidRequest):
             raise error

@@ -51,7 +51,7 @@ class Searched:
 OnTrial: TypeAlias = Callable[[Searched], None]
 
 
-def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and whom to tell
+def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
     manifest: Path | str,
     space: Space,
     url: str | Sequence[str],
@@ -69,7 +69,8 @@ def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and whom to tell
     Entries that fail are in ``Tuning.failures``. Raises ``ManifestError`` for manifests that cannot
     be used, ``DecoderError`` for a language model that cannot be or without optuna,
     ``OutputError`` for a cache that cannot be written, and the errors of ``Transcriber``; those of
-    the server in the middle too, as they are no recording's fault: the cache keeps what was done.
+    the server during the acoustic pass too: they are no recording's fault, and the cache keeps
+    what was done.
     """
     options = options or TuningOptions()
     search = optional("study").search

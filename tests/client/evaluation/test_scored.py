@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -225,11 +227,29 @@ def test_on_the_command_line_they_keep_their_place_among_the_systems(
         assert [each["name"] for each in report["systems"]] == names
 
 
+def test_systems_need_names_of_their_own_and_models_a_server(write):
+    file = write("results.jsonl", results("one two", "three", "four"))
+    twice = [System("a", scored=Scored(file))] * 2
+    with pytest.raises(ValueError, match="several systems have one name"):
+        evaluate(file, twice)
+    with pytest.raises(ValueError, match="url is missing, expected the server of demo"):
+        evaluate(file, [System("greedy", "demo")])
+
+
+def test_the_package_is_imported_without_what_evaluating_needs():
+    program = "import sys, client.evaluation; assert not {'jiwer', 'grpc'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
+
+
 def test_a_report_needs_no_recordings(write, tmp_path):
-    file = write("results.jsonl", [{"text": "one", "pred_text": "won"}])
+    entries = [{"text": "one", "pred_text": "won", "room": "<b>"}, {"text": "a", "pred_text": "a"}]
+    file = write("results.jsonl", entries)
     report = tmp_path / "report.html"
-    assert main(["evaluate", f"--scored=other={file}", f"--report={report}"]) == 0
-    assert "won" in report.read_text()
+    assert main(["evaluate", f"--scored=other={file}", "--by=room", f"--report={report}"]) == 0
+    page = report.read_text()
+    assert "won" in page
+    assert "Word error rate by <bdi>room</bdi>" in page
+    assert page.index("&lt;b&gt;") < page.index("(none)")
 
 
 @pytest.mark.parametrize("option", ["--report", "--output"])
