@@ -6,7 +6,7 @@ a preset for --decoder-config: beam search with these weights, or with the defau
 do better in the check; greedy decoding where neither gains anything. The same seed gives the same
 weights, in any number of processes.
 
-The server must be there even if all outputs are kept: it tells which model it serves.
+The server must run even if all outputs are cached: `tune` asks it which checkpoint it serves.
 """
 
 import argparse

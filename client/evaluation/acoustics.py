@@ -74,7 +74,7 @@ class AcousticModel:
 
     @property
     def contract(self) -> Contract:
-        """What the model says of itself."""
+        """The contract of the served model."""
         return self._transport.contract
 
     def run(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Result]]:
@@ -105,13 +105,13 @@ class AcousticModel:
 
     def _measured(self, entry: Entry) -> Result:
         """The length of audio that is not sent again."""
-        said: list[str] = []
+        warnings: list[str] = []
         try:
-            (last,) = deque(self._reader.windows(entry.item, said.append), maxlen=1)
+            (last,) = deque(self._reader.windows(entry.item, warnings.append), maxlen=1)
         except AsrError as error:
             return Result(0, error=error)
         end = last.start_frame * self._reader.plan.frame + len(last.samples)
-        return Result(0, end / self._reader.rate_hz, Transcript(""), warnings=tuple(said))
+        return Result(0, end / self._reader.rate_hz, Transcript(""), warnings=tuple(warnings))
 
     def _noted(self, task: "_Task", result: Result) -> Result:
         if result.error is None:

@@ -36,7 +36,7 @@ class TimedTranscript(Transcript):
 
 
 class TimedDecoder:
-    """A decoder that tells how long it took; raises as ``make_decoder``."""
+    """A decoder that measures its time; raises as ``make_decoder``."""
 
     def __init__(self, contract: Contract, options: DecoderOptions) -> None:
         self._decoder = make_decoder(contract, options)

@@ -1,4 +1,4 @@
-"""References that a model cannot match, whatever was said."""
+"""References that a model cannot match in any case: it lacks their characters."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,7 +11,7 @@ _SHOWN_CHARACTERS: Final = 20
 
 
 def warn_of_unwritable(texts: Iterable[str], contract: Contract, warn: Warn) -> None:
-    """Say which of the references a model cannot write: these words can only be wrong."""
+    """Warn of the references that a model cannot write: these words can only be wrong."""
     spelling = Spelling.of_contract(contract)
     strange = [unwritable for text in texts if (unwritable := spelling.unwritable(text))]
     if strange:

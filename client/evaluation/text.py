@@ -113,8 +113,8 @@ def _facts(evaluation: Evaluation) -> Iterator[str]:
     for model, seconds in evaluation.acoustic_s.items():
         speed = f"RTFx {_rtfx(evaluation.audio_s, seconds)}" if seconds else "outputs were kept"
         loss = mean_loss(evaluation.utterances, model)
-        told = "" if loss is None else f"; CTC loss of the reference {loss:.2f} nats (mean)"
-        yield f"acoustic model {model}: {speed}{told}"
+        mean = "" if loss is None else f"; CTC loss of the reference {loss:.2f} nats (mean)"
+        yield f"acoustic model {model}: {speed}{mean}"
     test = "; p: paired permutation test (Fisher)" if evaluation.differences else ""
     yield f"intervals: bootstrap over utterances (Bisani and Ney){test}"
     speed = "; RTFx of a system: decoding, on one core" if evaluation.contracts else ""
@@ -160,12 +160,12 @@ def _listed(evaluation: Evaluation, utterance: Utterance, width: int) -> Iterato
 
 
 def _losses(losses: Mapping[str, float]) -> str:
-    told = [
+    written = [
         (f"{loss:.2f}" if math.isfinite(loss) else "infinite")
         + (f" ({model})" if len(losses) > 1 else "")
         for model, loss in losses.items()
     ]
-    return f"  [CTC loss {', '.join(told)}]" if told else ""
+    return f"  [CTC loss {', '.join(written)}]" if written else ""
 
 
 def _pieces(columns: list[tuple[str, ...]], width: int) -> Iterator[list[tuple[str, ...]]]:

@@ -20,7 +20,7 @@ from ..result import Failure
 
 @dataclass(frozen=True)
 class Example:
-    """An utterance to tune on or check with: what was said, and the model's outputs."""
+    """An utterance to tune on or check with: its reference, and the model's outputs."""
 
     reference: str
     output: AcousticOutput

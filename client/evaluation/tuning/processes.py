@@ -3,7 +3,7 @@
 Flow: decoders and examples → shares → process → ``log_probs`` from their files → texts → errors
 against the references → in the order asked.
 
-A process lives as long as this one holds the end of a pipe: it ends at once when it is told to,
+A process lives as long as this one holds the end of a pipe: it ends at once when that is closed,
 and when this process dies. Ctrl-C reaches this process alone.
 """
 
