@@ -169,13 +169,8 @@ def word_columns(reference: str, *hypotheses: str) -> list[tuple[str, ...]]:
     return columns
 
 
-def side_by_side(reference: str, *hypotheses: str) -> tuple[str, ...]:
-    """All texts with word above word, and ``*`` where one of them has none."""
-    return lines_of(word_columns(reference, *hypotheses), 1 + len(hypotheses))
-
-
 def lines_of(columns: Sequence[tuple[str, ...]], number: int) -> tuple[str, ...]:
-    """The ``number`` texts of ``word_columns``, as ``side_by_side`` writes them."""
+    """The ``number`` texts of ``word_columns``, word above word, ``*`` where one has none."""
     widths = [max(map(len, column)) for column in columns]
     return tuple(
         " ".join(
