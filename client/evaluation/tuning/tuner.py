@@ -66,7 +66,7 @@ def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
 
     They are checked on ``held_out``, or on a third of the manifest, which is not tuned on then.
     Entries that fail are in ``Tuning.failures``. Raises ``ManifestError`` for manifests that cannot
-    be used, ``DecoderError`` for a language model that cannot be, ``MissingPackage`` without optuna,
+    be used, ``DecoderError`` for a language model that cannot, ``MissingPackage`` without optuna,
     ``OutputError`` for a cache that cannot be written, and the errors of ``Transcriber``; those of
     the server during the acoustic pass too: they are no recording's fault, and the cache keeps
     what was done.
