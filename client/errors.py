@@ -8,6 +8,7 @@
     ├── DecoderError         decoding options or a language model are unusable
     ├── ManifestError        a manifest, or one line of it, is malformed
     ├── OutputError          results, a report or a cache cannot be written there
+    ├── MissingPackage       an optional package is not installed
     ├── RayJobError          Ray is not there, or a job on it failed
     ├── ForkError            a forked process uses what works only in its parent
     └── ServerError          the server did not answer as it should
@@ -50,6 +51,15 @@ class ManifestError(AsrError):
 
 class OutputError(AsrError):
     """Results, a report or a cache cannot be written there, or would destroy an input."""
+
+
+class MissingPackage(AsrError, ImportError):
+    """An optional ``package`` is not installed; this project's ``extra`` brings it."""
+
+    def __init__(self, message: str, package: str = "", extra: str = "") -> None:
+        super().__init__(message)
+        self.package = package
+        self.extra = extra
 
 
 class RayJobError(AsrError):

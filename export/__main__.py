@@ -45,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except ModuleNotFoundError as error:
         sys.stderr.write(
-            f"export: the package {error.name} is not installed here: use .venv-export/bin/python,"
-            " which `make setup` makes, or pip install '.[export]' from the checkout\n"
+            f"export: the package {error.name} is not installed here: use .venv-export/bin/python, "
+            "which `make setup` makes, or run pip install '.[export]' in the checkout\n"
         )
         return 1
     except KeyboardInterrupt:

@@ -1,14 +1,15 @@
 """An evaluation in a terminal: a table of the systems, what failed, and texts word above word."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, groupby
 
 from rich.console import Console
 from rich.table import Table
 
 from ..utils.shortened import shortened
 from .metrics import lines_of, word_columns
-from .result import Evaluation, Interval, System, Utterance
+from .result import Evaluation, Group, Interval, System, Utterance
 from .scoring import mean_loss
 
 
@@ -18,6 +19,8 @@ def print_evaluation(evaluation: Evaluation, shown: int, console: Console) -> No
         console.print(_rates(evaluation))
     if evaluation.differences:
         console.print(_differences(evaluation))
+    for field, groups in groupby(evaluation.groups, lambda group: group.field):
+        console.print(_groups(evaluation, field, groups))
     lines = [
         *_facts(evaluation),
         *_failures(evaluation, shown),
@@ -27,7 +30,8 @@ def print_evaluation(evaluation: Evaluation, shown: int, console: Console) -> No
 
 
 def _rates(evaluation: Evaluation) -> Table:
-    table = _table("WER", "95 % interval", "errors", "S/D/I", "CER", "RTFx")
+    speed = ["RTFx"] if evaluation.contracts else []
+    table = _table("WER", "95 % interval", "errors", "S/D/I", "CER", *speed)
     for system, score in zip(evaluation.systems, evaluation.scores, strict=False):
         words = score.words
         table.add_row(
@@ -37,7 +41,7 @@ def _rates(evaluation: Evaluation) -> Table:
             str(words.errors),
             f"{words.substitutions}/{words.deletions}/{words.insertions}",
             f"{score.characters.rate:.2%}",
-            _rtfx(evaluation.audio_s, score.decoding_s),
+            *[_rtfx(evaluation.audio_s, score.decoding_s) for _ in speed],
         )
     return table
 
@@ -54,10 +58,25 @@ def _differences(evaluation: Evaluation) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
-    """A table of systems, whose names give way where a terminal is narrow."""
+def _groups(evaluation: Evaluation, field: str, groups: Iterable[Group]) -> Table:
+    """A row for each value of the field, with each system's rate, interval and errors."""
+    columns = [[system.name, "95 % interval", "errors"] for system in evaluation.systems]
+    table = _table("utterances", "words", *chain.from_iterable(columns), first=field)
+    for group in groups:
+        rates = [
+            [f"{each.words.rate:.2%}", _interval(each.wer_interval), str(each.words.errors)]
+            for each in group.scores
+        ]
+        name = "(none)" if group.value is None else str(group.value)
+        size = (str(group.utterances), str(group.scores[0].words.reference))
+        table.add_row(name, *size, *chain.from_iterable(rates))
+    return table
+
+
+def _table(*columns: str, first: str = "system") -> Table:
+    """A table whose first column, of names, gives way where a terminal is narrow."""
     table = Table()
-    table.add_column("system", overflow="fold")
+    table.add_column(first, overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
@@ -84,19 +103,22 @@ def _facts(evaluation: Evaluation) -> Iterator[str]:
     size = f"{len(evaluation.utterances)} utterances, {len(evaluation.failures)} failed"
     for score in evaluation.scores[:1]:
         size += f"; {score.words.reference} words, {score.characters.reference} characters"
-    yield (
-        f"{size}; {evaluation.audio_s:.1f} s of audio in {evaluation.elapsed_s:.1f} s "
-        f"(RTFx {_rtfx(evaluation.audio_s, evaluation.elapsed_s)})"
-    )
+    if evaluation.contracts:
+        size += (
+            f"; {evaluation.audio_s:.1f} s of audio in {evaluation.elapsed_s:.1f} s "
+            f"(RTFx {_rtfx(evaluation.audio_s, evaluation.elapsed_s)})"
+        )
+    yield size
     yield f"normalisation of both texts: {', '.join(evaluation.normalization) or 'none'}"
     for model, seconds in evaluation.acoustic_s.items():
-        speed = f"RTFx {_rtfx(evaluation.audio_s, seconds)}" if seconds else "kept from before"
+        speed = f"RTFx {_rtfx(evaluation.audio_s, seconds)}" if seconds else "outputs were kept"
         loss = mean_loss(evaluation.utterances, model)
-        told = "" if loss is None else f"; CTC loss of the reference {loss:.2f} nats (mean)"
-        yield f"acoustic model {model}: {speed}{told}"
+        mean = "" if loss is None else f"; CTC loss of the reference {loss:.2f} nats (mean)"
+        yield f"acoustic model {model}: {speed}{mean}"
     test = "; p: paired permutation test (Fisher)" if evaluation.differences else ""
     yield f"intervals: bootstrap over utterances (Bisani and Ney){test}"
-    yield "S/D/I: words substituted, deleted, inserted; RTFx of a system: decoding, on one core"
+    speed = "; RTFx of a system: decoding, on one core" if evaluation.contracts else ""
+    yield f"S/D/I: words substituted, deleted, inserted{speed}"
 
 
 def _failures(evaluation: Evaluation, shown: int) -> Iterator[str]:
@@ -138,12 +160,12 @@ def _listed(evaluation: Evaluation, utterance: Utterance, width: int) -> Iterato
 
 
 def _losses(losses: Mapping[str, float]) -> str:
-    told = [
+    written = [
         (f"{loss:.2f}" if math.isfinite(loss) else "infinite")
         + (f" ({model})" if len(losses) > 1 else "")
         for model, loss in losses.items()
     ]
-    return f"  [CTC loss {', '.join(told)}]" if told else ""
+    return f"  [CTC loss {', '.join(written)}]" if written else ""
 
 
 def _pieces(columns: list[tuple[str, ...]], width: int) -> Iterator[list[tuple[str, ...]]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DecoderError
+from ..utils.extras import missing
 from . import arpa, binary
 
 try:
@@ -47,12 +48,10 @@ def load_language_model(path: Path | str, unigrams: Path | str | None = None) ->
     A binary is mapped into memory and read as it is used, so processes that load the same one
     share it. ``unigrams`` lists the words to take instead of the model's own, one a line; those
     that the model does not know are dropped. Raises ``DecoderError`` when a file is missing,
-    empty or damaged, when no word is known, or when kenlm is not installed.
+    empty or damaged, or when no word is known, and ``MissingPackage`` without kenlm.
     """
     if kenlm is None:
-        raise DecoderError(
-            "a language model needs the package kenlm, which is not installed: pip install kenlm"
-        )
+        raise missing("kenlm", "beam", "a language model")
     path = Path(path)
     if unigrams is None:
         words = read_words(path)  # first: what it says of a bad file is clearer than KenLM

@@ -52,8 +52,8 @@ def import_ray(options: RayOptions) -> Any:
         import_module("ray.data")
     except ImportError as error:
         raise RayJobError(
-            f"Ray cannot be used ({error}): pip install 'nemo-ctc-triton[ray]', with this "
-            "project's constraints/runtime.txt"
+            f"Ray cannot be used ({error}): run pip install -c "
+            "constraints/runtime.txt '.[ray]' in the checkout of nemo-ctc-triton"
         ) from error
     return import_module("ray")
 

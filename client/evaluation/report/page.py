@@ -57,6 +57,7 @@ def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: Repo
         facts=sections.facts(evaluation, datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")),
         systems=sections.systems(evaluation),
         failures=sections.failures(evaluation),
+        groups=sections.groups(evaluation),
         disagreement=sections.disagreement(statistics.disagreement(evaluation.utterances), names),
         durations=sections.durations(statistics.duration_bins(evaluation.utterances), names),
         **_words(alignments, names),

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from typing import Final
 
-from ..result import Difference, Evaluation, Score
+from ..result import Difference, Evaluation, Group, Score
 from . import charts
 from .statistics import Disagreement, DurationBin, Tally
 from .wording import (
@@ -185,6 +186,29 @@ def durations(bins: Sequence[DurationBin], names: Sequence[str]) -> str:
         '<p class="soft">Below each bar: length and number (n) of the utterances.</p>'
         f'{charts.by_duration(bins, names)}<ul class="legend">{legend}</ul>'
     )
+
+
+def groups(evaluation: Evaluation) -> str:
+    """A table for each field by which rates are given, with a row for each of its values."""
+    names = [badge(place, each.name) for place, each in enumerate(evaluation.systems)]
+    fields = groupby(evaluation.groups, lambda group: group.field)
+    return "".join(_groups(field, list(rows), names) for field, rows in fields)
+
+
+def _groups(field: str, rows: Sequence[Group], names: Sequence[str]) -> str:
+    columns = ["utterances", "words", *names]
+    head = "".join(f'<th scope="col" class="number">{column}</th>' for column in columns)
+    body = "".join(
+        f'<tr><th scope="row">{_bdi("(none)" if each.value is None else str(each.value))}</th>'
+        f'<td class="number">{each.utterances:,}</td>'
+        f'<td class="number">{each.scores[0].words.reference:,}</td>'
+        + "".join(f'<td class="number">{percent(one.words.rate)}</td>' for one in each.scores)
+        + "</tr>"
+        for each in rows
+    )
+    table = f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+    scrolled = _scrolled(table, escape(f"Word error rate by {field}"))
+    return f'<div class="card"><h3>Word error rate by {_bdi(field)}</h3>{scrolled}</div>'
 
 
 def failures(evaluation: Evaluation) -> str:

@@ -14,11 +14,9 @@ from typing import Final
 
 from ...decoding import BeamOptions, GreedyOptions
 from ..metrics import difference_interval
+from ..result import GREEDY
 from .processes import Count, Counted
 from .trials import Trial, best_of
-
-GREEDY: Final = GreedyOptions(confidence=True)
-"""Greedy decoding of ``log_probs``, which are what is kept."""
 
 
 def greedy_beside(beam: BeamOptions) -> GreedyOptions:
@@ -94,7 +92,7 @@ class Comparison:
             return f"{beam} as many word errors as greedy decoding, {greedy.held_out.errors}."
         low, high = self.against_greedy(tuned)
         few = len(greedy.held_out.by_utterance) < _FEW
-        chance = " This may be chance: more speech would tell." if few or low <= 0 <= high else ""
+        chance = " This may be chance: tune on more speech." if few or low <= 0 <= high else ""
         return (
             f"{beam} {abs(fewer)} word errors {'fewer' if fewer > 0 else 'more'} than greedy"
             f" decoding ({tuned.held_out.errors} instead of {greedy.held_out.errors};"

@@ -22,7 +22,7 @@ from matplotlib.tri import Triangulation
 from .result import Tuning
 from .trials import KNOWN, RANGES, Trial
 
-_COLOURS: Final = "RdBu_r"  # told apart with every kind of colour blindness
+_COLOURS: Final = "RdBu_r"  # distinct with every kind of colour blindness
 _NOT_TRIED: Final = "0.85"  # grey: white is on the scale
 _LEVELS: Final = 41
 _DOTS_PER_INCH: Final = 150

@@ -17,7 +17,6 @@ from client.evaluation.metrics import (
     matched_words,
     p_value,
     rate_interval,
-    side_by_side,
     word_columns,
     word_errors,
 )
@@ -84,7 +83,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole():
 
 @given(words, words)
 def test_side_by_side_loses_no_word_and_lines_up(reference, hypothesis):
-    above, below = (line.split() for line in side_by_side(reference, hypothesis))
+    above, below = (line.split() for line in lines_of(word_columns(reference, hypothesis), 2))
     assert [word for word in above if "*" not in word] == reference.split()
     assert [word for word in below if "*" not in word] == hypothesis.split()
     assert len(above) == len(below)
@@ -150,7 +149,7 @@ def test_columns_hold_every_text_in_order(reference, hypotheses):
 
 
 def test_several_texts_stand_under_one_reference():
-    texts = side_by_side("a b c d", "x a b d", "a c c d e")
+    texts = lines_of(word_columns("a b c d", "x a b d", "a c c d e"), 3)
     assert texts == ("* a b c d *", "x a b * d *", "* a c c d e")
     assert lines_of([("", "and")], 2) == ("***", "and")
 
