@@ -3,26 +3,26 @@
 ::
 
     AsrError
-    ├── ContractError        the server's model does not say what it needs, or says it wrongly
-    ├── AudioError           one recording cannot be read or is not acceptable
+    ├── ContractError        the model's contract is missing or malformed
+    ├── AudioError           one recording is unreadable or outside the model's limits
     ├── DecoderError         decoding options or a language model are unusable
-    ├── ManifestError        a manifest, or one line of it, is malformed
+    ├── ManifestError        a manifest, a results file, or one line of either, is malformed
     ├── OutputError          results, a report or a cache cannot be written there
-    ├── RayJobError          Ray is not there, or a job on it failed
-    ├── ForkError            a forked process uses what works only in its parent
-    └── ServerError          the server did not answer as it should
+    ├── RayJobError          Ray cannot be used, or a job on it failed
+    ├── ForkError            a forked process uses a resource of its parent
+    └── ServerError          the server failed, or sent an unexpected reply
         ├── ServerUnavailable    not reachable, or overloaded
-        ├── ServerFailed         something broke in the server, or on the way
-        ├── ModelNotReady        unknown model, or known and not loaded
-        ├── DeadlineExceeded     no answer in the time allowed
+        ├── ServerFailed         the server or the connection broke during the request
+        ├── ModelNotReady        the model is unknown, or not loaded
+        ├── DeadlineExceeded     no reply within the deadline
         ├── InvalidRequest       the server rejects the request as malformed
-        └── SecurityError        TLS, a certificate, a token or a key does not fit
+        └── SecurityError        TLS, a certificate, a token or a key was rejected
 
-``AudioWarning`` is no error: what could be read was.
+``AudioWarning`` is no error: the readable part was read.
 
-Every message says what was expected, what came, and how to fix it. An error carries the facts that
-a program may act on as attributes, and ``options``: what to change in Python, where that mends it.
-They survive pickling, so errors travel between processes.
+Every message says what was expected, what came, and how to fix it. Attributes hold the facts for
+programs, and ``options`` the options in Python that mend the error. All of them survive pickling,
+so errors travel between processes.
 """
 
 from collections.abc import Mapping
@@ -77,44 +77,47 @@ class AudioError(AsrError):
 
 
 class AudioWarning(UserWarning):
-    """A recording is damaged or truncated; what is there was read."""
+    """A recording is damaged or truncated; the readable part was read."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DecoderError(AsrError):
+class _OfFile(AsrError):
+    path: Path | None = None
+    """The file that it is about, if any."""
+
+    @classmethod
+    def of(cls, path: Path, reason: str, **facts: Any) -> Self:
+        """The error of a file, whose message begins with its path."""
+        return cls(f"{path}: {reason}", path=path, **facts)
+
+
+class DecoderError(_OfFile):
     """Decoding options, hotwords or a language model are unusable."""
 
-    path: Path | None = None
-    """The file that is unusable."""
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ManifestError(AsrError):
+class ManifestError(_OfFile):
     """A manifest, a results file, or one line of either, is malformed."""
 
-    path: Path | None = None
     line: int | None = None
     """From 1."""
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
-class OutputError(AsrError):
+class OutputError(_OfFile):
     """Results, a report or a cache cannot be written there, or would destroy an input."""
-
-    path: Path | None = None
 
 
 class RayJobError(AsrError):
-    """Ray is not there, or the job on it failed; what was transcribed is kept."""
+    """Ray cannot be used, or a job on it failed; finished results are kept."""
 
 
 class ForkError(AsrError):
-    """A forked process uses what works only in the process that it was forked from."""
+    """A forked process uses a resource of the process that it was forked from."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ServerError(AsrError):
-    """The server failed, or answered something unexpected."""
+    """The server failed, or sent an unexpected reply."""
 
     url: str = ""
     model: str = ""
@@ -131,7 +134,7 @@ class ServerUnavailable(ServerError):
 
 
 class ServerFailed(ServerError):
-    """The server broke while it worked on the request, or the connection did."""
+    """The server or the connection broke during the request."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -17,6 +17,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "TransportOptions.max_in_flight": "--in-flight",
     "Transcriber.processes": "--processes",
     "BeamOptions.lm_case": "--lm-case",
+    "BeamOptions.hotwords": "--hotword",
     "EvaluationOptions.tokenizers": "--tokenizer",
     "hold_out()": "--held-out",
     "Results.path": "--output",

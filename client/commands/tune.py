@@ -35,6 +35,7 @@ from ..evaluation.tuning.result import Tuning
 from ..evaluation.tuning.trials import RANGES, Space, Trial, best_of
 from ..manifests.manifest import read_manifest, survey
 from ..utils.files import written_whole
+from ..utils.packages import missing_package
 from ..utils.utf8 import json_text
 from ..wire.transport import Transport, TritonTransport
 from .arguments import add_beam_options, add_model, beam_arguments
@@ -177,10 +178,7 @@ def _needed(module: str) -> Any:
     try:
         return import_module(f"..evaluation.tuning.{module}", __package__)
     except ModuleNotFoundError as error:
-        raise DecoderError(
-            f"tuning needs the package {error.name}, which is not installed:"
-            " pip install 'nemo-ctc-triton[tune]'"
-        ) from error
+        raise DecoderError(missing_package("tune", error.name or "optuna")) from error
 
 
 def _parts(args: Namespace, transport: Transport) -> tuple[Parts, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import DecoderError
+from ..utils.packages import missing_package
 from ..utils.utf8 import holds
 from ..wire.contract import Contract
 
@@ -38,8 +39,9 @@ class Tokenizers:
             return None
         if contract.vocabulary not in self._by_pieces:
             raise DecoderError(
-                f"--tokenizer: the pieces are not the {len(contract.vocabulary)} of the model"
-                f" exported from {contract.checkpoint}, expected its checkpoint's tokenizer.model"
+                f"the tokenizer's pieces are not the {len(contract.vocabulary)} of the model"
+                f" exported from {contract.checkpoint}, expected its checkpoint's tokenizer.model",
+                options=("EvaluationOptions.tokenizers",),
             )
         return _cut(self._by_pieces[contract.vocabulary])
 
@@ -68,10 +70,7 @@ def _load(path: Path) -> Any:
     try:
         processor = import_module("sentencepiece").SentencePieceProcessor
     except ModuleNotFoundError as error:
-        raise DecoderError(
-            "--tokenizer needs the package sentencepiece, which is not installed:"
-            " pip install 'nemo-ctc-triton[tokenizer]'"
-        ) from error
+        raise DecoderError(missing_package("tokenizer", "sentencepiece")) from error
     try:
         return processor(model_file=str(path))
     except (OSError, RuntimeError) as error:

@@ -47,9 +47,7 @@ def read_lines(stream: BinaryIO, name: str, expected: str) -> Iterator[str]:
 def unreadable(name: object, error: Exception, expected: str) -> DecoderError:
     """The error to raise for a file that cannot be read."""
     reason = getattr(error, "strerror", None) or error  # without the path a second time
-    return DecoderError(
-        f"{name}: cannot read it: {reason}; expected {expected}", path=Path(str(name))
-    )
+    return DecoderError.of(Path(str(name)), f"cannot read it: {reason}; expected {expected}")
 
 
 def read_counts(lines: Iterable[str]) -> tuple[int, ...]:
@@ -123,9 +121,9 @@ def _coincide(name: str, case: str, words: list[str]) -> DecoderError:
     examples = ", ".join(map(repr, words[:_EXAMPLES]))
     if case == "keep":
         return DecoderError(f"{name}: contains words twice, such as {examples}: estimate it again")
-    return DecoderError(
-        f"{name}: in {case} case {len(words)} words are the same as others, such as {examples}, and"
+    return DecoderError.of(
+        Path(name),
+        f"in {case} case {len(words)} words are the same as others, such as {examples}, and"
         " their probabilities cannot be merged: keep the case, or train on text of one case",
         options=("convert(case)",),
-        path=Path(name),
     )

@@ -95,11 +95,11 @@ def read_words(path: Path) -> list[str]:
     """
     header = read_header(path)
     if not header.has_words:
-        raise DecoderError(
-            f"{path}: is a KenLM binary built without its words (build_binary -v): pass a list of"
+        raise DecoderError.of(
+            path,
+            "is a KenLM binary built without its words (build_binary -v): pass a list of"
             " them as unigrams, one a line, or build it anew from its ARPA file",
             options=("convert()",),
-            path=path,
         )
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         block = b""
@@ -122,8 +122,8 @@ def _aligned(position: int) -> int:
 
 
 def _damaged(path: Path, reason: str) -> DecoderError:
-    return DecoderError(
-        f"{path}: is no whole KenLM binary: {reason}; build it anew from its ARPA file",
+    return DecoderError.of(
+        path,
+        f"is no whole KenLM binary: {reason}; build it anew from its ARPA file",
         options=("convert()",),
-        path=path,
     )

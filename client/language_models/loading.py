@@ -74,10 +74,10 @@ def read_words(path: Path | str) -> frozenset[str]:
         with path.open("rb") as file:
             words = frozenset(arpa.unigrams(arpa.read_lines(file, str(path), EXPECTED)))
     if not words - _NOT_WORDS:
-        raise DecoderError(
-            f"{path}: found no words, expected an ARPA file (\\data\\, \\1-grams:, …, \\end\\)"
+        raise DecoderError.of(
+            path,
+            "found no words, expected an ARPA file (\\data\\, \\1-grams:, …, \\end\\)"
             " or a KenLM binary",
-            path=path,
         )
     return words - _NOT_WORDS
 
@@ -90,8 +90,7 @@ def is_binary(path: Path) -> bool:
     except OSError as error:
         raise arpa.unreadable(path, error, EXPECTED) from error
     if not magic:
-        message = f"{path}: the language model is empty (0 bytes), expected {EXPECTED}"
-        raise DecoderError(message, path=path)
+        raise DecoderError.of(path, f"the language model is empty (0 bytes), expected {EXPECTED}")
     return magic == binary.MAGIC
 
 
@@ -105,8 +104,7 @@ def _load(path: Path) -> Any:
     try:
         return kenlm.Model(str(path), config)
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        message = f"{path}: KenLM cannot load this language model: {error}"
-        raise DecoderError(message, path=path) from error
+        raise DecoderError.of(path, f"KenLM cannot load this language model: {error}") from error
 
 
 def _known(model: Any, unigrams: Path) -> frozenset[str]:
@@ -120,9 +118,9 @@ def _known(model: Any, unigrams: Path) -> frozenset[str]:
     words = frozenset(word for word in listed if word in model) - _NOT_WORDS
     if not words:
         examples = ", ".join(map(repr, sorted(listed)[:_EXAMPLES])) or "none"
-        raise DecoderError(
-            f"{unigrams}: the language model knows none of its {len(listed)} words ({examples}):"
+        raise DecoderError.of(
+            unigrams,
+            f"the language model knows none of its {len(listed)} words ({examples}):"
             f" expected {expected}, in the model's own case",
-            path=unigrams,
         )
     return words

@@ -57,7 +57,7 @@ def feed(name: str, *arguments: object) -> Iterator[IO[str]]:
                 encoding="utf-8",
             )
         except OSError as error:
-            raise DecoderError(f"{tool}: cannot run: {error.strerror}", path=tool) from error
+            raise DecoderError.of(tool, f"cannot run: {error.strerror}") from error
         stdin = cast("IO[str]", process.stdin)
         try:
             yield stdin
@@ -84,12 +84,12 @@ def scratch(output: Path) -> Iterator[Path]:
 
 def _failure(tool: Path, status: int, said: str) -> DecoderError:
     if status < 0:
-        return DecoderError(
-            f"{tool}: was killed by signal {-status}: if memory ran out, give KenLM less, or build"
+        return DecoderError.of(
+            tool,
+            f"was killed by signal {-status}: if memory ran out, give KenLM less, or build"
             " a trie, which stays within it",
             options=("BinaryOptions.memory", "BinaryOptions.type"),
-            path=tool,
         )
     lines = [line for line in said.splitlines() if not _is_noise(line)]
     reason = "; ".join(lines[-_TAIL_LINES:]) or f"it exited with status {status}"
-    return DecoderError(f"{tool}: failed: {reason}", path=tool)
+    return DecoderError.of(tool, f"failed: {reason}")

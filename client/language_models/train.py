@@ -115,8 +115,7 @@ def _split(
     if isinstance(held_out, Path):
         chosen = [*writable(read_texts([held_out]), spelling, Tally())]
         if not chosen:
-            message = f"{held_out}: holds no sentence that the acoustic model can write"
-            raise DecoderError(message, path=held_out)
+            raise DecoderError.of(held_out, "holds no sentence that the acoustic model can write")
         aside.writelines(f"{sentence}\n" for sentence in chosen)
         excluded = frozenset(chosen)
         yield from (sentence for sentence in sentences if sentence not in excluded)

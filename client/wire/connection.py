@@ -305,39 +305,36 @@ def _typed_error(
     """Tritonclient's one exception as ours, by gRPC status code."""
     code = str(error.status()).removeprefix("StatusCode.")
     said = error.message()
-    facts: dict[str, Any] = {"url": url, "model": model, "grpc_status": code}
-    facts["deadline_s"] = timeout_s
+    kind: type[ServerError] = ServerFailed if code in _FAILED else ServerError
+    message = f"the server at {url} failed with {code} ({said}): look at the server's log"
+    options: tuple[str, ...] = ()
     if code == "UNAVAILABLE":
         proxy = Proxy.of(url)
-        return ServerUnavailable(
+        kind, options = ServerUnavailable, URL
+        message = (
             f"the server at {url} is not reachable or overloaded ({said}): check host and gRPC "
             "port (8001, not HTTP's 8000), or start a server"
-            + (f"; {proxy.advice(url)}" if proxy else ""),
-            options=URL,
-            **facts,
-        )
-    if code == "DEADLINE_EXCEEDED":
-        return DeadlineExceeded(
+        ) + (f"; {proxy.advice(url)}" if proxy else "")
+    elif code == "DEADLINE_EXCEEDED":
+        kind, options = DeadlineExceeded, LOAD
+        message = (
             f"the server at {url} did not answer within {timeout_s:.3g} s: allow more time, or "
-            "send fewer requests at once",
-            options=LOAD,
-            **facts,
+            "send fewer requests at once"
         )
-    if code == "NOT_FOUND":
-        return ModelNotReady(f"the server at {url} has no model {model!r} ({said})", **facts)
-    if code == "INVALID_ARGUMENT":
-        return InvalidRequest(
+    elif code == "NOT_FOUND":
+        kind, message = ModelNotReady, f"the server at {url} has no model {model!r} ({said})"
+    elif code == "INVALID_ARGUMENT":
+        kind = InvalidRequest
+        message = (
             f"the server at {url} rejects the request to {model!r} ({said}): its graph and its "
-            "contract differ, export the model again",
-            **facts,
+            "contract differ, export the model again"
         )
-    if code in _REJECTED:
-        return SecurityError(
+    elif code in _REJECTED:
+        kind, options = SecurityError, HEADERS
+        message = (
             f"the server at {url} rejected our credentials ({said}): send a token or key that it "
-            "accepts as a header",
-            options=HEADERS,
-            **facts,
+            "accepts as a header"
         )
-    kind = ServerFailed if code in _FAILED else ServerError
-    message = f"the server at {url} failed with {code} ({said}): look at the server's log"
-    return kind(message, **facts)
+    return kind(
+        message, options=options, url=url, model=model, grpc_status=code, deadline_s=timeout_s
+    )

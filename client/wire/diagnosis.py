@@ -34,9 +34,10 @@ def connection_problem(
         return None
     proxy = Proxy.of(url)
     problem = _problem(url, address, proxy, options, timeout_s)
-    if problem is None or proxy is None:
-        return problem
-    return problem.amended(message=f"{problem.message}; {proxy.advice(url)}")
+    if problem is None:
+        return None
+    advice = f"; {proxy.advice(url)}" if proxy else ""
+    return problem.amended(message=problem.message + advice, url=url)
 
 
 def _problem(
@@ -49,8 +50,7 @@ def _problem(
     try:
         connected = _dial(address, proxy, timeout_s)
     except ProxyError as error:
-        message = f"the server at {url} cannot be reached, its proxy {error}"
-        return ServerUnavailable(message, url=url)
+        return ServerUnavailable(f"the server at {url} cannot be reached, its proxy {error}")
     except OSError as error:
         return _unreachable(url, error)
     with connected:
@@ -70,19 +70,16 @@ def _dial(address: tuple[str, int], proxy: Proxy | None, timeout_s: float) -> so
 
 
 def _unreachable(url: str, error: OSError) -> ServerUnavailable:
+    reason, fix = error.strerror or error, "check host and gRPC port (8001), or start a server"
     if isinstance(error, socket.gaierror):
         reason = "its name is not known"
-        fix = "give HOST:PORT alone" if "://" in url else "check the host's name"
+        fix = "give only HOST:PORT" if "://" in url else "check the host's name"
     elif isinstance(error, ConnectionRefusedError):
         reason = "nothing listens there"
-        fix = "check host and gRPC port (8001), or start a server"
     elif isinstance(error, TimeoutError):
         reason, fix = "the connection timed out", "check host, port and firewalls in between"
-    else:
-        reason = str(error.strerror or error)
-        fix = "check host and gRPC port (8001), or start a server"
     message = f"the server at {url} cannot be reached, {reason}: {fix}"
-    return ServerUnavailable(message, options=URL, url=url)
+    return ServerUnavailable(message, options=URL)
 
 
 def _problem_without_tls(url: str, connected: socket.socket, host: str) -> ServerError:
@@ -100,7 +97,6 @@ def _problem_without_tls(url: str, connected: socket.socket, host: str) -> Serve
             f"the server at {url} requires TLS, which is off: turn it on, and give the certificate "
             "of the authority if it is your own",
             options=("ConnectionOptions.tls", "ConnectionOptions.ca"),
-            url=url,
         )
     return _no_grpc(url)
 
@@ -110,7 +106,6 @@ def _no_grpc(url: str) -> ServerUnavailable:
         f"what listens at {url} speaks no gRPC: check the port, Triton's gRPC is on 8001 and HTTP "
         "on 8000",
         options=URL,
-        url=url,
     )
 
 
@@ -121,7 +116,7 @@ def _problem_with_tls(
     try:
         context = _context(options)
     except OSError as error:
-        return _unusable_files(url, error)
+        return _unusable_files(error)
     try:
         with _encrypted(context, connected, host) as encrypted:
             if _speaks_http2(encrypted):
@@ -132,7 +127,7 @@ def _problem_with_tls(
     if options.certificate is None:
         return _certificate_required(url, options)
     message = f"what listens at {url} speaks TLS and no gRPC: check the port"
-    return ServerUnavailable(message, options=URL, url=url)
+    return ServerUnavailable(message, options=URL)
 
 
 def _encrypted(context: ssl.SSLContext, connected: socket.socket, host: str) -> ssl.SSLSocket:
@@ -147,13 +142,12 @@ def _encrypted(context: ssl.SSLContext, connected: socket.socket, host: str) -> 
     return context.wrap_socket(connected, server_hostname=host)
 
 
-def _unusable_files(url: str, error: OSError) -> SecurityError:
+def _unusable_files(error: OSError) -> SecurityError:
     reason = getattr(error, "reason", None) or error.strerror
     return SecurityError(
         "TLS files: expected PEM certificates, and the key that belongs to the certificate "
         f"({reason}): correct them",
         options=_FILES,
-        url=url,
     )
 
 
@@ -163,14 +157,12 @@ def _failed_handshake(url: str, error: OSError, options: ConnectionOptions) -> S
             f"what listens at {url} closes the connection, or stays silent, during the TLS "
             "handshake: it may still be starting; otherwise check the port",
             options=URL,
-            url=url,
         )
     if isinstance(error, ssl.SSLCertVerificationError):
         return SecurityError(
             f"the certificate of the server at {url} is not trusted ({error.verify_message}): give "
             "the authority that signed it, and the host as the certificate names it",
             options=("ConnectionOptions.ca",),
-            url=url,
         )
     said = getattr(error, "reason", None) or error.strerror or type(error).__name__
     if any(status in str(said) for status in _CERTIFICATE_REQUIRED):
@@ -179,7 +171,6 @@ def _failed_handshake(url: str, error: OSError, options: ConnectionOptions) -> S
         f"the TLS handshake with the server at {url} failed ({said}): it may not use TLS: turn "
         "TLS off, or check the port",
         options=("ConnectionOptions.tls",),
-        url=url,
     )
 
 
@@ -197,13 +188,11 @@ def _certificate_required(url: str, options: ConnectionOptions) -> SecurityError
         return SecurityError(
             f"the server at {url} requires a client certificate: give one with its key",
             options=("ConnectionOptions.certificate", "ConnectionOptions.key"),
-            url=url,
         )
     return SecurityError(
         f"the server at {url} does not accept the certificate {options.certificate}: give one "
         "that is signed by an authority that the server trusts",
         options=("ConnectionOptions.certificate",),
-        url=url,
     )
 
 

@@ -141,33 +141,26 @@ def _reason(
 
 
 def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNotReady:
-    url = connection.url
+    check = "check the name, or export the model into the server's repository"
+    may_become_ready = False
     try:
         problems = connection.problems(timeout_s)
     except ServerUnavailable:
-        return ModelNotReady(
-            f"the server at {url} has no model {model!r}, and does not list those it has: check "
-            "the name, or export the model into the server's repository",
-            url=url,
-            model=model,
-        )
-    if model in problems:
-        reason = problems[model] or "it has just become ready"
-        failed = problems[model] and problems[model] not in NOT_LOADED
-        return ModelNotReady(
-            f"the server at {url} has model {model!r}, but it is not ready ({reason}): see the "
-            "server's log, or restart the server if the model was exported since",
-            url=url,
-            model=model,
-            may_become_ready=not failed,
-        )
-    return ModelNotReady(
-        f"the server at {url} has no model {model!r}; it has {_names(problems)}: check the name, "
-        "or export the model into the server's repository",
-        url=url,
-        model=model,
-        may_become_ready=not problems or NOT_LOADED[0] in problems.values(),
-    )
+        said = f"has no model {model!r}, and does not list those it has: {check}"
+    else:
+        if model in problems:
+            reason = problems[model] or "it has just become ready"
+            may_become_ready = problems[model] in ("", *NOT_LOADED)
+            said = (
+                f"has model {model!r}, but it is not ready ({reason}): see the server's log, or "
+                "restart the server if the model was exported since"
+            )
+        else:
+            may_become_ready = not problems or NOT_LOADED[0] in problems.values()
+            said = f"has no model {model!r}; it has {_names(problems)}: {check}"
+    url = connection.url
+    message = f"the server at {url} {said}"
+    return ModelNotReady(message, url=url, model=model, may_become_ready=may_become_ready)
 
 
 def _names(problems: Mapping[str, str]) -> str:

@@ -196,9 +196,12 @@ class Servers:
             if server.probing or server.mismatch is not None or self._closed:
                 return
             server.probing = True
-        # A thread of its own: a server that does not answer must not delay the others.
-        probe = threading.Thread(target=self._probe, args=(server,), name="probe", daemon=True)
-        self._timer.after(delay_s, partial(_start_unless, lambda: self._closed, probe))
+        self._timer.after(delay_s, partial(self._start_probe, server))
+
+    def _start_probe(self, server: Server) -> None:
+        """Probe on a thread of its own: a server that hangs must not delay the others."""
+        if not self._closed:
+            threading.Thread(target=self._probe, args=(server,), name="probe", daemon=True).start()
 
     def _probe(self, server: Server) -> None:
         """Readmit the server if it serves the same model, else schedule the next probe."""
@@ -239,11 +242,6 @@ def _in_threads(actions: Iterable[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-def _start_unless(closed: Callable[[], bool], thread: threading.Thread) -> None:
-    if not closed():
-        thread.start()
 
 
 def _same(contract: Contract, other: Contract) -> bool:

@@ -41,7 +41,8 @@ def hold_out(utterances: Sequence[Utterance]) -> Parts:
     if not held_out:
         raise ManifestError(
             f"{len(utterances)} utterances of {len(counts)} sentences are too few to hold a part"
-            " out, expected three or more: give another manifest with --held-out"
+            " out, expected three or more: hold out another manifest",
+            options=("hold_out()",),
         )
     return Parts(
         [utterance for utterance in utterances if _sentence(utterance) not in held_out],

@@ -20,7 +20,7 @@ def read_existing(path: Path) -> Found:
         try:
             yield _utterance(where, entry)
         except ManifestError as error:
-            reason = str(error).removeprefix(f"{where}: ")
+            reason = error.message.removeprefix(f"{where}: ")
             yield Problem(where, reason, Fault.MALFORMED)
 
 

@@ -25,7 +25,7 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
     Raises ``ManifestError`` when ``folder`` is none.
     """
     if not folder.is_dir():
-        raise ManifestError(f"{folder} is no folder: check the path")
+        raise ManifestError(f"{folder} is no folder: check the path", path=folder)
     endings = tuple(suffixes)
     for path, folders, names in os.walk(folder):
         folders.sort()
@@ -59,7 +59,7 @@ class AudioFolder:
             raise LeftOut(Fault.NO_AUDIO, reason)
         if not found:
             raise LeftOut(
-                Fault.NO_AUDIO, f"no audio in {self.path} is called {name}: check --audio"
+                Fault.NO_AUDIO, f"no audio in {self.path} is called {name}: check that folder"
             )
         self._found.add(found[0])
         return found[0]
@@ -102,7 +102,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             yield file
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}: check the path") from error
+        raise ManifestError.of(path, f"cannot be read: {error.strerror}: check the path") from error
 
 
 @dataclass(frozen=True)

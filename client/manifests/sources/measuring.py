@@ -78,7 +78,7 @@ def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> 
         length_s = length.result()
     except AudioError as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
-        raise LeftOut(Fault.NO_AUDIO if missing else Fault.UNREADABLE, str(error)) from error
+        raise LeftOut(Fault.NO_AUDIO if missing else Fault.UNREADABLE, error.message) from error
     duration_s = _within(utterance, length_s)
     piece = str(plain(utterance.audio)), utterance.offset_s or 0.0, round(duration_s, _DECIMALS)
     if piece in seen:

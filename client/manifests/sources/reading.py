@@ -27,13 +27,15 @@ def guess_kind(transcripts: Path) -> str:
     is none of ``KINDS``.
     """
     if not transcripts.exists():
-        raise ManifestError(f"{transcripts}: no such file or folder: check the path")
+        raise ManifestError.of(transcripts, "no such file or folder: check the path")
     kind = _kind_of_folder(transcripts) if transcripts.is_dir() else _kind_of_file(transcripts)
     if kind is None:
-        raise ManifestError(
-            f"{transcripts}: no transcripts are known there, expected a folder of .txt files, a "
+        raise ManifestError.of(
+            transcripts,
+            "no transcripts are known there, expected a folder of .txt files, a "
             "LibriSpeech tree, a Kaldi or Sphinx folder, or a .csv, .tsv or .fileids file: check "
-            "the path, or say what it is with --kind"
+            "the path, or name its kind",
+            options=("read_source(kind)",),
         )
     return kind
 

@@ -54,7 +54,7 @@ class Problem:
     @classmethod
     def of(cls, where: str, error: LeftOut) -> "Problem":
         """The error, and where what it is about stands."""
-        return cls(where, str(error), error.fault)
+        return cls(where, error.message, error.fault)
 
 
 @dataclass(frozen=True)

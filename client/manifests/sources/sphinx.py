@@ -46,8 +46,10 @@ def _file_ids(path: Path) -> Path:
     found = sorted(path.glob(f"*{FILE_IDS}"))
     if len(found) != 1:
         names = ", ".join(each.name for each in found) or "none"
-        raise ManifestError(
-            f"{path}: has {names}, expected one {FILE_IDS} file: name it with --transcripts"
+        raise ManifestError.of(
+            path,
+            f"has {names}, expected one {FILE_IDS} file: name that file",
+            options=("Source.transcripts",),
         )
     return found[0]
 

@@ -117,9 +117,11 @@ def _column(path: Path, header: Sequence[str], chosen: str | None, usual: Sequen
     names = usual if chosen is None else [chosen.lower()]
     found = next((name for name in names if name in header), None)
     if found is None:
-        raise ManifestError(
-            f"{path}: has the columns {', '.join(header) or '(none)'}, expected one of "
-            f"{', '.join(names) or 'them'}: name them, or give their numbers where there is no "
-            "header, with --audio-column and --text-column"
+        raise ManifestError.of(
+            path,
+            f"has the columns {', '.join(header) or '(none)'}, expected one of "
+            f"{', '.join(names) or 'them'}: name the columns, or give their numbers if there is no "
+            "header",
+            options=("Source.audio_column", "Source.text_column"),
         )
     return found
