@@ -303,10 +303,10 @@ def _typed_error(
     error: InferenceServerException, url: str, model: str, timeout_s: float
 ) -> ServerError:
     """Tritonclient's one exception as ours, by gRPC status code."""
-    code = str(error.status()).removeprefix("StatusCode.")
+    code = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message()
     kind: type[ServerError] = ServerFailed if code in _FAILED else ServerError
-    message = f"the server at {url} failed with {code} ({said}): look at the server's log"
+    message = f"the server at {url} failed with {code or 'no gRPC status'} ({said}): look at the server's log"
     options: tuple[str, ...] = ()
     if code == "UNAVAILABLE":
         proxy = Proxy.of(url)
