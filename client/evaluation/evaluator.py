@@ -133,7 +133,7 @@ class Evaluator:
             return result
         error = _placed(result.error, where)
         del self._left[entry.line]
-        self._failures[entry.line] = Failure(entry.line, entry.name, str(error))
+        self._failures[entry.line] = Failure(entry.line, entry.name, error.message)
         return replace(result, error=error)
 
     def _utterance(self, entry: Entry) -> Utterance:
@@ -163,4 +163,4 @@ class Evaluator:
 
 
 def _placed(error: AsrError, where: str) -> AsrError:
-    return type(error)(f"{where}: {error}") if where else error
+    return error.amended(message=f"{where}: {error.message}") if where else error
