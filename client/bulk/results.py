@@ -186,7 +186,7 @@ class Results(AbstractContextManager["Results"]):
                 break
             record = None if torn else _record(line)
             if record is None:
-                reason = f"line {number}: is no result of a manifest's line: remove the file"
+                reason = f"line {number} is no result of a manifest's line: remove the file"
                 raise _mismatch(self.path, reason)
             self._note(record)
             end += len(line)

@@ -306,7 +306,8 @@ def _typed_error(
     code = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message()
     kind: type[ServerError] = ServerFailed if code in _FAILED else ServerError
-    message = f"the server at {url} failed with {code or 'no gRPC status'} ({said}): look at the server's log"
+    failed = f"failed with {code or 'no gRPC status'} ({said})"
+    message = f"the server at {url} {failed}: look at the server's log"
     options: tuple[str, ...] = ()
     if code == "UNAVAILABLE":
         proxy = Proxy.of(url)

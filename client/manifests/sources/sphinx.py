@@ -1,7 +1,7 @@
 """Sphinx's pair: ``NAME.fileids``, paths without ending, and ``NAME.transcription``.
 
 The transcription has a line ``<s> TEXT </s> (ID)`` for each path, whose last part, or all, is ID.
-The marks of sentence and silence are no words, and go.
+The marks of sentence and silence are no words, and are dropped.
 """
 
 import re

@@ -128,7 +128,7 @@ def test_results_of_another_manifest_do_not_mix(path):
 )
 def test_a_file_of_something_else_is_left_as_it_is(path, line):
     path.write_text(f"{line}\n")
-    with pytest.raises(ManifestError, match="line 1: is no result"):
+    with pytest.raises(ManifestError, match="line 1 is no result"):
         Results(path, SETTINGS, resume=True)
     assert path.read_text() == f"{line}\n"
 
