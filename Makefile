@@ -6,6 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 REPOSITORY ?= model_repository
 ARGS ?=
+EXTRAS ?=
 WORKERS ?= 3
 SPEECH_DATA ?= ../shared/data
 PEERS_FOLDER := .peers
@@ -21,6 +22,8 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
     { echo "Python 3.11 or 3.12 is needed: run make with PYTHON=python3.11" >&2; exit 1; }
 # Tests that need NeMo; the others run in .venv.
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
+# test-serving holds all that tests need; the documentation's commands, which tests run, ask for these.
+TEST_EXTRAS := $(addprefix .venv/.with-,test-serving benchmark docs tune)
 # A file's tests share servers, so each file goes to one worker whole; tests/conftest.py orders them.
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
@@ -64,7 +67,7 @@ serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's contai
 	    --exit-timeout-secs=30 --metrics-config=summary_latencies=true $(ARGS)
 
 .PHONY: test
-test: test-packages setup setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
+test: test-packages setup $(TEST_EXTRAS) setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	@status=0; \
 	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS) > .cache/export-tests.log 2>&1 & \
 	$(RUNTIME) -m pytest $(PARALLEL) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
@@ -75,22 +78,22 @@ test: test-packages setup setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/d
 test-packages:
 	@PYTHON=$(PYTHON) constraints/system-packages.sh build kenlm test
 
-.cache/kubectl: tests/deploy/fetch_kubectl.py | .venv/.installed
+.cache/kubectl: tests/deploy/fetch_kubectl.py | .venv/.with-test-serving
 	$(RUNTIME) $< $@
 
 .PHONY: docs
-docs: .venv/.installed ## Make the documentation as a site that needs no network
+docs: .venv/.with-docs ## Make the documentation as a site that needs no network
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
 	@echo "open .cache/site/index.html; for its search: .venv/bin/mkdocs serve" >&2
 
 .PHONY: lint
-lint: .venv/.installed ## Check style and types
+lint: .venv/.with-lint ## Check style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 .PHONY: format
-format: .venv/.installed ## Mend style where a tool can
+format: .venv/.with-lint ## Mend style where a tool can
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
@@ -99,10 +102,18 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 
 .venv/.installed: pyproject.toml constraints/runtime.txt
 	@PYTHON=$(PYTHON) constraints/system-packages.sh build
-	@echo "installing .venv: client, server, tests" >&2
+	@echo "installing .venv: client and server" >&2
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[client,server,tune,ray,tokenizer,benchmark,test,test-serving,lint,docs]'
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[demo]'
+	@touch $@
+
+.PHONY: extras
+extras: $(EXTRAS:%=.venv/.with-%) ## Add EXTRAS="tune ray tokenizer" to .venv, for the commands and options that need them
+
+.venv/.with-%: .venv/.installed
+	@echo "installing into .venv: $*" >&2
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[$*]'
 	@touch $@
 
 .venv-export/.installed: pyproject.toml constraints/export.txt
@@ -117,13 +128,13 @@ $(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/wire/contract.py $(wildca
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
 
 .PHONY: bench
-bench: setup .cache/bench/demo/config.pbtxt ## Put the demo model under load, and make a table, plots and a page of it
+bench: setup .venv/.with-benchmark .cache/bench/demo/config.pbtxt ## Put the demo model under load, and make a table, plots and a page of it
 	$(RUNTIME) -m benchmarks serve --repository .cache/bench --model demo --lengths uniform:1:10 \
 	    --concurrency 1 16 64 --rate 20 --seconds 8 --repeats 2 --output .cache/bench.json $(ARGS)
 	@echo "open .cache/bench.html" >&2
 
 .PHONY: bench-gpu
-bench-gpu: $(if $(PARTS),.cache/bench-gpu/.installed,.venv/.installed) ## On a CUDA machine: measure the bundle in PARTS=folder, or NAME=model of model_repository/
+bench-gpu: $(if $(PARTS),.cache/bench-gpu/.installed,.venv/.with-benchmark) ## On a CUDA machine: measure the bundle in PARTS=folder, or NAME=model of model_repository/
 ifdef PARTS
 	status=0; for model in $$(ls $(<D)/models); do for parts in "parity speed" triton compiled; do \
 	    $(<D)/environment/bin/python -m benchmarks.gpu run --bundle $(<D) --model $$model --parts $$parts \
@@ -156,7 +167,7 @@ setup-peers: .venv-peers/.installed ## Install onnx-asr and sherpa-onnx, which w
 	@touch $@
 
 .PHONY: peers
-peers: setup setup-peers $(filter $(PEERS_FOLDER)/checkpoints/%.nemo,$(CHECKPOINT)) ## Compare CHECKPOINT=file.nemo with NeMo, onnx-asr and sherpa-onnx, as NAME=model
+peers: setup .venv/.with-benchmark setup-peers $(filter $(PEERS_FOLDER)/checkpoints/%.nemo,$(CHECKPOINT)) ## Compare CHECKPOINT=file.nemo with NeMo, onnx-asr and sherpa-onnx, as NAME=model
 	$(EXPORT) -m export build --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --repository $(PEERS_FOLDER)/repository \
 	    --without-triton --serving cpu --cores 2 --precision fp32
 	$(EXPORT) -m benchmarks.peers.prepare --checkpoint "$(CHECKPOINT)" --name "$(NAME)" --folder $(PEERS_FOLDER)
@@ -168,7 +179,7 @@ $(PEERS_FOLDER)/checkpoints/%.nemo: | setup
 	$(EXPORT) -m benchmarks.peers.checkpoints $* --folder $(PEERS_FOLDER)
 
 .PHONY: freeze
-freeze: setup setup-peers ## Write the versions installed now to constraints/
+freeze: setup .venv/.with-test-serving .venv/.with-lint setup-peers ## Write the versions installed now to constraints/
 	for pair in .venv:runtime .venv-export:export .venv-peers:peers; do \
 	    file=constraints/$${pair#*:}.txt; \
 	    { head -1 $$file; $${pair%:*}/bin/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $$file.new; \
@@ -176,7 +187,7 @@ freeze: setup setup-peers ## Write the versions installed now to constraints/
 	done
 
 .PHONY: train-demo
-train-demo: setup kenlm-tools ## Make the demo's data, checkpoint, language model and clips anew (hours on a CPU)
+train-demo: setup .venv/.with-tune kenlm-tools ## Make the demo's data, checkpoint, language model and clips anew (hours on a CPU)
 	@constraints/system-packages.sh speech
 	$(EXPORT) -m demo.prepare
 	$(EXPORT) -m demo.train

@@ -1,4 +1,4 @@
-"""Command line: ``nemo-ctc COMMAND …``, and ``nemo-ctc`` in a checkout.
+"""Command line: ``nemo-ctc COMMAND …``, in a checkout ``python -m client COMMAND …``.
 
 Results go to standard output or ``--output``, messages and progress to standard error. Exit
 status: 0 when all went well, 1 when anything failed, 2 for wrong usage, 130 when interrupted.
@@ -12,6 +12,7 @@ from .commands import standard_streams
 from .commands.dispatch import Program
 from .commands.flags import FLAGS
 from .errors import AsrError
+from .utils.version import package_version
 
 _CLIENT = Program(
     "nemo-ctc",
@@ -23,8 +24,9 @@ _CLIENT = Program(
         "evaluate": "transcribe a manifest and count word and character errors",
         "lm": "train, convert and inspect language models",
         "tune": "choose a beam search's weights on a development set",
-        "models": "list a server's models and what their contracts say",
+        "models": "list a server's models and their contracts",
     },
+    package_version,
 )
 
 

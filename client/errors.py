@@ -8,6 +8,7 @@
     ├── DecoderError         decoding options or a language model are unusable
     ├── ManifestError        a manifest, a results file, or one line of either, is malformed
     ├── OutputError          results, a report or a cache cannot be written there
+    ├── MissingPackage       an optional package is not installed
     ├── RayJobError          Ray cannot be used, or a job on it failed
     ├── ForkError            a forked process uses a resource of its parent
     └── ServerError          the server failed, or sent an unexpected reply
@@ -105,6 +106,14 @@ class ManifestError(_OfFile):
 
 class OutputError(_OfFile):
     """Results, a report or a cache cannot be written there, or would destroy an input."""
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class MissingPackage(AsrError, ImportError):
+    """An optional ``package`` is not installed; this project's ``extra`` brings it."""
+
+    package: str = ""
+    extra: str = ""
 
 
 class RayJobError(AsrError):

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"export: the package {error.name} is not installed here: use .venv-export/bin/python, "
-            "which `make setup` makes, or pip install 'nemo-ctc-triton[export]'\n"
+            "which `make setup` makes, or run pip install '.[export]' in the checkout\n"
         )
         return 1
     except KeyboardInterrupt:

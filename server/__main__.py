@@ -1,7 +1,7 @@
 """``python -m server``: serve a model repository until a signal comes or something dies.
 
-SIGTERM lets requests that are under way finish first; SIGINT and SIGHUP, and any second signal, do
-not. With ``--restart`` what dies is started again, within limits.
+SIGTERM lets requests in flight finish first; SIGINT, SIGHUP and any second signal do not. With
+``--restart`` a server that dies is started again, within limits.
 
 Everything goes to standard error: Triton's log, the line that says the server is ready, errors.
 The exit status is 0 after a signal, 1 when the server did not start, died, or was restarted too
@@ -12,6 +12,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -28,7 +29,14 @@ DRAIN_TIMEOUT_S: Final = 30.0
 
 
 class Drained(BaseException):
-    """SIGTERM came: the server is to finish what it has, then end."""
+    """SIGTERM came: the server is to finish its requests, then end."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a usage error in one line, and in a second where the options are explained."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\nhint: {self.prog} -h explains the options\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,14 +63,14 @@ def _watch(server: EmbeddedServer, parsed: argparse.Namespace) -> NoReturn:
         server.watch()
     except Drained:
         _listen()  # to one who does not want to wait
-        _say(f"finishing requests under way, for at most {parsed.drain_timeout_s:g} s")
+        _say(f"draining: requests in flight have {parsed.drain_timeout_s:g} s to finish")
         try:
             finished = server.drain(parsed.drain_timeout_s)
         except ServerDiedError as error:  # it was to end anyway, and is not started again
             _say(f"error: {error}")
             finished = False
         if not finished:
-            _say("there still are requests under way: those fail, and can be sent again")
+            _say("requests still in flight fail: clients can retry them")
         _ignore()
         raise
 
@@ -92,19 +100,26 @@ def _options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Ser
 
 def _parser() -> argparse.ArgumentParser:
     """Options named as the fields of :class:`ServerOptions`, whose defaults hold."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m server",
         description="Serve a model repository with a real Triton server on this machine.",
     )
     add = parser.add_argument
-    add("--repository", type=Path, required=True, metavar="DIR", help="what to serve")
+    add(
+        "--repository",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the model repository to serve",
+    )
+    add("--version", action="version", version=f"%(prog)s {_version()}")
     add(
         "--model",
         dest="models",
         action="append",
         default=[],
         metavar="NAME",
-        help="serve only this model, and what it is made of (default all); may be repeated",
+        help="serve only this model and its parts (default: all models); may be repeated",
     )
     for name, meaning in (
         ("grpc_port", "for inference (%(default)s)"),
@@ -130,15 +145,15 @@ def _add_life(parser: argparse.ArgumentParser) -> None:
     add(
         "--restart",
         action="store_true",
-        help="when Triton or a model's process dies, start the whole server again, on the same "
-        "ports and ever later",
+        help="restart the whole server, on the same ports and with growing delays, when Triton or "
+        "a model's process dies",
     )
     add(
         "--restart-limit",
         type=_number,
         default=RestartLimits.most,
         metavar="N",
-        help=f"restarts within {RestartLimits.window_s / 60:g} minutes before it is given up "
+        help=f"give up after this many restarts within {RestartLimits.window_s / 60:g} minutes "
         "(%(default)s)",
     )
     add(
@@ -146,31 +161,38 @@ def _add_life(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=DRAIN_TIMEOUT_S,
         metavar="S",
-        help="how long SIGTERM waits for requests under way (%(default)g)",
+        help="seconds that requests in flight have to finish after SIGTERM (%(default)g)",
     )
 
 
 def _add_security(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("security").add_argument
     certificate = (
-        "serve gRPC over TLS with this certificate, PEM; HTTP and metrics, for which Triton has no "
-        "TLS, are then on 127.0.0.1 whatever --host says"
+        "serve gRPC over TLS with this certificate (PEM). Triton has no TLS for HTTP and metrics, "
+        "which then listen on 127.0.0.1 only, whatever --host says"
     )
-    client_ca = "let in only clients with a certificate of this authority, PEM"
+    client_ca = "accept only clients with a certificate of this authority (PEM)"
     for option, meaning in (
         ("--tls-certificate", certificate),
-        ("--tls-key", "its key, PEM"),
+        ("--tls-key", "the key of the certificate (PEM)"),
         ("--tls-client-ca", client_ca),
     ):
         add(option, type=Path, metavar="FILE", help=meaning)
     add(
         "--restricted-key",
         metavar="KEY=SOURCE",
-        help="only who sends this key may administer models, shared memory, traces and logs, over "
-        f"gRPC and HTTP. Its value comes from {SOURCES}. Triton takes it on its command line: "
-        "users of this machine can see it there with ps",
+        help="require this key for administering models, shared memory, traces and logs over gRPC "
+        f"and HTTP. Its value comes from {SOURCES}. Triton gets it on its command line, where "
+        "users of this machine can see it with ps",
     )
     add("--restrict-inference", action="store_true", help="require the key for inference too")
+
+
+def _version() -> str:
+    try:
+        return version("nemo-ctc-triton")
+    except PackageNotFoundError:  # a copy of the folder, run without being installed
+        return "of unknown version"
 
 
 def _number(text: str) -> int:
@@ -185,7 +207,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time, expected seconds from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, at least 0")
     return seconds
 
 

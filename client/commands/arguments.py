@@ -13,7 +13,7 @@ from ..decoding.pauses import PAUSE_S
 from ..decoding.preset import Preset, read_preset
 from ..language_models.cases import WORD_CASES
 from ..transcriber import Transcriber
-from .numbers import whole_number
+from .argument_types import whole_number
 from .recordings import add_recordings, audio_options, long_audio_options
 from .server import add_requests, add_server, transport_options, urls_of
 from .streams import messages
@@ -34,14 +34,14 @@ def add_transcriber(parser: ArgumentParser) -> None:
     group.add_argument(
         "--decoder",
         choices=("greedy", "beam"),
-        help="best token of each frame, or search with a language model (default: the preset's, "
-        "or greedy)",
+        help="greedy: the best token of each frame; beam: a search, with or without a language "
+        "model (default: the preset's, or greedy)",
     )
     group.add_argument(
         "--decoder-config",
         type=Path,
         metavar="PRESET.json",
-        help="options as `tune` wrote them; those given here too take their place",
+        help="decoding options that `tune` wrote; options given here override them",
     )
     add_beam_options(group)
     group.add_argument(
@@ -49,7 +49,7 @@ def add_transcriber(parser: ArgumentParser) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="decode in N processes of their own (default 0: in this one)",
+        help="decode in N worker processes (default 0: in the main process)",
     )
 
 
@@ -58,7 +58,11 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     default = BeamOptions()
     beam_options: dict[str, tuple[Any, str | None, str]] = {
         "lm": (Path, "FILE", "ARPA, gzipped or not, or KenLM binary (default none)"),
-        "unigrams": (Path, "FILE", "known words, one a line (default: the language model's)"),
+        "unigrams": (
+            Path,
+            "FILE",
+            "list of known words, one a line (default: the language model's words)",
+        ),
         "alpha": (float, "A", f"language model weight (default {default.alpha})"),
         "beta": (float, "B", f"bonus for each word (default {default.beta})"),
         "unk_score_offset": (
@@ -70,14 +74,18 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
         "beam_prune_logp": (
             float,
             "X",
-            f"hypotheses further below the best go (default {default.beam_prune_logp})",
+            f"drop hypotheses this far below the best (default {default.beam_prune_logp})",
         ),
         "token_min_logp": (
             float,
             "X",
-            f"tokens below are not tried (default {default.token_min_logp})",
+            f"skip tokens with a lower log probability (default {default.token_min_logp})",
         ),
-        "hotword_weight": (float, "X", f"bonus of hotwords (default {default.hotword_weight})"),
+        "hotword_weight": (
+            float,
+            "X",
+            f"bonus for each hotword (default {default.hotword_weight})",
+        ),
         "nbest": (int, "N", f"hypotheses to return (default {default.nbest})"),
     }
     for name, (kind, metavar, text) in beam_options.items():
@@ -86,8 +94,8 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     group.add_argument(
         "--exact-nemo-text",
         action=argparse.BooleanOptionalAction,
-        help=f"NeMo's text: let words run on over pauses of {PAUSE_S} s and more (default: the "
-        "preset's, or not)",
+        help=f"give NeMo's text: do not split words at pauses of {PAUSE_S} s or more (default: the "
+        "preset's, or off)",
     )
     group.add_argument(
         "--lm-case",
@@ -100,7 +108,7 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
         action="append",
         type=_hotword,
         metavar="WORD[=WEIGHT]",
-        help="beam: a word or phrase to listen for; may be repeated",
+        help="beam: a word or phrase to favour; may be repeated",
     )
 
 
@@ -121,8 +129,8 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
         return Preset(None, greedy=GreedyOptions(exact_nemo_text=exact))
     if preset.beam and "lm" in given and "alpha" not in given:
         messages.print(
-            f"warning: the weights of {args.decoder_config} were chosen for another language model "
-            "than --lm: choose them anew with `tune`"
+            f"warning: the weights of {args.decoder_config} were tuned for another language model "
+            "than --lm: run `tune` again"
         )
     given = {"exact_nemo_text": preset.decoder.exact_nemo_text, **given}
     beam = replace(preset.beam or BeamOptions(), **given)
@@ -132,11 +140,11 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
         if name in given
     ]
     if weights and beam.lm is None:
-        parser.error(f"{flags(weights)}: is for a language model, give one with --lm FILE")
+        parser.error(f"{flags(weights)}: is for a language model, which --lm FILE names")
     if "nbest" in given and args.format != "jsonl":
-        parser.error("--nbest: is for --format jsonl, which shows the hypotheses")
+        parser.error("--nbest: needs --format jsonl, which shows the hypotheses")
     if "hotword_weight" in given and not beam.hotwords:
-        parser.error("--hotword-weight: is for hotwords, give some with --hotword WORD")
+        parser.error("--hotword-weight: needs hotwords, --hotword WORD")
     return replace(preset, beam=beam)
 
 
@@ -149,7 +157,8 @@ def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = Fals
     if preset.checkpoint_sha256 not in ("", transcriber.contract.checkpoint_sha256):
         messages.print(
             f"warning: {args.decoder_config} was tuned for another checkpoint than the one that "
-            f"{args.model} was exported from: tune again, wrong weights do worse than greedy"
+            f"{args.model} was exported from: run `tune` again, wrong weights can be worse "
+            "than greedy"
         )
     return transcriber
 
@@ -186,7 +195,7 @@ def _hotword(text: str) -> Hotword:
     try:
         return Hotword(word, float(weight))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{weight!r} is no weight, expected a number") from error
+        raise argparse.ArgumentTypeError(f"{weight!r}: expected a number as the weight") from error
 
 
 def _flag(name: str) -> str:

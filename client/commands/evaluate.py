@@ -24,10 +24,11 @@ from ..evaluation.spelling import Tokenizers
 from ..evaluation.text import print_evaluation
 from ..manifests.manifest import Entry, read_manifest, survey, with_text
 from ..transcriber import Result
+from ..utils.extras import import_extra
 from ..utils.utf8 import json_text
 from ..wire.transport import TritonTransport
+from .argument_types import whole_number
 from .arguments import add_transcriber
-from .numbers import whole_number
 from .outputs import (
     STANDARD_OUTPUT,
     add_output,
@@ -36,6 +37,7 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
+from .parser import CommandParser
 from .progress import shown, tracked
 from .recordings import audio_options, long_audio_options
 from .references import warn_of_unwritable
@@ -52,6 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     if args.embed_audio and not args.report:
         parser.error("--embed-audio: is for a page, name one with --report R.html")
+    import_extra("jiwer", "evaluate", "evaluation")  # before the server works for nothing
     systems = read_systems(parser, args)
     refuse_overwriting([args.output or STANDARD_OUTPUT, args.report], _inputs(args, systems))
     with open_output(args.output) as output, _folder(args.cache) as folder:
@@ -86,11 +89,7 @@ def _inputs(args: Namespace, systems: Iterable[Chosen]) -> Iterator[Path | None]
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="nemo-ctc evaluate",
-        description=f"{__doc__}\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("nemo-ctc evaluate", f"{__doc__}\n{EXAMPLES}")
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="M.jsonl", help="JSON Lines with text"
     )

@@ -1,22 +1,22 @@
 """``manifest``: write a manifest of audio and transcripts, or check one.
 
-Transcripts may be
+Transcripts may be:
 
-  folders      a folder of .txt files named as the recordings, which lie there too or in --audio
+  folders      a folder of .txt files named as the recordings, which are there or in --audio
   librispeech  a tree with *.trans.txt, lines of UTTERANCE TEXT
-  kaldi        a folder with wav.scp and text, and where there are any segments and utt2spk
+  kaldi        a folder with wav.scp and text, and optionally segments and utt2spk
   sphinx       NAME.fileids with NAME.transcription, lines of <s> TEXT </s> (ID)
-  table        a .csv or .tsv file with a header, Common Voice's for instance
+  table        a .csv or .tsv file with a header, such as Common Voice's
 
-Recordings are found in --audio by path, else by name anywhere below it. Each is opened and
-measured; what is left out is named on standard error, counted, and makes the exit status 1. A
-summary goes to standard output. Texts keep case and punctuation.
+The command finds recordings in --audio by path, or else by name anywhere below it, opens each and
+measures it. It names on standard error what it leaves out, and then the exit status is 1. It prints
+a summary on standard output. Texts keep case and punctuation.
 
---check opens what a manifest names and compares durations, pieces, texts and duplicates. With
---model, characters that the model cannot write and utterances too long or short for it are told.
+--check opens the recordings of an existing manifest, and compares durations, pieces, texts and
+duplicates. --model adds the characters that the model cannot write, and the utterances that are too
+long or too short for it.
 """
 
-import argparse
 import sys
 import unicodedata
 from argparse import ArgumentParser, Namespace
@@ -49,6 +49,7 @@ from ..manifests.sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
 from ..utils.shortened import shortened
 from ..wire.transport import TritonTransport
 from .outputs import output_path
+from .parser import CommandParser
 from .progress import clock
 from .server import add_server, connecting_options, urls_of
 from .streams import messages, open_output, tables
@@ -105,7 +106,7 @@ def _check_output(path: Path) -> None:
         if any(entry.fields for entry in islice(read_manifest(path), _LOOKED_AT)):
             return
     raise OutputError(
-        f"{path}: is there and is no manifest, which is all that is written over: name another "
+        f"{path}: exists and is not a manifest, and only manifests are overwritten: choose another "
         "--output"
     )
 
@@ -231,18 +232,14 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
         given = [name for name in _FOR_SOURCES if getattr(args, name)]
         if given:
             flags = ", ".join("--" + name.replace("_", "-") for name in given)
-            parser.error(f"{flags}: is for writing a manifest, not for --check")
+            parser.error(f"{flags}: cannot be used with --check")
         return
     if args.output is None or not (args.audio or args.transcripts):
-        parser.error("give --audio or --transcripts, or both, and --output; or --check")
+        parser.error("expected --output with --audio, --transcripts or both; or --check")
 
 
 def _parser() -> ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nemo-ctc manifest",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("nemo-ctc manifest", __doc__)
     parser.add_argument(
         "--audio", type=Path, metavar="DIR", help="the recordings (default: where transcripts are)"
     )
@@ -256,25 +253,29 @@ def _parser() -> ArgumentParser:
         "--output", type=output_path, metavar="M.jsonl", help="the manifest to write"
     )
     parser.add_argument(
-        "--kind", choices=KINDS, help="what the transcripts are (default: seen from what is there)"
+        "--kind", choices=KINDS, help="format of the transcripts (default: detected)"
     )
     for name, usual in (("audio", AUDIO_COLUMNS), ("text", TEXT_COLUMNS)):
         parser.add_argument(
             f"--{name}-column",
             metavar="NAME",
-            help=f"table: the column of {name} (default: the first of {', '.join(usual)})",
+            help=f"table: the column with the {name} (default: the first of {', '.join(usual)})",
         )
     for flag, case, what in (
-        ("--lower", "lower", "small letters"),
-        ("--lower-tr", "lower-tr", "small letters of Turkish: I becomes its i without a dot"),
+        ("--lower", "lower", "lower case"),
+        ("--lower-tr", "lower-tr", "Turkish lower case: I becomes the i without a dot"),
     ):
         parser.add_argument(
             flag, dest="lower", action="store_const", const=case, help=f"put texts in {what}"
         )
     parser.add_argument(
-        "--allow-missing", action="store_true", help="exit with 0 although something is left out"
+        "--allow-missing",
+        action="store_true",
+        help="exit with status 0 even if something is left out",
     )
     parser.add_argument("--check", type=Path, metavar="M.jsonl", help="check this manifest instead")
-    parser.add_argument("--model", metavar="NAME", help="compare with this model on the server")
+    parser.add_argument(
+        "--model", metavar="NAME", help="also check against this model of the server"
+    )
     add_server(parser)
     return parser

@@ -1,6 +1,5 @@
-"""``models``: the models of each server that carry a contract, and what it says."""
+"""``models``: list the models that a server offers, and the contract of each."""
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -9,13 +8,14 @@ from rich.table import Table
 from ..errors import AsrError
 from ..wire.models import ServedModel, list_models
 from .flags import FLAGS
+from .parser import CommandParser
 from .server import add_server, connection_options, urls_of
 from .streams import messages, tables
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when a server or a model is not ready, or a contract not readable."""
-    parser = argparse.ArgumentParser(prog="nemo-ctc models", description=__doc__)
+    parser = CommandParser("nemo-ctc models", __doc__)
     add_server(parser)
     args = parser.parse_args(arguments)
     options = connection_options(args)

@@ -1,6 +1,6 @@
-"""Where results go: checked before anything is read or asked, so that no work is done for nothing.
+"""Outputs of the commands: checked before any work begins, so that none is wasted.
 
-An output may be no input: it would be destroyed before it is read, or after.
+An output must not be one of the inputs, which it would destroy.
 """
 
 import argparse
@@ -29,22 +29,24 @@ def add_output(parser: ArgumentParser, formats: tuple[str, ...], *, folder: bool
         "--output",
         type=_file_or_folder if folder else _file_or_standard_output,
         metavar="OUT",
-        help="file for the results (default, or -: standard output)",
+        help="write the results to this file (default, or -: standard output)",
     )
-    parser.add_argument("--format", choices=formats, default=formats[0], help="default %(default)s")
+    parser.add_argument(
+        "--format", choices=formats, default=formats[0], help="of the results (default %(default)s)"
+    )
 
 
 def output_path(text: str) -> Path:
     """A file that can be written, for argparse."""
     if text == "-":
         raise argparse.ArgumentTypeError(
-            "- is standard output, which this cannot go to: name a file (./- for one of this name)"
+            "- is standard output, expected a file (./- for one of this name)"
         )
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no file in a folder that exists")
+        raise argparse.ArgumentTypeError(f"{text}: expected a file in a folder that exists")
     if path.exists() and not os.access(path, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text} is there and must not be written: check its mode")
+        raise argparse.ArgumentTypeError(f"{text} exists and is not writable: check its mode")
     if not is_stream(path):
         _check_writable(path.resolve().parent)
     return path
@@ -58,15 +60,17 @@ def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | N
     files = [path for path in outputs if path is not None]
     places = [path.resolve() for path in files if not is_stream(path)]
     if len(set(places)) < len(places):
-        raise OutputError(f"{files[-1]}: several outputs go there: give each a file of its own")
+        raise OutputError(
+            f"{files[-1]}: several outputs have this name, expected a different file for each"
+        )
     there = {identity: path for path in files if (identity := _identity(path))}
     if not there:
         return
     for path in inputs:
         if path is not None and (identity := _identity(path)) in there:
             raise OutputError(
-                f"{there[identity]}: is the input {path}, which the output would destroy: name "
-                "another output"
+                f"{there[identity]}: is the input {path}, which the output would overwrite: "
+                "choose another output"
             )
 
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from ..bulk.ray_engine import RayOptions
-from .numbers import whole_number
+from .argument_types import whole_number
 
 _OPTIONS: Final = ("workers", "shard_entries", "ray_address")
 
@@ -16,26 +16,26 @@ def add_ray(parser: ArgumentParser) -> None:
         "--engine",
         choices=("local", "ray"),
         default="local",
-        help="transcribe a manifest in this process, or as a Ray job (default %(default)s)",
+        help="transcribe a manifest in this process or as a Ray job (default %(default)s)",
     )
     group.add_argument(
         "--workers",
         type=whole_number(1),
         metavar="N",
-        help="ray: actors, each with the requests and the decoder of this process (default: the "
-        "cluster's CPUs)",
+        help="ray: number of workers, each with its own requests and decoder (default: one for "
+        "each CPU of the cluster)",
     )
     group.add_argument(
         "--shard-entries",
         type=whole_number(1),
         metavar="N",
-        help="ray: lines that a worker takes at once, at most (default "
+        help="ray: manifest lines that a worker takes at once, at most (default "
         f"{RayOptions.shard_entries})",
     )
     group.add_argument(
         "--ray-address",
         metavar="HOST:PORT",
-        help="ray: a cluster's address, or auto (default: a Ray of its own on this machine)",
+        help="ray: the cluster's address, or auto (default: start Ray on this machine)",
     )
 
 
@@ -47,9 +47,9 @@ def ray_options(parser: ArgumentParser, args: Namespace) -> RayOptions | None:
     given = [name for name in _OPTIONS if getattr(args, name) is not None]
     if args.engine == "local":
         if given:
-            parser.error(f"--{given[0].replace('_', '-')}: is for --engine ray")
+            parser.error(f"--{given[0].replace('_', '-')}: needs --engine ray")
         return None
     if args.processes:
-        parser.error("--processes: is for --engine local, on Ray the --workers decode")
+        parser.error("--processes: needs --engine local; with Ray, --workers decode")
     most = args.shard_entries or RayOptions.shard_entries
     return RayOptions(args.workers, most, args.ray_address)

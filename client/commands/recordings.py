@@ -12,25 +12,30 @@ def add_recordings(parser: ArgumentParser) -> None:
     """How recordings are read; ``audio_options`` and ``long_audio_options`` read them."""
     group = parser.add_argument_group("recordings")
     group.add_argument(
-        "--channel", type=int, metavar="N", help="take this channel, from 1 (default: their mean)"
+        "--channel",
+        type=int,
+        metavar="N",
+        help="transcribe channel N, counted from 1 (default: the mean of all channels)",
     )
     group.add_argument(
         "--raw",
         type=_raw_format,
         metavar="HZ[:CHANNELS[:ENCODING]]",
-        help="recordings are headerless audio, as in 8000:1:mulaw (default 1 channel, s16le)",
+        help="the recordings have no header: their rate, channels and encoding, such as "
+        "8000:1:mulaw (default 1 channel, s16le)",
     )
     group.add_argument(
         "--strict-audio",
         action="store_true",
-        help="refuse damaged and truncated recordings (default: read what is there, and warn)",
+        help="reject damaged and truncated recordings (default: transcribe the readable "
+        "part and warn)",
     )
     group.add_argument(
         "--max-duration",
         type=float,
         default=AudioOptions.max_duration_s,
         metavar="S",
-        help="refuse longer recordings (default %(default)g s)",
+        help="reject longer recordings (default %(default)g s)",
     )
     default = LongAudioOptions()
     group.add_argument(
@@ -38,15 +43,15 @@ def add_recordings(parser: ArgumentParser) -> None:
         type=float,
         default=default.window_s,
         metavar="S",
-        help="cut longer recordings into windows of S seconds (default: into 30 s those that the "
-        "model does not take whole)",
+        help="cut recordings longer than S seconds into windows of S seconds (default: windows of "
+        "30 s, for recordings that are too long for the model)",
     )
     group.add_argument(
         "--overlap",
         type=float,
         default=default.overlap_s,
         metavar="S",
-        help="what neighbouring windows share (default %(default)g s)",
+        help="seconds that neighbouring windows share (default %(default)g)",
     )
 
 
@@ -75,7 +80,7 @@ def _raw_format(text: str) -> RawFormat:
         return RawFormat(int(rate), channels, *more[1:])
     except (ValueError, TypeError) as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no format, expected HZ[:CHANNELS[:ENCODING]] as in 16000:1:s16le"
+            f"{text!r}: expected HZ[:CHANNELS[:ENCODING]] as in 16000:1:s16le"
         ) from error
     except AudioError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -15,7 +15,7 @@ from typing import Final
 from ..errors import SecurityError
 from ..wire.connection import RESTRICTED_HEADER, ConnectionOptions
 from ..wire.transport import TransportOptions
-from .numbers import whole_number
+from .argument_types import positive, seconds, whole_number
 
 DEFAULT_URL: Final = "localhost:8001"
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")  # gRPC's rule for metadata keys
@@ -69,7 +69,7 @@ def add_server(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=TransportOptions.wait_s,
         metavar="S",
         help="seconds to wait for a server that is still starting (default %(default)g)",
@@ -105,7 +105,7 @@ def add_requests(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("requests")
     group.add_argument(
         "--timeout",
-        type=_positive_seconds,
+        type=positive(float),
         default=TransportOptions.timeout_s,
         metavar="S",
         help="seconds for a request, queue time and retries included (default %(default)g)",
@@ -157,19 +157,3 @@ def _secret_source(text: str) -> SecretSource:
 
 def _restricted_source(text: str) -> SecretSource:
     return _secret_source(f"{RESTRICTED_HEADER}{text}")
-
-
-def _positive_seconds(text: str) -> float:
-    if (seconds := _seconds(text)) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds above 0")
-    return seconds
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds")
-    return seconds

@@ -1,20 +1,23 @@
-"""``transcribe``: recordings to text, in the order given.
+"""``transcribe``: turn recordings into text, in the order given.
 
-Text is a line for each recording, ``path<TAB>text``, whatever their number; a failed one keeps
-its line with no text. JSON Lines keep the manifest's fields and add ``pred_text``, ``words`` with
-their times in seconds and confidence, of a beam search ``nbest`` with scores, or ``error``, and
-``warnings`` where a recording is damaged. CTM has a line for each word. Subtitles (SRT, WebVTT) are
-a file for each recording: of several, ``--output`` is their folder.
+AUDIO is a file, or a folder, which stands for the audio files in it and in the folders below it,
+sorted by name.
 
-A manifest's results in JSON Lines are in ``--output`` as soon as they are there, each with its
-``line`` in the manifest. After any interruption, or to try again what failed, ``--resume`` goes on:
-no line is lost and none is there twice. What failed is listed in ``OUT.errors.jsonl`` as well.
+Text has one line for each recording, ``path<TAB>text``; a recording that failed has no text. JSON
+Lines keep the manifest's fields and add ``pred_text``, ``words`` with their times in seconds and
+confidence, ``nbest`` with scores after a beam search, ``error`` where a recording failed, and
+``warnings`` where it is damaged. CTM has one line for each word. Subtitles (SRT, WebVTT) are one
+file for each recording: for several, ``--output`` names their folder.
 
-With ``--engine ray`` many workers do it, on this machine or on those of a cluster, where all files
-are on a file system that they share.
+With ``--manifest``, ``--format jsonl`` and ``--output``, each result is written as soon as it is
+there, with its ``line`` in the manifest. After any interruption, or to retry what failed,
+``--resume`` continues: no line is lost and none is written twice. ``OUT.errors.jsonl`` lists the
+failures.
+
+``--engine ray`` spreads the work over many workers, on this machine or on a cluster whose machines
+share a file system.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -34,8 +37,9 @@ from ..bulk.formats.lines import json_fields
 from ..bulk.ray_engine import Job, RayEngine, RayOptions
 from ..bulk.results import Results, side_files
 from ..decoding.preset import Preset
-from ..errors import ManifestError, OutputError
+from ..errors import AudioError, ManifestError, OutputError
 from ..manifests.manifest import Entry, Size, read_manifest, survey
+from ..manifests.sources.files import AUDIO_SUFFIXES, files_below
 from ..transcriber import Result, Transcriber
 from ..utils.files import is_stream, written_whole
 from .arguments import (
@@ -51,6 +55,7 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
+from .parser import CommandParser
 from .progress import shown
 from .ray import add_ray, ray_options
 from .recordings import audio_options, long_audio_options
@@ -72,6 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     _check(parser, args)
+    args.audio = list(_files(args.audio))
     preset = read_decoding(parser, args)
     refuse_overwriting(_outputs(args), _inputs(args, preset))
     size = survey(args.manifest) if args.manifest else Size(len(args.audio))
@@ -115,18 +121,18 @@ def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
         for _, result in shown(pairs, size, done=results.done):
             damaged += bool(result.warnings) and result.error is None
     except KeyboardInterrupt:
-        messages.print(f"{results.done:,} recordings are done: go on with --resume")
+        messages.print(f"{results.done:,} recordings are done: continue with --resume")
         raise
     messages.print(f"{results.done:,} recordings are in {results.path}")
     if damaged:
         messages.print(
-            f"{damaged:,} of them are damaged or truncated, see their warnings: what is there was "
-            "transcribed. --strict-audio refuses them"
+            f"{damaged:,} of them are damaged or truncated, see their warnings: the readable part "
+            "was transcribed (--strict-audio rejects them)"
         )
     if results.failed:
         messages.print(
             f"{results.failed:,} of {results.done + results.failed:,} recordings failed, see "
-            f"{results.failures_path}: --resume tries them again"
+            f"{results.failures_path}: --resume retries them"
         )
     return 1 if results.failed else 0
 
@@ -251,35 +257,53 @@ def _inputs(args: Namespace, preset: Preset) -> Iterator[Path | None]:
 def _check(parser: ArgumentParser, args: Namespace) -> None:
     """Exit with a usage error where arguments do not go together."""
     if bool(args.audio) == (args.manifest is not None):
-        parser.error("give either AUDIO files or --manifest")
+        parser.error("expected either AUDIO or --manifest M.jsonl")
     if args.engine == "ray" and not _bulk(args):
-        parser.error("--engine ray: is for --manifest with --format jsonl and --output OUT.jsonl")
+        parser.error("--engine ray: needs --manifest, --format jsonl and --output OUT.jsonl")
     if args.resume and not _bulk(args):
-        parser.error("--resume: is for --manifest with --format jsonl and --output OUT.jsonl")
-    several = args.manifest is not None or len(args.audio) > 1
+        parser.error("--resume: needs --manifest, --format jsonl and --output OUT.jsonl")
+    several = args.manifest or len(args.audio) > 1 or any(map(os.path.isdir, args.audio))
     folder = args.output is not None and args.output.is_dir()
     if FORMATS[args.format].one_file_each:
         if several and not folder:
-            parser.error(f"--format {args.format}: of several recordings, --output is a folder")
+            parser.error(f"--format {args.format}: several recordings need --output FOLDER")
     elif folder:
         parser.error(f"--output: is a folder, expected a file for --format {args.format}")
 
 
 def _parser() -> ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nemo-ctc transcribe",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = CommandParser("nemo-ctc transcribe", __doc__)
+    parser.add_argument(
+        "audio", nargs="*", metavar="AUDIO", help="audio files or folders; - is standard input"
     )
-    parser.add_argument("audio", nargs="*", metavar="AUDIO", help="recordings; - is standard input")
-    parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help="JSON Lines as NeMo's")
+    parser.add_argument(
+        "--manifest", type=Path, metavar="M.jsonl", help="recordings as NeMo's JSON Lines"
+    )
     add_transcriber(parser)
     add_output(parser, tuple(FORMATS), folder=True)
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the results in --output OUT.jsonl"
+        "--resume", action="store_true", help="continue the results in --output OUT.jsonl"
     )
     add_ray(parser)
     return parser
+
+
+def _files(given: Iterable[str]) -> Iterator[str]:
+    """The recordings that are given, and those below the folders that are.
+
+    Raises ``AudioError`` for a folder without any.
+    """
+    for path in given:
+        if not os.path.isdir(path):  # noqa: PTH112 -- Path's raises where it cannot be a path
+            yield path
+            continue
+        files = list(map(str, files_below(Path(path), AUDIO_SUFFIXES)))
+        if not files:
+            raise AudioError(
+                f"{path}: no audio file is in this folder or below it, expected names that end in "
+                f"{', '.join(sorted(AUDIO_SUFFIXES))}"
+            )
+        yield from files
 
 
 def _entries(args: Namespace) -> Iterable[Entry]:

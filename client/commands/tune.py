@@ -15,7 +15,6 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -24,7 +23,7 @@ from rich.progress import Progress
 
 from ..decoding import BeamOptions
 from ..decoding.preset import write_preset
-from ..errors import DecoderError, ManifestError, OutputError
+from ..errors import ManifestError, OutputError
 from ..evaluation.acoustic_cache import AcousticCache, default_folder
 from ..evaluation.tuning import report
 from ..evaluation.tuning.acoustics import Utterance, compute
@@ -34,18 +33,19 @@ from ..evaluation.tuning.processes import Counted, DecodingProcesses
 from ..evaluation.tuning.result import Tuning
 from ..evaluation.tuning.trials import RANGES, Space, Trial, best_of
 from ..manifests.manifest import read_manifest, survey
+from ..utils.extras import import_extra
 from ..utils.files import written_whole
-from ..utils.packages import missing_package
 from ..utils.utf8 import json_text
 from ..wire.transport import Transport, TritonTransport
+from .argument_types import whole_number
 from .arguments import add_beam_options, add_model, beam_arguments
-from .numbers import whole_number
 from .outputs import (
     language_files,
     output_path,
     refuse_overwriting,
     with_recordings,
 )
+from .parser import CommandParser
 from .progress import tracked
 from .references import warn_of_unwritable
 from .server import transport_options, urls_of
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         *map(with_recordings, filter(None, (args.manifest, args.held_out))),
     )
     refuse_overwriting([args.output, args.plot], inputs)
+    import_extra("jiwer", "tune", "tuning")
     search = _needed("study").search
     draw = _needed("heat_map").draw if args.plot else None
     with open_output(None) as output:
@@ -97,11 +98,7 @@ def _tune(
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="nemo-ctc tune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("nemo-ctc tune", __doc__)
     add_model(parser)
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text"
@@ -175,10 +172,7 @@ def _space(args: Namespace) -> Space:
 
 def _needed(module: str) -> Any:
     """A module of tuning; imported here so that help does without optional packages."""
-    try:
-        return import_module(f"..evaluation.tuning.{module}", __package__)
-    except ModuleNotFoundError as error:
-        raise DecoderError(missing_package("tune", error.name or "optuna")) from error
+    return import_extra(f"..evaluation.tuning.{module}", "tune", "tuning", __package__)
 
 
 def _parts(args: Namespace, transport: Transport) -> tuple[Parts, int]:

@@ -7,11 +7,15 @@ white space is normalised. Utterances are pooled: long ones weigh more than shor
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import jiwer
 import numpy as np
 from numpy.typing import NDArray
+
+from ..utils.extras import import_extra
+
+if TYPE_CHECKING:
+    import jiwer
 
 _RESAMPLES: Final = 2_000
 
@@ -59,7 +63,7 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorCo
 
 def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorCounts:
     """Character errors of the corpus, spaces counted; raises as ``word_errors`` does."""
-    return _counts(jiwer.process_characters(list(references), list(hypotheses)))
+    return _counts(_jiwer().process_characters(list(references), list(hypotheses)))
 
 
 def errors_by_utterance(references: Sequence[str], hypotheses: Sequence[str]) -> NDArray[np.int64]:
@@ -203,13 +207,18 @@ def _placed(reference: str, hypothesis: str) -> _Placed:
     return placed
 
 
-def _aligned(references: Sequence[str], hypotheses: Sequence[str]) -> jiwer.WordOutput:
+def _aligned(references: Sequence[str], hypotheses: Sequence[str]) -> "jiwer.WordOutput":
     """The alignment of words; jiwer splits at spaces alone, and would take a tab for a letter."""
-    return jiwer.process_words(
+    words: jiwer.WordOutput = _jiwer().process_words(
         [" ".join(text.split()) for text in references],
         [" ".join(text.split()) for text in hypotheses],
     )
+    return words
 
 
-def _counts(output: jiwer.WordOutput | jiwer.CharacterOutput) -> ErrorCounts:
+def _jiwer() -> Any:
+    return import_extra("jiwer", "evaluate", "counting errors")
+
+
+def _counts(output: "jiwer.WordOutput | jiwer.CharacterOutput") -> ErrorCounts:
     return ErrorCounts(output.hits, output.substitutions, output.deletions, output.insertions)

@@ -5,12 +5,11 @@ which is not served: it is given as a file, and known by its pieces to be the mo
 """
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import DecoderError
-from ..utils.packages import missing_package
+from ..utils.extras import import_extra
 from ..utils.utf8 import holds
 from ..wire.contract import Contract
 
@@ -21,8 +20,8 @@ Spell: TypeAlias = Callable[[str], list[int] | None]
 class Tokenizers:
     """SentencePiece models from files, for the served models that were trained with them.
 
-    Raises ``DecoderError`` when there are files and no package to read them, or when one
-    cannot be read.
+    Raises ``DecoderError`` when one cannot be read, and ``MissingPackage`` when there are files
+    and no package to read them.
     """
 
     def __init__(self, paths: Sequence[Path] = ()) -> None:
@@ -67,12 +66,9 @@ def _cut(model: Any) -> Spell:
 
 
 def _load(path: Path) -> Any:
+    sentencepiece = import_extra("sentencepiece", "tokenizer", "a SentencePiece tokenizer")
     try:
-        processor = import_module("sentencepiece").SentencePieceProcessor
-    except ModuleNotFoundError as error:
-        raise DecoderError(missing_package("tokenizer", "sentencepiece")) from error
-    try:
-        return processor(model_file=str(path))
+        return sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as error:
         raise DecoderError(
             f"{path}: cannot be read as a SentencePiece model, expected the tokenizer.model of the"

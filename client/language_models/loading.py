@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DecoderError
-from ..utils.packages import missing_package
+from ..utils.extras import missing
 from . import arpa, binary
 
 try:
@@ -47,11 +47,11 @@ def load_language_model(path: Path | str, unigrams: Path | str | None = None) ->
 
     A binary is memory-mapped and read on demand, so processes that load the same one share it.
     ``unigrams`` lists the words to use instead of the model's own, one a line; words that the model
-    does not know are dropped. Raises ``DecoderError`` when a file is missing, empty or damaged,
-    when no word is known, or when kenlm is not installed.
+    does not know are dropped. Raises ``DecoderError`` when a file is missing, empty or damaged, or
+    when no word is known, and ``MissingPackage`` without kenlm.
     """
     if kenlm is None:
-        raise DecoderError(f"a language model needs KenLM: {missing_package('beam', 'kenlm')}")
+        raise missing("kenlm", "beam", "a language model")
     path = Path(path)
     if unigrams is None:
         words = read_words(path)  # first: its errors for a bad file are clearer than KenLM's

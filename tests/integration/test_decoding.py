@@ -133,7 +133,7 @@ def test_another_language_model_than_the_presets_is_warned_of(server_url, capsys
         (["--decoder", "beam", "--unk-score-offset", "-1"], "give one with --lm"),
         (["--decoder", "beam", "--nbest", "2"], "--format jsonl"),
         (["--decoder", "beam", "--hotword-weight", "1"], "give some with --hotword"),
-        (["--decoder", "beam", "--hotword", "word=much"], "is no weight"),
+        (["--decoder", "beam", "--hotword", "word=much"], "expected a number as the weight"),
         (["--decoder", "beam", "--processes", "-1"], "expected a whole number of at least 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,

@@ -117,6 +117,6 @@ def test_a_client_that_is_stopped_leaves_what_it_has_and_goes_on(
     assert process.returncode == status
     if number == signal.SIGINT:
         done = len(records(output))
-        assert f"{done} recordings are done: go on with --resume\ninterrupted\n" == said
+        assert f"{done} recordings are done: continue with --resume\ninterrupted\n" == said
     assert transcribe(manifest, output, server_url, "--resume") == 0
     assert texts(output) == undisturbed

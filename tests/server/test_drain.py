@@ -79,8 +79,8 @@ def test_requests_in_flight_are_answered_unless_there_is_no_time(
     assert status == 0
     failed = [error for error in sender.errors if error is not None]
     assert not failed if lossless else failed
-    assert ("finishing requests under way" in said) == (number == signal.SIGTERM)
-    assert ("there still are requests" in said) == (number == signal.SIGTERM and not lossless)
+    assert ("draining: requests in flight" in said) == (number == signal.SIGTERM)
+    assert ("requests still in flight fail" in said) == (number == signal.SIGTERM and not lossless)
 
 
 def test_a_second_signal_ends_the_wait(demo_repository):

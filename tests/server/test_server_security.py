@@ -155,7 +155,7 @@ def test_a_key_is_not_shown(monkeypatch):
         (["--tls-key=k"], "give both or none"),
         (["--tls-client-ca=c"], "needs --tls-certificate"),
         (["--restrict-inference"], "needs --restricted-key"),
-        (["--drain-timeout-s=-1"], "expected seconds from 0 on"),
+        (["--drain-timeout-s=-1"], "expected seconds, at least 0"),
         (["--restart-limit=0"], "expected a whole number of at least 1"),
         (["--restart-limit=x"], "'x': expected a whole number of at least 1"),
     ],
@@ -164,7 +164,9 @@ def test_options_that_do_not_go_together_are_refused(given, message):
     command = [sys.executable, "-m", "server", "--repository=r", *given]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
-    assert message in done.stderr
+    error, hint = done.stderr.splitlines()
+    assert message in error
+    assert hint == "hint: python -m server -h explains the options"
 
 
 def test_a_certificate_that_is_not_there_is_named(tmp_path):

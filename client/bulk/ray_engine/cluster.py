@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from ...errors import RayJobError
-from ...utils.packages import missing_package
+from ...utils.extras import missing
 
 _OBJECT_STORE_BYTES: Final = 1 << 27
 """In shared memory: only shards and their numbers go through it."""
@@ -52,7 +52,7 @@ def import_ray(options: RayOptions) -> Any:
     try:
         import_module("ray.data")
     except ImportError as error:
-        raise RayJobError(f"Ray cannot be used: {missing_package('ray', 'ray[data]')}") from error
+        raise RayJobError(missing(error.name or "ray", "ray", "the engine").message) from error
     return import_module("ray")
 
 

@@ -9,9 +9,9 @@ _LM = Program(
     "Language models for beam search, with KenLM.",
     __package__,
     {
-        "train": "train a model on text, in the characters of an acoustic model",
-        "convert": "build a KenLM binary from an ARPA file, in another case if need be",
-        "info": "say what a model is, how it fits a text, and what speaks against it",
+        "train": "train a model on text, in an acoustic model's characters",
+        "convert": "build a KenLM binary from an ARPA file, and change the case of its words",
+        "info": "describe a model, measure it on a text, and warn of problems",
     },
 )
 

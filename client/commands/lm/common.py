@@ -19,8 +19,10 @@ def add_spelling(parser: ArgumentParser, *, required: bool) -> None:
     """``--model`` on ``--url``, or ``--characters``; ``read_spelling`` reads them."""
     add_server(parser)
     group = parser.add_mutually_exclusive_group(required=required)
-    group.add_argument("--model", metavar="NAME", help="the served acoustic model to suit")
-    group.add_argument("--characters", metavar="TEXT", help="or all characters that it writes")
+    group.add_argument("--model", metavar="NAME", help="the served acoustic model that it is for")
+    group.add_argument(
+        "--characters", metavar="TEXT", help="or all characters that the acoustic model writes"
+    )
 
 
 def read_spelling(args: Namespace, case: str | None = None) -> Spelling:
@@ -39,16 +41,16 @@ def add_binary_options(parser: ArgumentParser) -> None:
         "--type",
         choices=BINARY_TYPES,
         default=default.type,
-        help="trie: half the size, built within --memory; probing: quicker (default %(default)s)",
+        help="trie: half the size, built within --memory; probing: faster (default %(default)s)",
     )
     parser.add_argument(
-        "--quantize", type=int, metavar="BITS", help="store probabilities in BITS (trie alone)"
+        "--quantize", type=int, metavar="BITS", help="store each probability in BITS (trie only)"
     )
     parser.add_argument(
         "--memory",
         default=default.memory,
         metavar="SIZE",
-        help="what KenLM may take for sorting, such as 512M or 2G (default %(default)s)",
+        help="memory that KenLM may use for sorting, such as 512M or 2G (default %(default)s)",
     )
 
 

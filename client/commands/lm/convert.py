@@ -1,4 +1,7 @@
-"""``lm convert``: an ARPA file, gzipped or not, to a KenLM binary, its words in another case."""
+"""``lm convert``: build a KenLM binary from an ARPA file, gzipped or not.
+
+It can change the case of the words, to that of the acoustic model.
+"""
 
 import argparse
 import sys
@@ -14,6 +17,7 @@ from ...language_models.cases import WORD_CASES
 from ...language_models.convert import convert
 from ...utils.files import is_stream
 from ..outputs import output_path, refuse_overwriting
+from ..parser import CommandParser
 from ..streams import messages
 from .common import (
     add_binary_options,
@@ -59,20 +63,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nemo-ctc lm convert", description=__doc__)
+    parser = CommandParser("nemo-ctc lm convert", __doc__)
     parser.add_argument("arpa", type=Path, metavar="IN.arpa", help="ARPA file, gzipped or not")
     parser.add_argument(
         "--output",
         type=output_path,
         required=True,
         metavar="OUT.binary",
-        help="the KenLM binary, complete or not there",
+        help="the KenLM binary to write",
     )
     parser.add_argument(
         "--case",
         choices=WORD_CASES,
         default="keep",
-        help="how to write the words: as the acoustic model does (default %(default)s)",
+        help="case of the words, which must be the acoustic model's (default %(default)s)",
     )
     add_binary_options(parser)
     return parser

@@ -1,7 +1,7 @@
-"""``lm info``: what a language model is, how it fits a text, and what speaks against using it.
+"""``lm info``: describe a language model, measure it on a text, and warn of problems.
 
-With a manifest: how many of its words are unknown, and the perplexity with them (as ``<unk>``) and
-without. With an acoustic model: whether it can write the language model's words.
+With a manifest it counts unknown words, and gives the perplexity with them (as ``<unk>``) and
+without. With an acoustic model it checks that this can write the language model's words.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from ...language_models.texts import read_texts
 from ...utils.utf8 import json_text
 from ..flags import FLAGS
 from ..outputs import add_output, refuse_overwriting
+from ..parser import CommandParser
 from ..streams import open_output
 from .common import add_spelling, model_facts, print_facts, read_spelling, size
 
@@ -52,14 +53,13 @@ def fit_facts(measured: Fit | None) -> list[tuple[str, str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nemo-ctc lm info",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("nemo-ctc lm info", __doc__)
     parser.add_argument("lm", type=Path, metavar="MODEL", help="ARPA file or KenLM binary")
     parser.add_argument(
-        "--manifest", type=Path, metavar="M.jsonl", help="JSON Lines with text, or a text file"
+        "--manifest",
+        type=Path,
+        metavar="M.jsonl",
+        help="the text to measure: JSON Lines, or a text file",
     )
     add_spelling(parser, required=False)
     add_output(parser, ("text", "json"))

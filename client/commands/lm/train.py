@@ -1,12 +1,12 @@
 """``lm train``: train a language model on text, written as an acoustic model writes.
 
-Reads text files, one sentence a line (gzipped or not), and NeMo's manifests (.json, .jsonl).
-Sets the case, maps apostrophes, drops punctuation that the acoustic model lacks, and leaves out
-sentences with words that it cannot write, such as digits.
+TEXT is a text file with one sentence a line, gzipped or not, or a NeMo manifest (.json, .jsonl).
+The command sets the case, maps apostrophes, drops punctuation that the acoustic model lacks, and
+leaves out sentences with words that it cannot write, such as digits.
 
-Writes PREFIX.arpa.gz, PREFIX.binary and PREFIX.words.txt. The model is the one that was measured:
-the held-out sentences, and all copies of them, are not in it (--held-out 0: all are, and nothing
-is measured).
+It writes PREFIX.arpa.gz, PREFIX.binary and PREFIX.words.txt. The held-out sentences, on which the
+model is measured, and all copies of them stay out of the model; with --held-out 0 it is trained on
+all sentences and not measured.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from ...language_models.texts import Tally, read_texts
 from ...language_models.train import SUFFIXES, Training, TrainingOptions, train
 from ...utils.files import check_folder
 from ..outputs import refuse_overwriting
+from ..parser import CommandParser
 from ..streams import messages
 from .common import (
     add_binary_options,
@@ -60,33 +61,33 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     default = TrainingOptions()
-    parser = argparse.ArgumentParser(
-        prog="nemo-ctc lm train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("nemo-ctc lm train", __doc__)
     parser.add_argument(
-        "text", type=Path, nargs="+", metavar="TEXT", help="text file or manifest; before options"
+        "text",
+        type=Path,
+        nargs="+",
+        metavar="TEXT",
+        help="text files or manifests; give them before the options",
     )
     parser.add_argument(
         "--output",
         type=_prefix,
         required=True,
         metavar="PREFIX",
-        help="how the files' names begin; in a folder that exists, they are called lm",
+        help="start of the names of the files; for a folder that exists, they are called lm",
     )
     add_spelling(parser, required=True)
     parser.add_argument(
         "--case",
         choices=WORD_CASES,
-        help="case to write in (default: the acoustic model's; keep when it has both or none)",
+        help="case of the words (default: the acoustic model's; keep when it has both or none)",
     )
     parser.add_argument(
         "--order",
         type=int,
         default=default.order,
         metavar="N",
-        help="words of the longest n-grams (default %(default)s)",
+        help="number of words in the longest n-grams (default %(default)s)",
     )
     parser.add_argument(
         "--prune",
@@ -94,14 +95,14 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=default.prune,
         metavar="N",
-        help="leave n-grams out that occur so often or less, for each order: 0 0 1 (default none)",
+        help="for each order, drop n-grams that occur at most N times, as in 0 0 1 (default: none)",
     )
     parser.add_argument(
         "--held-out",
         type=_held_out,
         default=default.held_out,
         metavar="FRACTION|FILE",
-        help="measure with a share of the distinct sentences, or with these (default %(default)s)",
+        help="measure on this share of the distinct sentences, or on a file (default %(default)s)",
     )
     add_binary_options(parser)
     return parser
@@ -110,9 +111,9 @@ def _parser() -> argparse.ArgumentParser:
 def _prefix(text: str) -> Path:
     path = Path(text)
     if text.endswith("/") and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no folder that exists")
+        raise argparse.ArgumentTypeError(f"{text}: this folder does not exist")
     if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is in no folder that exists")
+        raise argparse.ArgumentTypeError(f"{text}: its folder does not exist")
     return path
 
 
@@ -147,5 +148,5 @@ def _left_out(tally: Tally) -> str:
 
 def _held_out_fact(training: Training) -> str:
     if not training.held_out.sentences:
-        return "none: nothing is measured, and every sentence is in the model"
+        return "none: the model has every sentence, and is not measured"
     return f"{training.held_out.sentences:,} sentences, which are not in the model"

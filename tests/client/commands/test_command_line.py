@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import tomllib
 
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ ENTRIES = [
     {"audio_filepath": "gone.wav", "text": "cat"},
     {"audio_filepath": "good.wav", "text": "dog cat", "pred_text": "old", "error": "old"},
 ]
+
+COMMANDS = ["manifest", "transcribe", "evaluate", "lm", "tune", "models"]
+LM = ["train", "convert", "info"]
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -42,6 +46,29 @@ def test_text_is_a_line_for_each_recording_and_failures_go_to_standard_error(ser
     captured = capsys.readouterr()
     assert captured.out == "good.wav\tcat\ngone.wav\t\ngood.wav\tcat\n"
     assert captured.err == "error: gone.wav: no such file: check the path\n"
+
+
+def test_a_folder_stands_for_the_audio_in_it_and_below_it_by_name(folder, server, capsys):
+    for name in ("b.wav", "A.FLAC", "._b.wav", "notes.txt", "more/c.wav"):
+        (folder / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "all" / name).write_bytes((folder / "good.wav").read_bytes())
+    assert run("transcribe", "good.wav", "all", url=server) == 0
+    names = ["good.wav", "all/A.FLAC", "all/b.wav", "all/more/c.wav"]
+    assert capsys.readouterr().out == "".join(f"{name}\tcat\n" for name in names)
+
+
+def test_a_folder_without_audio_is_an_error(folder, server, capsys):
+    (folder / "empty").mkdir()
+    assert run("transcribe", "empty", url=server) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: empty: no audio file is in this folder or below it")
+    assert ".wav" in error
+
+
+def test_subtitles_of_a_folder_need_a_folder_even_for_one_recording(folder, server, capsys):
+    with pytest.raises(SystemExit):
+        run("transcribe", str(folder), "--format", "srt", url=server)
+    assert "several recordings need --output FOLDER" in capsys.readouterr().err
 
 
 def test_json_lines_keep_the_manifests_fields(server, capsys):
@@ -185,11 +212,14 @@ def test_models_are_listed_though_another_server_is_away(server, capsys):
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_status_2(arguments, capsys):
+def test_wrong_usage_is_status_2_with_one_line_and_a_hint(arguments, capsys):
+    called = arguments[:1] if arguments[:1] != ["translate"] else []
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert hint == f"hint: {' '.join(['nemo-ctc', *called])} -h explains the options"
 
 
 @pytest.mark.parametrize("alpha", ["-1", "nan"])
@@ -286,6 +316,30 @@ def test_help_imports_nothing_heavy():
     assert not {"numpy", "grpc", "rich", "soundfile"} & set(imported.split())
 
 
+def test_help_lists_the_commands_under_a_heading(capsys):
+    with pytest.raises(SystemExit):
+        main(["-h"])
+    _, _, listed = capsys.readouterr().out.partition("\ncommands:\n")
+    assert [line.split()[0] for line in listed.partition("\n\n")[0].splitlines()] == COMMANDS
+
+
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in COMMANDS), *(["lm", name] for name in LM)]
+)
+def test_help_shows_no_marks_of_rest(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*command, "-h"])
+    assert "``" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["client", "server"])
+def test_the_version_is_the_projects(command):
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    done = process(command, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split()[-1] == project["version"]
+
+
 def test_subtitles_of_one_recording_go_where_text_would(server, capsys):
     assert run("transcribe", "good.wav", "--format", "srt", url=server) == 0
     assert capsys.readouterr().out == "1\n00:00:00,000 --> 00:00:01,000\ncat\n"
@@ -306,11 +360,11 @@ def test_subtitles_of_several_recordings_are_files_of_a_folder(folder, server, c
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["good.wav", "good.wav", "--format", "srt"], "--output is a folder"),
-        (["--manifest", "m.jsonl", "--format", "srt", "--output", "o.srt"], "--output is a folder"),
+        (["good.wav", "good.wav", "--format", "srt"], "need --output FOLDER"),
+        (["--manifest", "m.jsonl", "--format", "srt", "--output", "o.srt"], "need --output FOLDER"),
         (["good.wav", "--output", "."], "is a folder, expected a file"),
-        (["good.wav", "--resume"], "--resume: is for --manifest"),
-        (["--manifest", "m.jsonl", "--output", "o.txt", "--resume"], "--resume: is for --manifest"),
+        (["good.wav", "--resume"], "--resume: needs --manifest"),
+        (["--manifest", "m.jsonl", "--output", "o.txt", "--resume"], "--resume: needs --manifest"),
     ],
 )
 def test_outputs_that_do_not_fit_are_wrong_usage(server, capsys, arguments, says):
@@ -355,7 +409,7 @@ def test_standard_input_is_a_recording_like_others(folder, server):
         (["--channel", "0"], 1, "the channel is 0, expected 1 to"),
         (["--channel", "2"], 1, "channel"),
         (["--window", "nan"], 1, "--window, --overlap: window_s is nan"),
-        (["--raw", "fast"], 2, "is no format, expected HZ"),
+        (["--raw", "fast"], 2, "'fast': expected HZ"),
         (["--raw", "16000:1:opus"], 2, "the encoding is 'opus'"),
     ],
 )

@@ -275,7 +275,7 @@ def test_wrong_usage_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         manifest(*arguments)
     assert exit_.value.code == 2
-    assert "usage: nemo-ctc manifest" in capsys.readouterr().err
+    assert "hint: nemo-ctc manifest -h" in capsys.readouterr().err
 
 
 def test_the_notebooks_layout_is_transcribed_by_the_real_server(folder, server_url, capsys):

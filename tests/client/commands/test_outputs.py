@@ -86,7 +86,7 @@ def test_an_output_that_is_an_input_is_refused_by_any_name(command, folder, serv
     assert run(*command.split(), url=server) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: ")
-    assert "which the output would destroy: name another output" in said
+    assert "which the output would overwrite: choose another output" in said
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     assert asked == []
 
@@ -94,7 +94,7 @@ def test_an_output_that_is_an_input_is_refused_by_any_name(command, folder, serv
 def test_two_outputs_are_not_one_file(server, capsys):
     arguments = ["--manifest", "m.jsonl", "--output", "r.html", "--report", "more/../r.html"]
     assert run("evaluate", *arguments, url=server) == 1
-    assert "several outputs go there" in capsys.readouterr().err
+    assert "several outputs have this name" in capsys.readouterr().err
 
 
 def test_what_is_no_results_file_is_not_cut_when_a_run_goes_on(folder, server, capsys):
@@ -110,7 +110,7 @@ def test_a_manifest_is_written_over_a_manifest_alone(folder, capsys):
         before = (folder / output).read_bytes()
         arguments = ["--transcripts", "t.csv", "--audio", ".", "--output", output]
         assert main(["manifest", *arguments]) == 1
-        assert f"error: {output}: is there and is no manifest" in capsys.readouterr().err
+        assert f"error: {output}: exists and is not a manifest" in capsys.readouterr().err
         assert (folder / output).read_bytes() == before
     (folder / "empty").touch()
     for output in ("m.jsonl", "m.jsonl", "empty"):
@@ -134,7 +134,7 @@ def test_a_file_may_be_called_as_standard_output(folder, server):
 def test_what_is_no_stream_does_not_go_to_standard_output(command, server, capsys):
     with pytest.raises(SystemExit):
         run(*command.split(), "--manifest", "m.jsonl", url=server)
-    assert "- is standard output, which this cannot go to" in capsys.readouterr().err
+    assert "- is standard output, expected a file" in capsys.readouterr().err
 
 
 def test_a_manifests_results_go_through_pipes_and_devices(folder, server):

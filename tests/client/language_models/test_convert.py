@@ -284,7 +284,7 @@ def test_wrong_usage_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    assert "hint: nemo-ctc lm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["empty", "gone"])

@@ -24,8 +24,8 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch, c
     monkeypatch.setitem(sys.modules, package, None)
     assert main(["tune", *REQUIRED, "--plot", "map.png"]) == 1
     error = capsys.readouterr().err
-    assert f"tuning needs the package {package}" in error
-    assert "pip install 'nemo-ctc-triton[tune]'" in error
+    assert f"tuning needs the package {package}, which is not installed" in error
+    assert "pip install '.[tune]'" in error
 
 
 def test_help_needs_neither_package():
@@ -45,7 +45,7 @@ def test_help_needs_neither_package():
         (["--beam-width", "10", "0"], "'0': expected a whole number of at least 1"),
         (["--seed", "-1"], "'-1': expected a whole number of at least 0"),
         (["--plot", "map.gif"], "map.gif does not end in .png, .pdf, .svg"),
-        (["--output", "gone/p.json"], "gone/p.json is no file in a folder that exists"),
+        (["--output", "gone/p.json"], "gone/p.json: expected a file in a folder that exists"),
         (["--alpha", "1"], "unrecognized arguments: --alpha"),
         (["--nbest", "3"], "unrecognized arguments: --nbest"),
     ],

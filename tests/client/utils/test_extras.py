@@ -1,0 +1,29 @@
+"""Optional packages are named where they are missing, to people and to programs."""
+
+import pickle
+
+import pytest
+
+from client.errors import AsrError, MissingPackage
+from client.utils.extras import import_extra, missing
+
+
+def test_a_missing_package_is_an_import_error_that_knows_its_extra():
+    with pytest.raises(ImportError) as raised:
+        import_extra("no_such_package", "tune", "tuning")
+    error = raised.value
+    assert isinstance(error, AsrError)
+    assert (error.package, error.extra) == ("no_such_package", "tune")
+    assert str(error).startswith("tuning needs the package no_such_package, which is not installed")
+
+
+def test_only_what_is_compiled_asks_for_a_compiler():
+    assert "g++ and cmake" in str(missing("kenlm", "beam", "a language model"))
+    assert "g++" not in str(missing("jiwer", "evaluate", "evaluation"))
+
+
+def test_the_error_comes_whole_from_another_process():
+    sent = missing("kenlm", "beam", "a language model")
+    received = pickle.loads(pickle.dumps(sent))  # noqa: S301
+    assert isinstance(received, MissingPackage)
+    assert (str(received), received.package, received.extra) == (str(sent), "kenlm", "beam")

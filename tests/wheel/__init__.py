@@ -1,0 +1,1 @@
+"""Tests of what applications install: the wheel alone, with the packages that it asks for."""
