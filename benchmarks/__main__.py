@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from benchmarks.errors import BenchmarkError
 from client.commands.dispatch import Program
+from client.commands.flags import FLAGS
 from client.errors import AsrError
 
 _BENCHMARKS = Program(
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = _BENCHMARKS.run(arguments)
     except (AsrError, BenchmarkError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        told = error.text(FLAGS) if isinstance(error, AsrError) else error
+        sys.stderr.write(f"error: {told}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

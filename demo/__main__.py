@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client import AsrError, BeamOptions, Transcriber
+from client.commands.flags import FLAGS
 from client.decoding.preset import read_preset
 from client.evaluation.metrics import ErrorCounts, word_errors
 from demo.paths import DEMO
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _transcribe(server.grpc_url, clips, "beam + KenLM", read_preset(PRESET).beam),
             ]
     except (AsrError, EmbeddedServerError) as error:
-        sys.stderr.write(f"demo: {error}\n")
+        told = error.text(FLAGS) if isinstance(error, AsrError) else error
+        sys.stderr.write(f"demo: {told}\n")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -130,6 +130,7 @@ def named_errors(name: str) -> Iterator[None]:
     try:
         yield
     except AudioError as error:
-        raise AudioError(f"{name}: {error}") from error.__cause__
+        raise error.amended(message=f"{name}: {error.message}", source=name) from error.__cause__
     except OSError as error:
-        raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from error
+        said = f"{name}: cannot be read: {error.strerror or error}"
+        raise AudioError(said, source=name) from error

@@ -1,12 +1,12 @@
 """An append-only results file of many recordings that can be resumed after any interruption.
 
-A results file is JSON Lines, each keyed by ``line``, the entry's line in its manifest. It is only
-ever appended to, a whole line at a time: whatever kills the process leaves whole lines and perhaps
-a torn one, which is cut off. Going on reads which entries are done, does those that are missing or
-failed, and in the end puts all lines in the manifest's order. Failures are also in a file of their
-own, and a third says what the results were made with: those of another model or decoder do not mix.
+A results file is JSON Lines, each keyed by ``line``, the entry's line in its manifest. Lines are
+only appended, each whole: a killed process leaves whole lines and perhaps a torn one, which is
+truncated. A resumed run reads which entries are done, transcribes those that are missing or failed,
+and finally sorts all lines by the manifest's order. A second file lists the failures, a third
+records the settings, so that results of different models or decoders never mix.
 
-Memory is a few bytes for each entry, whatever the length of their texts.
+It takes a few bytes of memory per entry, whatever the length of the texts.
 """
 
 import fcntl
@@ -14,9 +14,9 @@ import json
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, TextIO
+from typing import Any, BinaryIO, Final, TextIO
 
 from ..errors import ManifestError
 from ..manifests.manifest import AUDIO_FIELDS, Entry, audio_of
@@ -31,24 +31,24 @@ _FAILURE_FIELDS: Final = (LINE, *AUDIO_FIELDS, ERROR, ATTEMPTS)
 _FAILURES: Final = "errors.jsonl"
 _SETTINGS: Final = "run.json"
 _BEGINNING: Final = b'{"line": '
-"""Of every line that is written."""
+"""The first bytes of every line."""
 
 
-class Results:
+class Results(AbstractContextManager["Results"]):
     """A results file while it is written; a context manager.
 
-    ``settings`` are what the results depend on. Raises ``ManifestError`` when the file is
-    there and ``resume`` is not asked for, when it is damaged, was made with other settings, or is
-    being written by another process.
+    ``settings`` are what the results depend on. Raises ``ManifestError`` when the file exists and
+    ``resume`` is false, and when it is damaged, was made with other settings, or is being written
+    by another process.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
         self.failed = 0
         self._settings = settings
-        self._attempts: dict[int, int] = {}  # of those that failed
+        self._attempts: dict[int, int] = {}  # of failed entries
         self._done = bytearray()  # by line: whether there is a transcript
-        self._names = array("L")  # by line: what the entry was, to notice another manifest
+        self._names = array("L")  # by line: the entry's checksum, to detect another manifest
         self._last_line = 0
         self._in_order = True
         self._stream: BinaryIO = path.open("ab+")
@@ -74,28 +74,28 @@ class Results:
 
     @property
     def settings_path(self) -> Path:
-        """Where it says what the results were made with."""
+        """Where the settings of the results are recorded."""
         return beside(self.path, _SETTINGS)
 
     def missing(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """Those of the manifest's entries that have no transcript yet.
+        """The manifest's entries that have no transcript yet.
 
-        Raises ``ManifestError`` where the entry of a line is another than it was.
+        Raises ``ManifestError`` where a line's entry differs from the earlier run's.
         """
         for entry in entries:
             if entry.line < len(self._names) and self._names[entry.line] != 0:
                 if self._names[entry.line] != _checksum(entry.fields):
-                    raise ManifestError(
-                        f"{self.path}: was made from another manifest, where line {entry.line} was "
-                        f"not {shortened(entry.name)}: go on with that one, or choose another "
-                        "--output"
+                    raise _mismatch(
+                        self.path,
+                        f"was made from another manifest, where line {entry.line} was not "
+                        f"{shortened(entry.name)}: resume with that one",
                     )
                 if self._done[entry.line]:
                     continue
             yield entry
 
     def add(self, entry: Entry, fields: Mapping[str, Any]) -> None:
-        """Append what became of an entry; ``fields`` hold ``error`` where it failed."""
+        """Append an entry's result; ``fields`` hold ``error`` if it failed."""
         record = {LINE: 0, **fields} | {LINE: entry.line}  # ours, and first
         if ERROR in fields:
             record[ATTEMPTS] = self._attempts.get(entry.line, 0) + 1
@@ -106,30 +106,22 @@ class Results:
             self._stream.write(json_text(record).encode() + b"\n")
             self._stream.flush()
         finally:
-            self._note(record)  # an interrupt comes when the line is written
+            self._note(record)  # even if an interrupt arrives once the line is written
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave each line once, in the manifest's order, also when the run was interrupted."""
+    def __exit__(self, *raised: object) -> None:
+        """Keep each line once, in the manifest's order, also after an interrupt."""
         self._failures.close()
         try:
             self._list_failures()
             self._put_in_order()
         except OSError:
-            if kind is None:
-                raise  # otherwise what ended the run matters more, and a resumed one mends it
+            if raised[0] is None:
+                raise  # otherwise the run's own error matters more, and resuming repairs the file
         finally:
             self._stream.close()
 
     def _put_in_order(self) -> None:
-        """The manifest's order, and of each line the last that was written."""
+        """Sort by the manifest's order, keeping the last record of each line."""
         if self._in_order:
             return
         with written_whole(self.path) as part, part.open("wb") as ordered:
@@ -138,7 +130,7 @@ class Results:
                 ordered.write(self._stream.readline())
 
     def _list_failures(self) -> None:
-        """The list of what has failed so far; no file where nothing has."""
+        """Write the list of failures so far; no file if there are none."""
         if not self._attempts:
             self.failures_path.unlink(missing_ok=True)
             return
@@ -150,13 +142,11 @@ class Results:
                     listed.write(_failure_line(record))
 
     def _settle(self, *, resume: bool) -> None:
-        """Write down the settings, or refuse to add to what is there: unasked, or with others."""
+        """Record the settings, or raise if the file must not be resumed with them."""
         begun = self.path.stat().st_size > 0
         if begun and not resume:
-            raise ManifestError(
-                f"{self.path}: is there already: go on with it (--resume), or remove it to begin "
-                "anew"
-            )
+            reason = "exists already: resume it, or remove it to start anew"
+            raise ManifestError.of(self.path, reason, options=("Results.resume",))
         if not (begun and self.settings_path.exists()):
             with written_whole(self.settings_path) as part:
                 text = json_text(self._settings, indent=2) + "\n"
@@ -170,26 +160,24 @@ class Results:
                 if earlier.get(name) != self._settings.get(name)
             )
         except (OSError, ValueError, AttributeError) as error:
-            raise ManifestError(
-                f"{self.settings_path}: says not what {self.path} was made with ({error}): "
-                "choose another --output"
-            ) from error
+            reason = f"{self.settings_path} is damaged ({error}): remove both"
+            raise _mismatch(self.path, reason) from error
         if differing:
-            raise ManifestError(
-                f"{self.path}: was made with another {', '.join(differing)} (see "
-                f"{self.settings_path}): give the same again, or choose another --output"
+            raise _mismatch(
+                self.path,
+                f"was made with another {', '.join(differing)} (see {self.settings_path}): use the "
+                "same settings",
             )
 
     def _lock(self) -> None:
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ManifestError(
-                f"{self.path}: is being written by another process: wait for it, or stop it"
-            ) from error
+            reason = "is being written by another process: wait for it, or stop it"
+            raise ManifestError.of(self.path, reason) from error
 
     def _read(self) -> None:
-        """Take in what is there, and cut off what was torn."""
+        """Read the existing lines, and truncate a torn one."""
         self._stream.seek(0)
         end = 0
         for number, line in enumerate(self._stream, start=1):
@@ -198,10 +186,8 @@ class Results:
                 break
             record = None if torn else _record(line)
             if record is None:
-                raise ManifestError(
-                    f"{self.path} line {number}: is no result of a manifest's line: choose another "
-                    "--output, or remove it"
-                )
+                reason = f"line {number} is no result of a manifest's line: remove the file"
+                raise _mismatch(self.path, reason)
             self._note(record)
             end += len(line)
         self._stream.truncate(end)
@@ -222,7 +208,7 @@ class Results:
         self._last_line = line
 
     def _offsets(self) -> Iterator[int]:
-        """Where the last record of each line begins, in the order of lines."""
+        """The offset of each line's last record, in the order of lines."""
         offsets = array("q", [-1]) * len(self._done)
         self._stream.seek(0)
         at = 0
@@ -233,18 +219,22 @@ class Results:
         return (offset for offset in offsets if offset >= 0)
 
 
+def _mismatch(path: Path, reason: str) -> ManifestError:
+    return ManifestError.of(path, f"{reason}, or choose another output", options=("Results.path",))
+
+
 def _failure_line(record: Mapping[str, Any]) -> str:
     failure = {name: record[name] for name in _FAILURE_FIELDS if name in record}
     return json_text(failure) + "\n"
 
 
 def side_files(path: Path) -> tuple[Path, Path]:
-    """What is written besides the results at ``path``: the failures and the settings."""
+    """The files beside the results at ``path``: the failures and the settings."""
     return beside(path, _FAILURES), beside(path, _SETTINGS)
 
 
 def beside(path: Path, ending: str) -> Path:
-    """``out.errors.jsonl`` beside ``out.jsonl``; of other names all is kept, to tell them apart."""
+    """``out.errors.jsonl`` beside ``out.jsonl``; other names are kept whole, to stay distinct."""
     return path.with_name(f"{path.name.removesuffix('.jsonl')}.{ending}")
 
 
@@ -258,8 +248,8 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def _checksum(fields: Mapping[str, Any]) -> int:
-    """Of what an entry's audio is; never 0, which stands for none."""
+    """A checksum of an entry's audio; never 0, which stands for none."""
     offset = fields.get("offset")
-    # Without an offset the duration is a remark, which results fill in.
+    # Without an offset the duration selects nothing: results may add it.
     what = [audio_of(fields), offset, offset is not None and fields.get("duration")]
     return zlib.crc32(json.dumps(what).encode()) or 1

@@ -1,4 +1,4 @@
-"""Arguments for the server, and how to be let in: addresses, patience, TLS, headers with secrets.
+"""Arguments for the server: addresses, time to wait, TLS, and headers with secrets.
 
 Secrets come from a file or from the environment, never from the command line, which other users of
 a machine can read.
@@ -24,16 +24,16 @@ _SOURCES: Final = "env:VARIABLE or file:PATH"
 
 @dataclass(frozen=True)
 class SecretSource:
-    """Where a header's value is to be found, and the header's name."""
+    """A header's name, and the source of its value."""
 
     name: str
     kind: str
     place: str
 
     def read(self) -> str:
-        """The value, without white space around it.
+        """The value, without surrounding white space.
 
-        Raises ``SecurityError``, which never shows it, when there is none or gRPC could not
+        Raises ``SecurityError``, which never shows the value, when there is none or gRPC cannot
         send it.
         """
         if self.kind == "env":
@@ -57,7 +57,7 @@ class SecretSource:
 
 
 def add_server(parser: ArgumentParser) -> None:
-    """Where the server is and what it wants of us; ``connecting_options`` reads it."""
+    """The server's address and how to connect; ``connecting_options`` reads them."""
     group = parser.add_argument_group("server")
     group.add_argument(
         "--url",
@@ -65,7 +65,7 @@ def add_server(parser: ArgumentParser) -> None:
         action="append",
         metavar="HOST:PORT",
         help=f"a server's gRPC address (default {DEFAULT_URL}); may be repeated for several that "
-        "serve the same. All addresses of a name are used",
+        "serve the same model. All addresses of a name are used",
     )
     group.add_argument(
         "--wait",
@@ -74,10 +74,10 @@ def add_server(parser: ArgumentParser) -> None:
         metavar="S",
         help="seconds to wait for a server that is still starting (default %(default)g)",
     )
-    group.add_argument("--tls", action="store_true", help="speak TLS; the options below imply it")
+    group.add_argument("--tls", action="store_true", help="use TLS; the options below imply it")
     for name, text in (
-        ("ca", "the authorities to trust, PEM (default: those that gRPC brings along)"),
-        ("certificate", "our own certificate, PEM, for servers that want one"),
+        ("ca", "the authorities to trust, PEM (default: those that gRPC ships)"),
+        ("certificate", "the client's certificate, PEM, for servers that require one"),
         ("key", "its key, PEM"),
     ):
         group.add_argument(f"--tls-{name}", type=Path, metavar="FILE", help=text)
@@ -101,21 +101,21 @@ def add_server(parser: ArgumentParser) -> None:
 
 
 def add_requests(parser: ArgumentParser) -> None:
-    """How many requests, and for how long; ``transport_options`` reads them."""
+    """The number of requests and their deadline; ``transport_options`` reads them."""
     group = parser.add_argument_group("requests")
     group.add_argument(
         "--timeout",
         type=positive(float),
         default=TransportOptions.timeout_s,
         metavar="S",
-        help="seconds for a request, waiting and trying again included (default %(default)g)",
+        help="seconds for a request, queue time and retries included (default %(default)g)",
     )
     group.add_argument(
         "--in-flight",
         type=whole_number(1),
         default=TransportOptions.max_in_flight,
         metavar="N",
-        help="requests under way at once (default %(default)s)",
+        help="requests in flight at once (default %(default)s)",
     )
 
 
@@ -148,7 +148,7 @@ def _secret_source(text: str) -> SecretSource:
     name, _, source = text.partition("=")
     kind, _, place = source.partition(":")
     if not _NAME.fullmatch(name) or kind not in ("env", "file") or not place:
-        # Not what was given: it may be the secret itself.
+        # Never show the argument: it may be the secret itself.
         raise argparse.ArgumentTypeError(
             f"expected NAME={_SOURCES}, with a name in lower case: values are not given here"
         )

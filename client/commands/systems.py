@@ -137,7 +137,7 @@ def _read_system(parser: ArgumentParser, text: str, model: str) -> System:
     except argparse.ArgumentError as error:
         parser.error(f"--system {text}: {error}")
     except DecoderError as error:
-        raise DecoderError(f"--system {text}: {error}") from error
+        raise error.amended(message=f"--system {text}: {error.message}") from error
 
 
 def _flags(spec: str) -> Iterator[str]:

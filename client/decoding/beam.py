@@ -103,13 +103,14 @@ def _check_spelling(
         examples = ", ".join(model.sorted_words[:3])
         raise DecoderError(
             f"{options.lm}: the acoustic model can write none of its {len(model.words)} words "
-            f"({examples}): where only the case differs, name the language model's own with "
-            "--lm-case (lm_case), or convert it to the acoustic model's with `nemo-ctc lm "
-            "convert --case`; otherwise it is a model of tokens or of another language"
+            f"({examples}): if only the case differs, name the language model's, or convert it to "
+            "the acoustic model's; otherwise it is a model of tokens or of another language",
+            options=("BeamOptions.lm_case", "convert()", "convert(case)"),
         )
     for hotword in options.hotwords:
         if strange := set("".join(hotword.text.split())) - characters:
             raise DecoderError(
                 f"hotword {hotword.text!r}: the acoustic model cannot write "
-                f"{', '.join(map(repr, sorted(strange)))}: spell it in its characters and case"
+                f"{', '.join(map(repr, sorted(strange)))}: spell it in its characters and case",
+                options=("BeamOptions.hotwords",),
             )

@@ -63,8 +63,8 @@ class Hotword:
 class BeamOptions:
     """How to search, and how much to believe the language model.
 
-    Weights hold for one acoustic and one language model; tune them on a development set
-    (``nemo-ctc tune``), for wrong ones do worse than greedy.
+    Weights suit one acoustic and one language model; tune them on a development set: wrong ones do
+    worse than greedy.
     """
 
     lm: Path | str | None = None

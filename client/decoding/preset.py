@@ -1,7 +1,7 @@
 """Decoder presets: a decoder's options in a JSON file, and for which model they were chosen.
 
-``nemo-ctc tune`` writes them, ``--decoder-config`` reads them. Paths in a preset are
-relative to its folder, so that preset and language model can move together::
+Tuning writes them. Paths in a preset are relative to its folder, so that preset and language model
+can move together::
 
     {"version": 1, "decoder": "beam", "options": {"lm": "3-gram.binary", "alpha": 0.7, …},
      "checkpoint_sha256": "…", "tuning": {…}}
@@ -51,18 +51,20 @@ def read_preset(path: Path) -> Preset:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DecoderError(f"{path}: cannot read the decoder preset: {error.strerror}") from error
+        raise DecoderError.of(path, f"cannot read the decoder preset: {error.strerror}") from error
     except ValueError as error:
-        raise DecoderError(f"{path}: is no decoder preset, expected JSON ({error})") from error
+        raise DecoderError.of(path, f"is no decoder preset, expected JSON ({error})") from error
     if not isinstance(data, dict) or data.get("version") != PRESET_VERSION:
-        raise DecoderError(
-            f"{path}: is no decoder preset of version {PRESET_VERSION}, expected an object with"
-            ' "version", "decoder" and "options", as `nemo-ctc tune` writes it'
+        raise DecoderError.of(
+            path,
+            f"is no decoder preset of version {PRESET_VERSION}, expected an object with"
+            ' "version", "decoder" and "options": write one anew',
+            options=("write_preset()",),
         )
     try:
         return _preset(path, data)
     except DecoderError as error:
-        raise DecoderError(f"{path}: {error}") from error
+        raise error.amended(message=f"{path}: {error.message}", path=path) from error
 
 
 def write_preset(path: Path, preset: Preset) -> None:

@@ -210,7 +210,7 @@ class Evaluator:
             return result
         error = _placed(result.error, where)
         del self._remaining[entry.line]
-        self._failures[entry.line] = Failure(entry.line, entry.name, str(error))
+        self._failures[entry.line] = Failure(entry.line, entry.name, error.message)
         return replace(result, error=error)
 
     def _evaluation(self, start_s: float) -> Evaluation:
@@ -274,4 +274,4 @@ def _without_recording(entry: Entry) -> Entry:
 
 
 def _placed(error: AsrError, where: str) -> AsrError:
-    return type(error)(f"{where}: {error}") if where else error
+    return error.amended(message=f"{where}: {error.message}") if where else error

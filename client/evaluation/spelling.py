@@ -38,8 +38,9 @@ class Tokenizers:
             return None
         if contract.vocabulary not in self._by_pieces:
             raise DecoderError(
-                f"--tokenizer: the pieces are not the {len(contract.vocabulary)} of the model"
-                f" exported from {contract.checkpoint}, expected its checkpoint's tokenizer.model"
+                f"the tokenizer's pieces are not the {len(contract.vocabulary)} of the model"
+                f" exported from {contract.checkpoint}, expected its checkpoint's tokenizer.model",
+                options=("EvaluationOptions.tokenizers",),
             )
         return _cut(self._by_pieces[contract.vocabulary])
 

@@ -184,4 +184,4 @@ def _pieces(columns: list[tuple[str, ...]], width: int) -> Iterator[list[tuple[s
 
 def _more(number: int, kind: str) -> Iterator[str]:
     if number > 0:
-        yield f"\n… {number} more {kind} utterances (--show-errors N)"
+        yield f"\n… {number} more {kind} utterances"

@@ -1,11 +1,11 @@
-"""The case in which words are written: names that options and commands share, and what they do.
+"""The letter case of words: the names that options and commands share, and their functions.
 
 ``lower-tr`` and ``upper-tr`` are for Turkish and its relatives, where ``I`` is ``ı`` in small
 letters and ``i`` is ``İ`` in capitals. In other languages ``İ``, which stands in their names, is
 ``i``: Python makes two characters of it, the second a dot that no vocabulary has.
 """
 
-# ruff: noqa: RUF001, RUF002 -- letters that look alike are what it is about
+# ruff: noqa: RUF001, RUF002 -- letters that look alike are the subject
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -34,7 +34,7 @@ CASES: Final[Mapping[str, Callable[[str], str]]] = {
     "lower-tr": _lower_turkish,
     "upper-tr": _upper_turkish,
 }
-"""What each case makes of a text; ``keep`` leaves it alone."""
+"""The function of each case; ``keep`` changes nothing."""
 
 WORD_CASES: Final = tuple(CASES)
 OPPOSITES: Final = {
@@ -43,7 +43,7 @@ OPPOSITES: Final = {
     "lower-tr": "upper-tr",
     "upper-tr": "lower-tr",
 }
-"""The case that is undone by each."""
+"""The opposite of each case."""
 
 
 def case_of(characters: frozenset[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a file is that is given as a manifest and is none, told once instead of for every line."""
+"""What a file is that was given as a manifest and is none: one error instead of one per line."""
 
 from pathlib import Path
 from typing import Final
@@ -8,7 +8,7 @@ from ..errors import ManifestError
 _UNPACK: Final = "is compressed with {0}, expected JSON Lines: unpack it ({1})"
 _CONVERT: Final = "is {0}, expected UTF-8: convert it (iconv -f {0} -t UTF-8 OLD > NEW)"
 _AUDIO: Final = (
-    "is a recording, expected JSON Lines that name recordings: give it without a manifest"
+    "is a recording, expected JSON Lines that name recordings: transcribe it without a manifest"
 )
 _BINARY: Final = (
     "is binary, expected JSON Lines that name recordings: transcribe a recording without a manifest"
@@ -27,27 +27,28 @@ _SIGNATURES: Final = (
     (b"\0{", _CONVERT.format("UTF-16BE")),
     *((magic, _AUDIO) for magic in (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"NIST_1A")),
 )
-_MAKE: Final = "make a manifest of it and its recordings with `client manifest`"
+_MAKE: Final = "make a manifest of it and its recordings"
 _TABLES: Final = ((b"\t", "tabs"), (b"|", "|"), (b";", ";"), (b",", "commas"))
 
 
 def check_json_lines(path: Path, head: bytes) -> None:
     """Raise ``ManifestError`` when a file that begins with ``head`` holds no JSON objects.
 
-    One line that is an object is enough: what is wrong with others is their own matter.
+    One line with an object is enough: the errors of other lines are their own.
     """
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
-            raise ManifestError(f"{path}: {what}")
+            raise ManifestError.of(path, what)
     lines = [
         line for each in head.removeprefix(b"\xef\xbb\xbf").splitlines() if (line := each.strip())
     ]
     if lines and (what := _not_json_lines(lines)):
-        raise ManifestError(f"{path}: {what}")
+        options = ("read_source()",) if what.endswith(_MAKE) else ()
+        raise ManifestError.of(path, what, options=options)
 
 
 def _not_json_lines(lines: list[bytes]) -> str:
-    """What text is that holds no line with a JSON object on it; empty for any other."""
+    """What a text without any JSON object on a line is; empty for any other text."""
     first = lines[0]
     if first == b"[" or first.startswith((b"[{", b"[ {")):
         return "is one JSON array, expected an object a line: convert it (jq -c '.[]' OLD > NEW)"

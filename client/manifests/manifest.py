@@ -1,9 +1,9 @@
 """Manifests as NeMo reads them: JSON Lines, one recording or piece of a recording a line.
 
 ``audio_filepath`` (or ``audio_filename``) is relative to the manifest's folder, or else to the
-current one, and may begin with ``~``. ``offset`` and ``duration`` (seconds) choose a piece, to the
-end without a duration. ``text`` is the reference, or ``text_filepath`` or ``normalized_text``.
-Other fields are carried along untouched. A bad line is one failed entry: the others go on.
+current one, and may begin with ``~``. ``offset`` and ``duration`` (seconds) select a piece,
+to the end without a duration. ``text`` is the reference, or ``text_filepath`` or
+``normalized_text``. Other fields are passed through unchanged. A bad line is one failed entry.
 """
 
 import json
@@ -25,7 +25,7 @@ _HEAD_BYTES: Final = 1 << 16
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: its fields as they stand, and what to transcribe or why not.
+    """One line: its fields unchanged, and the clip to transcribe or the line's error.
 
     ``line`` counts from 1; ``fields`` is empty when the line is no JSON object; ``folder`` is the
     manifest's.
@@ -38,7 +38,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What to call the entry in messages."""
+        """The entry's name in messages."""
         return str(audio_of(self.fields) or f"line {self.line}")
 
     def text(self) -> str | None:
@@ -54,15 +54,14 @@ class Entry:
 
 
 def audio_of(fields: Mapping[str, Any]) -> Any:
-    """What a line calls its recording; ``None`` where it does not."""
+    """The recording that a line names; ``None`` if it names none."""
     return next((fields[name] for name in AUDIO_FIELDS if name in fields), None)
 
 
 def read_manifest(path: Path) -> Iterator[Entry]:
-    """The manifest's entries, read as they are asked for; blank lines are skipped.
+    """The manifest's entries, read lazily; blank lines are skipped.
 
-    Raises ``ManifestError`` when the file cannot be opened or read, or is something else than
-    JSON Lines.
+    Raises ``ManifestError`` when the file cannot be read or is not JSON Lines.
     """
     for number, line in _lines(path):
         yield parse_entry(path, number, line)
@@ -78,18 +77,19 @@ def read_entries(lines: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
 
 
 def parse_entry(path: Path, number: int, line: bytes) -> Entry:
-    """One line of the manifest at ``path``; what is wrong with it is in the entry."""
+    """One line of the manifest at ``path``; its error, if any, is in the entry."""
     fields: Mapping[str, Any] = {}
     try:
         fields = _parse(line)
         return Entry(number, fields, _clip(path.parent, fields), path.parent)
     except ManifestError as error:
-        problem = ManifestError(f"{path} line {number}: {error}")
+        message = f"{path} line {number}: {error.message}"
+        problem = error.amended(message=message, path=path, line=number)
         return Entry(number, fields, problem, path.parent)
 
 
 def with_text(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries with their reference as ``text``; those without one have failed."""
+    """The entries with their reference as ``text``; without one an entry fails."""
     for entry in entries:
         yield entry if isinstance(entry.item, ManifestError) else _with_text(entry)
 
@@ -98,23 +98,24 @@ def _with_text(entry: Entry) -> Entry:
     try:
         text = entry.text()
     except ManifestError as error:
-        return replace(entry, item=ManifestError(f"line {entry.line} {error}"))
+        message = f"line {entry.line} {error.message}"
+        return replace(entry, item=error.amended(message=message, line=entry.line))
     if text is None:
-        problem = f"line {entry.line} lacks text, the reference to compare with"
-        return replace(entry, item=ManifestError(problem))
+        message = f"line {entry.line} lacks text, the reference to compare with"
+        return replace(entry, item=ManifestError(message, line=entry.line))
     return replace(entry, fields={**entry.fields, "text": text})
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is to do: entries, and seconds of audio where every entry tells."""
+    """The size of a manifest: entries, and seconds of audio if every entry has a duration."""
 
     entries: int
     audio_s: float | None = None
 
 
 def survey(path: Path) -> Size | None:
-    """How much ``read_manifest`` will give; raises as it does.
+    """The size of what ``read_manifest`` yields; raises as it does.
 
     ``None`` for a pipe or terminal, which can be read only once.
     """
@@ -131,7 +132,7 @@ def survey(path: Path) -> Size | None:
 
 
 def duration_of(entry: Entry) -> float:
-    """Seconds of audio that the manifest says; NaN where it does not."""
+    """The entry's ``duration`` in seconds; NaN without one."""
     return _duration_s(entry.fields)
 
 
@@ -149,8 +150,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if line.strip():
                     yield number, line
     except OSError as error:
-        raise ManifestError(
-            f"{path}: cannot read the manifest: {error.strerror}, expected a JSON Lines file"
+        raise ManifestError.of(
+            path,
+            f"cannot read the manifest: {error.strerror}, expected a JSON Lines file",
         ) from error
 
 
@@ -182,9 +184,9 @@ def _clip(folder: Path, fields: Mapping[str, Any]) -> Clip:
 
 
 def _located(folder: Path, name: str) -> Path:
-    """The file of that name as NeMo finds it: beside the manifest, or else where ``name`` says."""
+    """The file of that name where NeMo looks: beside the manifest, else at ``name`` itself."""
     beside = folder / name
-    # Unlike Path's, these do not raise where a name cannot be a path or nobody is at home.
+    # Unlike Path's, these do not raise if a name cannot be a path or there is no home folder.
     if os.path.isabs(name) or os.path.isfile(beside):  # noqa: PTH113, PTH117
         return beside
     elsewhere = os.path.expanduser(name)  # noqa: PTH111
@@ -197,7 +199,8 @@ def _read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ManifestError(
-            f"has its text in {path}, which cannot be read ({reason}): expected UTF-8 text"
+            f"has its text in {path}, which cannot be read ({reason}): expected UTF-8 text",
+            path=path,
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""What any of the wings may use, and what uses none of them."""
+"""Helpers that every wing may use, and that use no wing."""

@@ -27,6 +27,6 @@ def missing(package: str, extra: str, purpose: str) -> MissingPackage:
     return MissingPackage(
         f"{purpose} needs the package {package}, which is not installed: run pip install "
         f"'.[{extra}]' in the checkout of nemo-ctc-triton{compiled}",
-        package,
-        extra,
+        package=package,
+        extra=extra,
     )

@@ -1,4 +1,4 @@
-"""Files that stand under their name complete, or not at all."""
+"""Files that appear under their name complete, or not at all."""
 
 import os
 import tempfile
@@ -12,15 +12,15 @@ from ..errors import OutputError
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write the file; it gets its name when all went well, and is removed otherwise.
+    """A temporary path to write to; renamed to ``path`` on success, removed otherwise.
 
-    A link stays, and what it leads to is written.
+    A link is kept, and its target is replaced.
     """
     if is_stream(path):
         yield path
         return
     path = Path(os.path.realpath(path))
-    # Not longer than the name itself, which may be as long as can be.
+    # Not longer than the name itself, which may be as long as the file system allows.
     name_hash = zlib.crc32(os.fsencode(path.name))
     part = path.with_name(f".{name_hash:08x}.{os.getpid()}.part")
     try:
@@ -31,7 +31,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether it is written to rather than replaced: a pipe, a device, ``/dev/stdout``."""
+    """Whether to write to it rather than replace it: a pipe, a device, ``/dev/stdout``."""
     if not path.is_file():
         return path.exists()
     folder = Path(os.path.realpath(path.parent))
@@ -43,7 +43,8 @@ def check_folder(folder: Path) -> None:
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise OutputError(
-            f"{folder}: no file can be written there: {error.strerror}: choose another folder, or "
-            "let this user write to it"
+        raise OutputError.of(
+            folder,
+            f"no file can be written there: {error.strerror}: choose another folder, or "
+            "give this user write access",
         ) from error

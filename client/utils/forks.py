@@ -1,8 +1,8 @@
-"""What a forked child does with what its parent holds: leaves it alone, and makes its own.
+"""Resources of a forked child: it never touches its parent's, and makes its own.
 
-A child has its parent's memory without its threads: locks may be held there for ever, and sockets
-and pipes are shared with the parent. So whatever has threads, locks, a connection or processes has
-an ``OwnerProcess``, and asks it before it touches any of them.
+A child has its parent's memory without its threads: locks may stay held for ever, and sockets and
+pipes are shared with the parent. So an object with threads, locks, a connection or processes has
+an ``OwnerProcess``, and checks it before it uses any of them.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class OwnerProcess:
-    """The process that made ``what``."""
+    """The process that created ``what``."""
 
     def __init__(self, what: str) -> None:
         self._what: Final = what
@@ -32,13 +32,13 @@ class OwnerProcess:
         """Raise ``ForkError`` in a forked child."""
         if not self.is_here:
             raise ForkError(
-                f"{self._what} was made in process {self._pid} and cannot be used in process "
-                f"{os.getpid()}, which was forked from it: make one in each process"
+                f"{self._what} cannot be used in process {os.getpid()}: process {self._pid}, which "
+                "it was forked from, created it: create one in each process"
             )
 
 
 class PerProcess(Generic[T]):
-    """What ``make`` makes: now for this process, and for a forked child when it first asks."""
+    """An object of each process: created now for this one, on first use in a forked child."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -46,7 +46,7 @@ class PerProcess(Generic[T]):
         self._locks: dict[int, Lock] = {}
 
     def get(self) -> T:
-        """This process's own; raises what ``make`` raises."""
+        """This process's object; raises what ``make`` raises."""
         pid = os.getpid()
         if pid not in self._made:
             with self._locks.setdefault(pid, Lock()):
@@ -56,14 +56,14 @@ class PerProcess(Generic[T]):
 
     @property
     def made(self) -> T | None:
-        """This process's own, if it has asked for it."""
+        """This process's object, if it was created."""
         return self._made.get(os.getpid())
 
 
 def never_freed(inherited: object) -> None:
     """Keep an object to the end of the process and beyond.
 
-    For what a child inherits and whose destructor would wait for threads that are not there, or
-    end a connection that the parent uses.
+    For inherited objects whose destructor would wait for threads that the child lacks, or close a
+    connection that the parent uses.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))

@@ -15,26 +15,26 @@ T = TypeVar("T")
 
 
 def in_order(started: Iterable[T], future: Callable[[T], "Future[Any]"], most: int) -> Iterator[T]:
-    """Each thing in order, as soon as its ``future`` is done; at most ``most`` are under way.
+    """Each item in order, as soon as its ``future`` is done; at most ``most`` are in flight.
 
-    Taking the next thing of ``started`` starts it. A thread does this when there is room, so that
-    nothing that is done waits for a live source to bring its next thing. An exception of
-    ``started`` is raised after the things before it. When nobody takes more things the thread ends,
-    at the latest when ``started`` brings the next one. Raises ``ForkError`` in a forked child.
+    Taking the next item of ``started`` starts it. A thread does this whenever fewer are in flight,
+    so that finished items do not wait for a live source's next item. An exception of ``started``
+    is raised after the items before it. When the consumer stops, the thread ends, at the latest
+    with the next item of ``started``. Raises ``ForkError`` in a forked child.
     """
-    if most == 1:  # nothing is started ahead, and a thread would only cost time
-        for thing in started:
-            wait([future(thing)])
-            yield thing
+    if most == 1:  # nothing is started ahead: a thread would only cost time
+        for item in started:
+            wait([future(item)])
+            yield item
         return
     owner = OwnerProcess("these results")
-    things: SimpleQueue[T | _End] = SimpleQueue()
+    items: SimpleQueue[T | _End] = SimpleQueue()
     room = Semaphore(most - 1)
     over = Event()
-    pull = partial(copy_context().run, _pull, started, things, room, over)
+    pull = partial(copy_context().run, _pull, started, items, room, over)
     Thread(target=pull, name="in order", daemon=True).start()
     try:
-        while not isinstance(taken := things.get(), _End):
+        while not isinstance(taken := items.get(), _End):
             wait([future(taken)])
             yield taken
             owner.check()
@@ -49,21 +49,21 @@ def in_order(started: Iterable[T], future: Callable[[T], "Future[Any]"], most: i
 
 @dataclass(frozen=True)
 class _End:
-    """What follows the last thing: the error of their source, if any."""
+    """The end of the items: the error of their source, if any."""
 
     error: BaseException | None = None
 
 
 def _pull(
-    started: Iterable[T], things: "SimpleQueue[T | _End]", room: Semaphore, over: Event
+    started: Iterable[T], items: "SimpleQueue[T | _End]", room: Semaphore, over: Event
 ) -> None:
     end = _End()
     try:
-        for thing in started:
-            things.put(thing)
+        for item in started:
+            items.put(item)
             room.acquire()
             if over.is_set():
                 return
-    except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the taker's
+    except BaseException as error:  # noqa: BLE001 -- the consumer raises it, whatever it is
         end = _End(error)
-    things.put(end)
+    items.put(end)

@@ -1,4 +1,4 @@
-"""What users gave, in messages: short, however long it is."""
+"""User input in messages: shortened, however long it is."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ _TAIL: Final = 60
 
 
 def shortened(given: object) -> str:
-    """``str(given)``, of a long one its beginning and its end, where paths tell most."""
+    """``str(given)``; of a long one the start and the end, where paths tell most."""
     text = str(given)
     if len(text) <= _HEAD + _TAIL:
         return text

@@ -196,7 +196,7 @@ def test_shards_that_a_killed_driver_left_are_taken_in_and_not_doubled(tmp_path)
     assert output.read_text().splitlines() == records
     assert not path_of(output, 0).parent.exists()
     path_of(output, 0).parent.mkdir()
-    with pytest.raises(ManifestError, match="--resume"):
+    with pytest.raises(ManifestError, match="resume it"):
         RayEngine(job, RayOptions(address="not needed"), resume=False)
 
 

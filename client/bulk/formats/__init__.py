@@ -1,7 +1,7 @@
-"""What a transcript looks like in a file: text, JSON Lines, CTM, and subtitles in SRT and WebVTT.
+"""Transcripts as text, JSON Lines, CTM, and subtitles in SRT and WebVTT.
 
-A format is a pure function of an entry and its result; what it gives ends with a line break, or is
-empty. Times are seconds from the beginning of what was transcribed, in CTM of the file.
+A format is a pure function of an entry and its result; its text ends with a line break, or is
+empty. Times are seconds from the start of the transcribed piece, in CTM from the file's.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ __all__ = ["FORMATS", "Format"]
 class Format:
     """How results are written.
 
-    ``confidence``: it shows how sure words are, for which greedy decoding asks for more.
-    ``one_file_each``: a file holds one recording, not several after one another.
+    ``confidence``: it contains words' confidence, for which greedy decoding needs log_probs.
+    ``one_file_each``: a file holds one recording, not several in a row.
     """
 
     write: "Callable[[Entry, Result], str]"
@@ -39,4 +39,4 @@ FORMATS: Final[Mapping[str, Format]] = {
     "vtt": Format(vtt, one_file_each=True),
     "ctm": Format(ctm, confidence=True),
 }
-"""By the name that ``--format`` takes, which is also how their files end; ``text`` is ``.txt``."""
+"""By name, which is also the suffix of their files; ``text`` is ``.txt``."""

@@ -52,7 +52,7 @@ def vtt(entry: "Entry", result: "Result") -> str:
         for cue in _cues_of(result)
     ]
     if result.error is not None:
-        reason = " ".join(f"{entry.name}: {result.error}".split()).replace("-->", "->")
+        reason = " ".join(f"{entry.name}: {result.error.message}".split()).replace("-->", "->")
         blocks = [f"NOTE error: {reason}\n"]
     return "\n".join(["WEBVTT\n", *blocks])
 

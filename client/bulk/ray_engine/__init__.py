@@ -6,17 +6,16 @@ own (connections to all servers, the language model loaded once) → the shard's
 ``Results``, ``OUT.shards/00000.jsonl`` → the driver,
 ``bulk.ray_engine.engine``, takes each shard that is ready into the job's ``OUT.jsonl``.
 
-Whatever ends a worker or the driver, what is in the results files is done: a worker that takes a
-shard over goes on with its file, and a resumed job takes in the shards that were left.
+Whatever ends a worker or the driver, the results in the files are kept: a worker that takes over a
+shard resumes its file, and a resumed job merges the remaining shards.
 
 The manifest, its audio, the results' folder, the language model and TLS files are read and written
 by the workers: on several machines all of it is on a file system that they share, under the same
 paths, and this project is installed on each. Relative paths are from the driver's current folder.
 
-What goes over Ray are shards and their numbers, and once the job with the servers' addresses and
-secrets. A Ray that is started here listens on the loopback interface alone, wants a token of its
-own, has no dashboard, and reports nothing to its makers. Whom a cluster lets in, and whether it
-encrypts, is its own: https://docs.ray.io/en/latest/ray-security/index.html.
+Ray transports shards and their numbers, and once the job with the servers' addresses and secrets.
+A Ray that is started here listens only on the loopback interface, requires a token of its own, has
+no dashboard, and sends no usage statistics. An existing cluster decides on access and encryption: https://docs.ray.io/en/latest/ray-security/index.html.
 """
 
 from .cluster import RayOptions

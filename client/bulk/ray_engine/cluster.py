@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from ...errors import RayJobError
+from ...utils.extras import missing
 
 _OBJECT_STORE_BYTES: Final = 1 << 27
 """In shared memory: only shards and their numbers go through it."""
@@ -34,7 +35,7 @@ class RayOptions:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` when nobody would work."""
+        """Raise ``ValueError`` without workers or entries."""
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers is {self.workers}, expected at least 1")
         if self.shard_entries < 1:
@@ -51,10 +52,7 @@ def import_ray(options: RayOptions) -> Any:
     try:
         import_module("ray.data")
     except ImportError as error:
-        raise RayJobError(
-            f"Ray cannot be used ({error}): run pip install -c "
-            "constraints/runtime.txt '.[ray]' in the checkout of nemo-ctc-triton"
-        ) from error
+        raise RayJobError(missing(error.name or "ray", "ray", "the engine").message) from error
     return import_module("ray")
 
 
@@ -92,7 +90,7 @@ def connected(options: RayOptions) -> Iterator[int]:
 
 
 def _check_listening(address: str) -> None:
-    """Raise ``OSError`` when nobody listens there, which Ray itself notices after many minutes."""
+    """Raise ``OSError`` when nothing listens there: Ray itself takes minutes to notice."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()

@@ -1,4 +1,4 @@
-"""The driver: shards for the workers, and what they have done into the job's results."""
+"""The driver: sends shards to the workers, and merges their results into the job's."""
 
 import json
 import math
@@ -19,8 +19,9 @@ from .shard_results import folder_of, left_over, open_shard, path_of, remove
 from .shards import Shard, cut_into_shards
 from .worker import Job, Worker
 
+_RESUME: Final = ("RayEngine.resume",)
 _SHARDS_FOR_EACH: Final = 4
-"""Worker, at least, so that all are busy until near the end."""
+"""Shards for each worker, at least, so that all are busy until near the end."""
 
 
 class RayEngine:
@@ -33,23 +34,24 @@ class RayEngine:
     def __init__(self, job: Job, options: RayOptions, *, resume: bool) -> None:
         import_ray(options)
         if not job.manifest.is_file():
-            raise ManifestError(
-                f"{job.manifest}: is no file, which every worker could read: write the manifest to "
-                "one"
+            raise ManifestError.of(
+                job.manifest,
+                "is no file that every worker can read: write the manifest to one",
             )
         if folder_of(job.output).exists() and not resume:
-            raise ManifestError(
-                f"{folder_of(job.output)}: is there already, from an earlier job: go on with it "
-                "(--resume), or remove it to begin anew"
+            raise ManifestError.of(
+                folder_of(job.output),
+                "exists already, from an earlier job: resume it, or remove it to start anew",
+                options=_RESUME,
             )
         self._job = job
         self._options = options
 
     def transcribe(self, results: Results) -> Iterator[tuple[Entry, Result]]:
-        """Transcribe what is missing in ``results``, those of the job's output, as they are open.
+        """Transcribe the entries missing in ``results``, the open results of the job's output.
 
-        Each recording is in ``results`` when it is given, with the text alone as its transcript;
-        recordings come shard by shard, as these get ready. Raises ``RayJobError`` when the
+        Each recording is in ``results`` when it is yielded, with only the text as its transcript;
+        recordings come shard by shard, as these are finished. Raises ``RayJobError`` when the
         job fails, and ``ManifestError`` as ``results`` do.
         """
         for path in left_over(self._job.output):
@@ -71,7 +73,7 @@ class RayEngine:
         return list(cut_into_shards(manifest, lines, self._options.shard_entries, most_bytes))
 
     def _run(self, shards: Sequence[Shard], workers: int) -> Iterator[int]:
-        """Have the workers transcribe the shards; gives the index of each that is ready."""
+        """Have the workers transcribe the shards; yields the index of each finished one."""
         ray, job = import_ray(self._options), self._job
         context = ray.data.DataContext.get_current().copy()
         context.enable_progress_bars = False
@@ -94,22 +96,23 @@ class RayEngine:
             try:
                 for row in rows:
                     if row["problem"]:
-                        raise RayJobError(f"a worker cannot go on: {row['problem']}")
+                        raise RayJobError(f"a worker failed: {row['problem']}")
                     yield int(row["index"])
             except ray.exceptions.RayError as error:
                 raise RayJobError(
-                    f"the job failed on Ray ({error}): what is done is kept, go on with --resume"
+                    f"the job failed on Ray ({error}): finished results are kept, resume it",
+                    options=_RESUME,
                 ) from error
 
     def _take_in(
         self, path: Path, results: Results, *, failures: bool
     ) -> Iterator[tuple[Entry, Result]]:
-        """Add a shard's results to the job's and remove it; without ``failures`` these stay to do.
+        """Add a shard's results to the job's and remove it; without ``failures`` these are retried.
 
-        Killed at any point, it has them in one of the files, or in both, which is noticed.
+        If killed at any point, the results are in one of the files, or in both, which is detected.
         """
         with open_shard(path, self._job.settings) as shard:
-            pass  # nobody writes it any more, and each line is there once
+            pass  # no worker writes it any more, and each line is unique
         for entry in results.missing(self._records(path)):
             if ERROR not in entry.fields or failures:
                 results.add(entry, entry.fields)
@@ -117,7 +120,7 @@ class RayEngine:
         remove(shard)
 
     def _records(self, path: Path) -> Iterator[Entry]:
-        """The lines of a results file, which are a manifest's with what became of them."""
+        """The lines of a results file: the manifest's entries with their results."""
         with path.open("rb") as lines:
             for line in lines:
                 yield parse_entry(self._job.manifest, json.loads(line)[LINE], line)

@@ -14,7 +14,7 @@ _STARTS: Final = ".starts"
 
 
 def folder_of(output: Path) -> Path:
-    """Where the shards of a job with that output are."""
+    """The folder of a job's shards."""
     return beside(output, "shards")
 
 
@@ -24,15 +24,15 @@ def path_of(output: Path, index: int) -> Path:
 
 
 def left_over(output: Path) -> list[Path]:
-    """The results files of shards that are there, of an earlier job."""
+    """The results files of an earlier job's shards."""
     files = folder_of(output).glob("*.jsonl")
     return sorted(path for path in files if path.stem.isdecimal())  # not 00000.errors.jsonl
 
 
 def open_shard(path: Path, settings: Mapping[str, Any]) -> Results:
-    """A shard's results, new or gone on with; raises as ``Results`` does.
+    """A shard's results, new or resumed; raises as ``Results`` does.
 
-    Ray needs a moment until the workers of a job that was killed are gone: it waits for them.
+    Waits for the workers of a killed job, which Ray ends only after a moment.
     """
     with path.open("ab") as stream:
         deadline_s = time.monotonic() + _PATIENCE_S
@@ -42,7 +42,7 @@ def open_shard(path: Path, settings: Mapping[str, Any]) -> Results:
 
 
 def count_start(path: Path, line: int) -> int:
-    """Note that a worker goes on with a shard at that line; how many have, with this one."""
+    """Note that a worker starts a shard at that line; returns how many have, with this one."""
     with path.with_suffix(_STARTS).open("a+", encoding="ascii") as starts:
         starts.write(f"{line}\n")
         starts.seek(0)
@@ -50,14 +50,14 @@ def count_start(path: Path, line: int) -> int:
 
 
 def remove(results: Results) -> None:
-    """Remove the files of a shard that is in the job's results."""
+    """Remove the files of a shard that is merged into the job's results."""
     starts = results.path.with_suffix(_STARTS)
     for path in (results.path, results.failures_path, results.settings_path, starts):
         path.unlink(missing_ok=True)
 
 
 def _free(descriptor: int) -> bool:
-    """Whether nobody else writes the file."""
+    """Whether no other process writes the file."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -15,12 +15,12 @@ from .shard_results import count_start, open_shard, path_of
 from .shards import Shard, entries_of
 
 _MOST_STARTS: Final = 5
-"""Of a shard, at one line: Ray would never give up, and a recording may kill every worker."""
+"""Starts of a shard at one line: Ray retries for ever, and a recording may kill every worker."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, the same for every worker; pickled on its way to them.
+    """The job, the same for every worker, to whom it is pickled.
 
     ``connect`` makes a worker's transcriber, which decodes in the worker itself. ``settings`` are
     what the results depend on, as for ``Results``; ``output`` is the job's
@@ -37,15 +37,15 @@ class Job:
 class Worker:
     """One process of the job, with a transcriber of its own.
 
-    ``job`` is a function because Ray writes the arguments of a job to its logs, where a function
-    tells nothing: the job holds secrets.
+    ``job`` is a function because Ray logs the arguments of a job, which holds secrets; a function
+    shows nothing of them.
     """
 
     def __init__(self, job: Callable[[], Job]) -> None:
         self._job = job()
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Transcribe a batch of one shard; ``problem`` says what kept it from being done."""
+        """Transcribe a batch of one shard; ``problem`` is its error, or empty."""
         (shard,) = batch["item"]
         problem = ""
         try:
@@ -71,6 +71,6 @@ class Worker:
 
     @cached_property
     def _transcriber(self) -> Transcriber:
-        """Connected when the first shard comes, so that what goes wrong is told as the others."""
+        """Connected with the first shard, so that its errors are reported like others."""
         os.chdir(self._job.folder)
         return self._job.connect()

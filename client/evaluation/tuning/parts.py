@@ -81,7 +81,8 @@ def hold_out(examples: Sequence[Example]) -> Parts:
     if not held_out:
         raise ManifestError(
             f"{len(examples)} utterances of {len(counts)} sentences are too few to hold a part"
-            " out, expected three or more: give another manifest with --held-out"
+            " out, expected three or more: hold out another manifest",
+            options=("hold_out()",),
         )
     return Parts(
         [example for example in examples if _sentence(example) not in held_out],

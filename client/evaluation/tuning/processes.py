@@ -120,8 +120,9 @@ def _crashes() -> Iterator[None]:
         yield
     except BrokenProcessPool as error:
         raise DecoderError(
-            "a decoding process died, and with it the search: did memory run out? Take fewer"
-            " --processes, or a KenLM binary, which they share (`nemo-ctc lm convert`)"
+            "a decoding process died, and with it the search: did memory run out? Use fewer"
+            " processes, or a KenLM binary, which they share",
+            options=("Transcriber.processes", "convert()"),
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A manifest that exists already, to see whether it holds what it says."""
+"""An existing manifest, to check it against its recordings."""
 
 import math
 from pathlib import Path
@@ -12,15 +12,15 @@ from .source import Fault, Found, Problem, Utterance
 def read_existing(path: Path) -> Found:
     """Each line's utterance; raises ``ManifestError`` when the file cannot be read.
 
-    Without ``offset`` the recording is meant to be as long as ``duration``, which NeMo requires.
-    With one, the piece goes to the end where ``duration`` is 0, ``null`` or missing.
+    Without ``offset``, ``duration`` must be the recording's length, which NeMo requires. With one,
+    the piece goes to the end if ``duration`` is 0, ``null`` or missing.
     """
     for entry in read_manifest(path):
         where = f"{path} line {entry.line}"
         try:
             yield _utterance(where, entry)
         except ManifestError as error:
-            reason = str(error).removeprefix(f"{where}: ")
+            reason = error.message.removeprefix(f"{where}: ")
             yield Problem(where, reason, Fault.MALFORMED)
 
 
@@ -29,7 +29,7 @@ def _utterance(where: str, entry: Entry) -> Utterance:
         raise entry.item
     if halves := [name for name, value in entry.fields.items() if not holds({name: value})]:
         raise ManifestError(
-            f"{', '.join(map(repr, halves))}: UTF-8 cannot hold it (half a character, or a file "
+            f"{', '.join(map(repr, halves))}: UTF-8 cannot encode it (half a character, or a file "
             "name in another encoding): write whole characters, rename the file"
         )
     audio, text = Path(str(entry.item.source)), entry.text()

@@ -1,4 +1,4 @@
-"""Files of a source: what lies in its folders, audio by name, and lines of text by key."""
+"""Files of a source: those below a folder, audio by name, and lines of text by key."""
 
 import os
 from collections import defaultdict
@@ -16,16 +16,16 @@ AUDIO_SUFFIXES: Final = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .sph .nist .aif .aiff .au .caf .w64 .rf64 .raw "
     ".m4a .mp4 .aac .webm .wma .amr".split()
 )
-"""What speech is kept in, whether or not it can be read here."""
+"""Suffixes of speech recordings, whether or not they can be read here."""
 
 
 def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
-    """The files whose names end so, in any case: each folder's by name, then its folders'.
+    """The files with these suffixes, in any case: each folder's by name, then its subfolders'.
 
-    Raises ``ManifestError`` when ``folder`` is none.
+    Raises ``ManifestError`` when ``folder`` is no folder.
     """
     if not folder.is_dir():
-        raise ManifestError(f"{folder} is no folder: check the path")
+        raise ManifestError(f"{folder} is no folder: check the path", path=folder)
     endings = tuple(suffixes)
     for path, folders, names in os.walk(folder):
         folders.sort()
@@ -43,9 +43,9 @@ class AudioFolder:
         self._found: set[Path] = set()
 
     def find(self, name: str) -> Path:
-        """The file called ``name``, with or without its ending.
+        """The file called ``name``, with or without its suffix.
 
-        That is the one at this path from the folder, else the only one of that name anywhere below
+        Takes the file at this path from the folder, else the only one of that name anywhere below
         it: data sets are moved and converted. Raises ``LeftOut`` for none or several.
         """
         if not name:
@@ -59,13 +59,13 @@ class AudioFolder:
             raise LeftOut(Fault.NO_AUDIO, reason)
         if not found:
             raise LeftOut(
-                Fault.NO_AUDIO, f"no audio in {self.path} is called {name}: check --audio"
+                Fault.NO_AUDIO, f"no audio in {self.path} is called {name}: check that folder"
             )
         self._found.add(found[0])
         return found[0]
 
     def without_transcript(self) -> Iterator[Problem]:
-        """The files that nobody asked for."""
+        """The files that no transcript has asked for."""
         for path in self._files:
             if path not in self._found:
                 yield Problem(str(path), "has no transcript", Fault.NO_TRANSCRIPT)
@@ -88,7 +88,7 @@ class AudioFolder:
 
 
 def plain(path: Path) -> Path:
-    """The absolute path without ``..``, links not followed: a linked folder stays where it is."""
+    """The absolute path without ``..``, without following links."""
     return Path(os.path.normpath(path.absolute()))
 
 
@@ -102,19 +102,19 @@ def open_text(path: Path) -> Iterator[TextIO]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             yield file
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}: check the path") from error
+        raise ManifestError.of(path, f"cannot be read: {error.strerror}: check the path") from error
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a text file, and ``where`` it stands."""
+    """A line of a text file, and ``where`` it is."""
 
     where: str
     text: str
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines that are not blank, without white space around them; raises as open_text does."""
+    """The non-blank lines, without surrounding white space; raises as ``open_text`` does."""
     with open_text(path) as file:
         for number, line in enumerate(file, start=1):
             if text := line.strip():
@@ -139,18 +139,18 @@ class KeyedLines:
         for key, line in keyed:
             first = self.lines.setdefault(key, line)
             if first is not line:
-                reason = f"{key} stands in {first.where} too: keep one of them"
+                reason = f"{key} is in {first.where} too: keep one of them"
                 self.problems.append(Problem(line.where, reason, Fault.DUPLICATE))
 
     def take(self, key: str, fault: Fault) -> Line:
-        """The line of ``key``; where there is none that is ``fault``, a ``LeftOut``."""
+        """The line of ``key``; without one raises ``LeftOut`` with that ``fault``."""
         if key not in self.lines:
             raise LeftOut(fault, f"{key} is not in {self.path}")
         self._taken.add(key)
         return self.lines[key]
 
     def without_audio(self, others: Path) -> Iterator[Problem]:
-        """The lines that were not taken: nothing in ``others`` asked for them."""
+        """The lines whose key is not in ``others``: they have no audio."""
         for key, line in self.lines.items():
             if key not in self._taken:
                 yield Problem(line.where, f"{key} is not in {others}", Fault.NO_AUDIO)

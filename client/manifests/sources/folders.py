@@ -30,4 +30,4 @@ def _text(path: Path) -> str:
         with open_text(path) as file:
             return file.read()
     except ManifestError as error:  # of many files, one that cannot be read is one left out
-        raise LeftOut(Fault.MALFORMED, str(error)) from error
+        raise LeftOut(Fault.MALFORMED, error.message) from error

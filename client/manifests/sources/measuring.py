@@ -1,7 +1,7 @@
-"""Recordings opened and measured, many at a time, and what does not hold of them.
+"""Open and measure recordings concurrently, and report those that contradict the source.
 
-Opening reads a recording's header and its end, where it shows whether a copy broke off; of some
-formats all of it, for only that shows how long it is, or whether another recording follows.
+Opening reads a recording's header and its end, where a truncated copy shows; some formats are read
+completely, because only that tells their length, or whether another recording follows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,33 +20,33 @@ from .source import Fault, LeftOut, Problem, Utterance
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MOST_UNDER_WAY: Final = 256
+_MOST_IN_FLIGHT: Final = 256
 _DECIMALS: Final = 3
 
 Length: TypeAlias = "Future[float]"
 _Piece: TypeAlias = tuple[str, float, float]
-"""A recording, where in it a piece begins, and how long it is to the millisecond."""
+"""A recording, the start of a piece in it, and its length to the millisecond."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An utterance whose audio was found to be there, ``duration_s`` of it."""
+    """An utterance whose audio exists, with its ``duration_s``."""
 
     utterance: Utterance
     duration_s: float
 
 
 def measured(found: Iterable[Utterance | Problem]) -> Iterator[Measured | Problem]:
-    """Each utterance with its duration, or what is wrong with it, in order; problems as they are.
+    """Each utterance with its duration, or its problem, in order; problems pass through.
 
-    A recording whose pieces follow each other is opened once. Needs little memory however many
-    there are: where each audio was seen, to tell duplicates.
+    A recording with consecutive pieces is opened once. Keeps only the place of each audio in
+    memory, to detect duplicates.
     """
     seen: dict[_Piece, str] = {}
     pool = ThreadPoolExecutor()
     try:
-        under_way = in_order(_started(found, pool), lambda pair: pair[1], _MOST_UNDER_WAY)
-        for each, length in under_way:
+        in_flight = in_order(_started(found, pool), lambda pair: pair[1], _MOST_IN_FLIGHT)
+        for each, length in in_flight:
             if isinstance(each, Problem):
                 yield each
                 continue
@@ -78,7 +78,7 @@ def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> 
         length_s = length.result()
     except AudioError as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
-        raise LeftOut(Fault.NO_AUDIO if missing else Fault.UNREADABLE, str(error)) from error
+        raise LeftOut(Fault.NO_AUDIO if missing else Fault.UNREADABLE, error.message) from error
     duration_s = _within(utterance, length_s)
     piece = str(plain(utterance.audio)), utterance.offset_s or 0.0, round(duration_s, _DECIMALS)
     if piece in seen:
@@ -88,7 +88,7 @@ def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> 
 
 
 def _within(utterance: Utterance, length_s: float) -> float:
-    """Seconds of the piece, which must lie in its recording, or of all, as it was said to be."""
+    """Seconds of the piece, which must lie in its recording, or of the whole recording."""
     said_s, offset_s = utterance.duration_s, utterance.offset_s
     if offset_s is None:
         if said_s is not None and abs(said_s - length_s) > SLACK_S:

@@ -1,4 +1,4 @@
-"""Which kind of source it is, and its utterances as a manifest takes them."""
+"""Detect the kind of a source, and read its utterances for a manifest."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -21,19 +21,21 @@ KINDS: Final[Mapping[str, Callable[[Source], Found]]] = {
 
 
 def guess_kind(transcripts: Path) -> str:
-    """The kind of a file by its name, of a folder by what is in it.
+    """The kind of a file by its name, of a folder by its files.
 
-    A table is never guessed of a folder, which may hold many. Raises ``ManifestError`` when it
-    is none of ``KINDS``.
+    A folder is never a table: it may hold many. Raises ``ManifestError`` when it is none of
+    ``KINDS``.
     """
     if not transcripts.exists():
-        raise ManifestError(f"{transcripts}: no such file or folder: check the path")
+        raise ManifestError.of(transcripts, "no such file or folder: check the path")
     kind = _kind_of_folder(transcripts) if transcripts.is_dir() else _kind_of_file(transcripts)
     if kind is None:
-        raise ManifestError(
-            f"{transcripts}: no transcripts are known there, expected a folder of .txt files, a "
+        raise ManifestError.of(
+            transcripts,
+            "no transcripts are known there, expected a folder of .txt files, a "
             "LibriSpeech tree, a Kaldi or Sphinx folder, or a .csv, .tsv or .fileids file: check "
-            "the path, or say what it is with --kind"
+            "the path, or name its kind",
+            options=("read_source(kind)",),
         )
     return kind
 
@@ -56,10 +58,10 @@ def _kind_of_file(path: Path) -> str | None:
 
 
 def read_source(source: Source, kind: str, case: str = "keep") -> Iterator[Utterance | Problem]:
-    """The utterances of a source of one of ``KINDS``, in an order that is always the same.
+    """The utterances of a source of one of ``KINDS``, always in the same order.
 
-    White space in texts becomes one space, and they are put in the ``case`` (of ``WORD_CASES``).
-    Otherwise they stay as they are. Raises ``ManifestError`` when nothing can be read.
+    White space in texts becomes one space, and texts get the ``case`` of ``WORD_CASES``; they are
+    otherwise unchanged. Raises ``ManifestError`` when nothing can be read.
     """
     for each in KINDS[kind](source):
         yield each if isinstance(each, Problem) else _prepared(each, case)

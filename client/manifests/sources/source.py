@@ -1,4 +1,4 @@
-"""What is read from, and what every kind of source gives: utterances, and what is left out."""
+"""A source of utterances, and what every kind of it yields: utterances and problems."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ...errors import ManifestError
 
 @dataclass(frozen=True)
 class Source:
-    """Where audio and transcripts lie.
+    """Paths of audio and transcripts.
 
     Names of audio are relative to the folder ``audio``. The columns are those of a table, ``None``
     for the usual names.
@@ -24,7 +24,7 @@ class Source:
 
 
 class Fault(StrEnum):
-    """Why something is left out, as it is counted."""
+    """Why an utterance is left out, as counted."""
 
     NO_TRANSCRIPT = "audio without transcript"
     NO_AUDIO = "transcripts without audio"
@@ -36,7 +36,7 @@ class Fault(StrEnum):
 
 
 class LeftOut(ManifestError):
-    """One utterance cannot be in the manifest; becomes a ``Problem`` where it stands."""
+    """One utterance cannot be in the manifest; becomes a ``Problem`` with its place."""
 
     def __init__(self, fault: Fault, reason: str) -> None:
         super().__init__(reason)
@@ -45,7 +45,7 @@ class LeftOut(ManifestError):
 
 @dataclass(frozen=True)
 class Problem:
-    """Something left out: ``where`` it stands, and the ``reason``, with what to do about it."""
+    """An utterance left out: ``where`` it is, the ``reason``, and what to do about it."""
 
     where: str
     reason: str
@@ -53,16 +53,16 @@ class Problem:
 
     @classmethod
     def of(cls, where: str, error: LeftOut) -> "Problem":
-        """The error, and where what it is about stands."""
-        return cls(where, str(error), error.fault)
+        """The error as a problem at ``where``."""
+        return cls(where, error.message, error.fault)
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A recording, or the piece of it from ``offset_s`` on, and what was said.
+    """A recording, or the piece of it from ``offset_s`` on, and its transcript.
 
-    ``duration_s`` is what the source says, ``None`` when it does not; ``text`` is ``None`` only
-    where a manifest has none.
+    ``duration_s`` is the source's, ``None`` without one; ``text`` is ``None`` only where a
+    manifest has none.
     """
 
     where: str

@@ -1,7 +1,7 @@
 """Sphinx's pair: ``NAME.fileids``, paths without ending, and ``NAME.transcription``.
 
 The transcription has a line ``<s> TEXT </s> (ID)`` for each path, whose last part, or all, is ID.
-The marks of sentence and silence are no words, and go.
+The marks of sentence and silence are no words, and are dropped.
 """
 
 import re
@@ -46,8 +46,10 @@ def _file_ids(path: Path) -> Path:
     found = sorted(path.glob(f"*{FILE_IDS}"))
     if len(found) != 1:
         names = ", ".join(each.name for each in found) or "none"
-        raise ManifestError(
-            f"{path}: has {names}, expected one {FILE_IDS} file: name it with --transcripts"
+        raise ManifestError.of(
+            path,
+            f"has {names}, expected one {FILE_IDS} file: name that file",
+            options=("Source.transcripts",),
         )
     return found[0]
 

@@ -1,4 +1,4 @@
-"""How much a manifest holds, what its texts are written with, and whether a model can take it."""
+"""The size of a manifest, the characters of its texts, and whether a model fits it."""
 
 import statistics
 from collections import Counter
@@ -12,17 +12,17 @@ from .source import Fault, Problem
 
 @dataclass
 class Summary:
-    """Counts over all that ``add`` is given."""
+    """Counts over the utterances and problems added."""
 
     durations_s: list[float] = field(default_factory=list)
-    """Of the utterances that are in."""
+    """Of the utterances in the manifest."""
     without_text: int = 0
     characters: Counter[str] = field(default_factory=Counter)
-    """How often each stands in the texts."""
+    """How often each occurs in the texts."""
     left_out: Counter[Fault] = field(default_factory=Counter)
 
     def add(self, each: Measured | Problem) -> None:
-        """Count an utterance, or what was left out."""
+        """Count an utterance or a problem."""
         if isinstance(each, Problem):
             self.left_out[each.fault] += 1
             return
@@ -32,7 +32,7 @@ class Summary:
 
     @property
     def audio_s(self) -> float:
-        """Seconds of audio in all."""
+        """Total seconds of audio."""
         return sum(self.durations_s)
 
     @property
@@ -42,7 +42,7 @@ class Summary:
 
 
 class ModelFit:
-    """What a model cannot take or write of the utterances that it is shown."""
+    """The utterances that a model cannot take, and the characters that it cannot write."""
 
     def __init__(self, contract: Contract) -> None:
         self.shortest_s = contract.min_samples / contract.sample_rate_hz
@@ -54,7 +54,7 @@ class ModelFit:
         self._spelling = Spelling.of_contract(contract)
 
     def add(self, measured: Measured) -> str:
-        """Count an utterance; says why the model refuses its audio, or nothing."""
+        """Count an utterance; returns why the model rejects its audio, or an empty text."""
         text = measured.utterance.text or ""
         unwritable = self._spelling.unwritable(text)
         self.unwritable_texts += bool(unwritable)

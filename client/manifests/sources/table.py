@@ -1,8 +1,7 @@
 """A table: CSV, or TSV as Common Voice's, whose quotation marks are text.
 
-Its header names the columns. Where the first row names a recording instead, there is no header, and
-columns go by their numbers from 1. Rows choose the utterances: other audio in the folder is no
-concern of theirs.
+Its header names the columns. If the first row names a recording instead, there is no header, and
+columns are numbered from 1. Only the rows' recordings count: other audio in the folder is ignored.
 """
 
 import csv
@@ -25,7 +24,7 @@ TEXT_COLUMNS: Final = ("text", "sentence", "transcript", "transcription")
 _SPEAKER_COLUMNS: Final = ("speaker", "speaker_id", "client_id")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _Row: TypeAlias = tuple[str, list[str] | csv.Error]
-"""Where a row ends, and its cells, or what is wrong with it."""
+"""Where a row ends, and its cells or its error."""
 
 
 def read(source: Source) -> Found:
@@ -61,7 +60,7 @@ def read(source: Source) -> Found:
 def _without_header(
     source: Source, audio: AudioFolder, header: Sequence[str], cells: Sequence[str]
 ) -> list[str]:
-    """The numbers of the columns whose first cell is a recording; none where that is a header."""
+    """The numbers of the columns whose first cell is a recording; none if that is a header."""
     numbers, chosen = _numbers(cells), source.audio_column
     if chosen is not None:
         return [chosen] if chosen in numbers and chosen not in header else []
@@ -92,7 +91,7 @@ def _reader(path: Path, file: TextIO) -> Any:
 
 
 def _numbered(path: Path, rows: Any) -> Iterator[_Row]:
-    """Each row that is not blank, or what is wrong with it, and where it ends."""
+    """Each non-blank row or its error, and where it ends."""
     while True:
         try:
             row = next(rows)
@@ -117,9 +116,11 @@ def _column(path: Path, header: Sequence[str], chosen: str | None, usual: Sequen
     names = usual if chosen is None else [chosen.lower()]
     found = next((name for name in names if name in header), None)
     if found is None:
-        raise ManifestError(
-            f"{path}: has the columns {', '.join(header) or '(none)'}, expected one of "
-            f"{', '.join(names) or 'them'}: name them, or give their numbers where there is no "
-            "header, with --audio-column and --text-column"
+        raise ManifestError.of(
+            path,
+            f"has the columns {', '.join(header) or '(none)'}, expected one of "
+            f"{', '.join(names) or 'them'}: name the columns, or give their numbers if there is no "
+            "header",
+            options=("Source.audio_column", "Source.text_column"),
         )
     return found

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from client.bulk.results import Results
+from client.commands.flags import FLAGS
 from client.errors import ManifestError
 from client.manifests.manifest import Entry
 
@@ -100,8 +101,10 @@ def test_a_torn_line_is_cut_off(path, kept):
 
 def test_finished_results_are_not_overwritten(path):
     write(path, {1: fields(1)})
-    with pytest.raises(ManifestError, match=r"is there already.*--resume"):
+    with pytest.raises(ManifestError, match="exists already: resume it") as raised:
         Results(path, SETTINGS, resume=False)
+    assert "--resume" in raised.value.text(FLAGS)
+    assert raised.value.path == path
     assert records(path) == [{"line": 1, **fields(1)}]
 
 
@@ -125,7 +128,7 @@ def test_results_of_another_manifest_do_not_mix(path):
 )
 def test_a_file_of_something_else_is_left_as_it_is(path, line):
     path.write_text(f"{line}\n")
-    with pytest.raises(ManifestError, match="line 1: is no result"):
+    with pytest.raises(ManifestError, match="line 1 is no result"):
         Results(path, SETTINGS, resume=True)
     assert path.read_text() == f"{line}\n"
 

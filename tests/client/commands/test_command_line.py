@@ -169,7 +169,7 @@ def test_an_empty_manifest_is_an_error(folder, server, capsys):
 
 def test_an_address_of_the_web_is_told_from_an_unknown_host(capsys):
     assert run("transcribe", "good.wav", url="http://localhost:8001") == 1
-    assert "give HOST:PORT alone" in capsys.readouterr().err
+    assert "give only HOST:PORT" in capsys.readouterr().err
 
 
 def test_evaluate_of_nothing_is_an_error(folder, server, capsys):
@@ -381,7 +381,9 @@ def test_bulk_results_are_kept_by_line_and_tried_again_on_request(folder, server
     assert [line["line"] for line in lines] == [1, 2, 3]
     assert "1 of 3 recordings failed, see out.errors.jsonl: --resume" in capsys.readouterr().err
     assert run("transcribe", *bulk, url=server) == 1
-    assert "out.jsonl: is there already" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "out.jsonl: exists already" in said
+    assert "--resume" in said
     (folder / "gone.wav").write_bytes((folder / "good.wav").read_bytes())
     assert run("transcribe", *bulk, "--resume", url=server) == 0
     lines = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]

@@ -152,7 +152,7 @@ def test_what_is_left_out_is_named_and_counted_and_is_a_failure_unless_allowed(f
     assert manifest(*arguments) == 1
     captured = capsys.readouterr()
     assert captured.err.splitlines() == [
-        "error: texts/d.txt: no audio in audio is called d: check --audio",
+        "error: texts/d.txt: no audio in audio is called d: check that folder",
         "error: audio/c.wav: has no transcript",
     ]
     summary = facts(captured.out)

@@ -100,7 +100,7 @@ def test_two_outputs_are_not_one_file(server, capsys):
 def test_what_is_no_results_file_is_not_cut_when_a_run_goes_on(folder, server, capsys):
     (folder / "notes.txt").write_text("no line break")
     assert run("transcribe", *BULK, "notes.txt", "--resume", url=server) == 1
-    assert "notes.txt line 1: is no result" in capsys.readouterr().err
+    assert "notes.txt: line 1 is no result" in capsys.readouterr().err
     assert (folder / "notes.txt").read_text() == "no line break"
 
 

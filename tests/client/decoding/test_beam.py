@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.commands.flags import FLAGS
 from client.decoding import BeamDecoder, BeamOptions, GreedyDecoder, Hotword
 from client.errors import DecoderError, MissingPackage
 from client.language_models import loading, read_words
@@ -363,7 +364,8 @@ def test_options_that_make_no_sense_are_named(options):
 def test_a_language_model_in_another_case_is_refused_or_written_to_in_its_case(tmp_path):
     path = tmp_path / "upper.arpa"
     path.write_text(re.sub(r"\b(cat|cot|dog)\b", lambda word: word[0].upper(), ARPA))
-    with pytest.raises(DecoderError, match="lm-case"):
+    with pytest.raises(DecoderError, match="only the case differs") as raised:
         BeamDecoder(CONTRACT, BeamOptions(lm=path))
+    assert "--lm-case, `nemo-ctc lm convert`, --case" in raised.value.text(FLAGS)
     decoder = BeamDecoder(CONTRACT, BeamOptions(lm=path, lm_case="upper"))
     assert decoder.decode(cot_rather_than_cat()).text == "cat"

@@ -114,7 +114,7 @@ def test_pieces_are_those_of_the_models_own_tokenizer(tokenizer):
 
 def test_another_models_tokenizer_is_refused(tokenizer, tmp_path):
     path, _ = tokenizer
-    with pytest.raises(DecoderError, match="the pieces are not the 6 of the model"):
+    with pytest.raises(DecoderError, match="the tokenizer's pieces are not the 6 of the model"):
         Tokenizers([path]).spell(PIECES)
     assert Tokenizers([path]).spell(CONTRACT) is not None  # which needs none
     damaged = tmp_path / "tokenizer.model"

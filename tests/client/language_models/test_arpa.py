@@ -65,9 +65,9 @@ def test_lines_may_end_as_on_windows_and_fields_stand_apart_by_spaces():
 @pytest.mark.parametrize(
     ("words", "case", "says"),
     [
-        (("Cat", "cat"), "lower", "'cat'.*--case keep"),
-        (("ı", "i"), "upper", "'i'.*--case keep"),
-        (("ß", "ss"), "upper", "'ss'.*--case keep"),
+        (("Cat", "cat"), "lower", "'cat'.*keep the case"),
+        (("ı", "i"), "upper", "'i'.*keep the case"),
+        (("ß", "ss"), "upper", "'ss'.*keep the case"),
         (("cat", "cat"), "keep", "twice.*'cat'"),
         (("<unk>", "<UNK>"), "keep", "twice.*'<UNK>'"),
     ],

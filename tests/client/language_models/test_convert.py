@@ -314,7 +314,7 @@ def test_a_tool_that_is_killed_is_told_with_its_signal(name, folder, monkeypatch
     (folder / "build_binary").chmod(0o755)
     monkeypatch.setenv("KENLM_BIN", str(folder))
     assert convert("model.arpa") == 1
-    assert f"was ended by signal {name.value}" in capsys.readouterr().err
+    assert f"was killed by signal {name.value}" in capsys.readouterr().err
     assert not [*folder.glob(".*")]
 
 

@@ -9,8 +9,9 @@ import kenlm
 import pytest
 
 from client.__main__ import main
+from client.commands.flags import FLAGS
 from client.language_models import load_language_model
-from client.language_models.inspection import describe, fit, warnings
+from client.language_models.inspection import describe, fit, problems
 from client.language_models.spelling import Spelling
 from tests.client.language_models.support import (
     CHARACTERS,
@@ -66,6 +67,10 @@ def models(folder):
     return {"model.arpa": "ARPA", "gzipped": "ARPA"} | {
         name: f"KenLM binary, {name}" for name in TYPES
     }
+
+
+def told(words, spelling):
+    return [error.text(FLAGS) for error in problems(words, spelling)]
 
 
 def test_arpa_and_binary_give_the_same_facts(models, folder, capsys):
@@ -169,8 +174,8 @@ def test_a_model_of_tokens_is_warned_of(folder, capsys):
 
 
 def test_a_model_of_words_some_of_one_letter_is_not():
-    assert not warnings(["a", "i", "o", "the", "cat"], None)
-    assert not warnings(["a", "i", "o", "the", "cat"], LOWER)
+    assert not problems(["a", "i", "o", "the", "cat"], None)
+    assert not problems(["a", "i", "o", "the", "cat"], LOWER)
 
 
 def test_another_case_is_warned_of_with_what_mends_it(folder, capsys):
@@ -178,35 +183,37 @@ def test_another_case_is_warned_of_with_what_mends_it(folder, capsys):
     [warning] = info_as_json(capsys, "upper", "--characters", CHARACTERS)["warnings"]
     assert "2 of 3 words (66.7%)" in warning
     assert "'CAT', 'DOG'" in warning
-    assert "--lm-case upper" in warning
-    assert "--case lower" in warning
+    assert "language model's case upper" in warning
+    assert "--lm-case" in warning
+    assert "to case lower" in warning
     [warning] = info_as_json(capsys, "model.arpa", "--characters", CHARACTERS.upper())["warnings"]
-    assert "--lm-case lower" in warning
-    assert "--case upper" in warning
+    assert "language model's case lower" in warning
+    assert "to case upper" in warning
 
 
 def test_the_other_case_of_a_turkish_model_is_turkish():
     turkish = Spelling.of("a\u0131iprst")
-    [warning] = warnings(["ISPARTA", "\u0130PT\u0130"], turkish)
-    assert "--lm-case upper-tr" in warning
-    assert "--case lower-tr" in warning
+    [warning] = told(["ISPARTA", "\u0130PT\u0130"], turkish)
+    assert "language model's case upper-tr" in warning
+    assert "to case lower-tr" in warning
+    assert "--lm-case, `nemo-ctc lm convert`, --case" in warning
 
 
 def test_words_of_mixed_case_are_not_found_by_writing_in_one():
-    [warning] = warnings(["Cat", "Dog"], LOWER)
-    assert "--case lower" in warning
+    [warning] = told(["Cat", "Dog"], LOWER)
+    assert "to case lower" in warning
     assert "--lm-case" not in warning
 
 
 def test_characters_that_cannot_be_written_are_warned_of():
-    [warning] = warnings(["cat", "café", "r2d2", "ÉTÉ"], LOWER)
+    [warning] = told(["cat", "café", "r2d2", "ÉTÉ"], LOWER)
     assert "3 of 4 words (75.0%)" in warning
     assert "'café', 'r2d2', 'ÉTÉ'" in warning
     assert "never be found" in warning
 
 
 def test_each_thing_that_speaks_against_a_model_is_said():
-    in_other_case, strange = warnings(["cat", "DOG", "r2"], LOWER)
+    in_other_case, strange = told(["cat", "DOG", "r2"], LOWER)
     assert "'DOG'" in in_other_case
     assert "'r2'" in strange
 

@@ -191,8 +191,8 @@ def test_training_again_gives_the_same_files(tmp_path):
         ({"prune": (0, 1, 2, 3)}, "prune"),
         ({"prune": (1, 0)}, "prune"),
         ({"prune": (-1,)}, "negative"),
-        ({"held_out": 1.0}, "held-out 1.0"),
-        ({"held_out": float("nan")}, "held-out nan"),
+        ({"held_out": 1.0}, "held_out 1.0"),
+        ({"held_out": float("nan")}, "held_out nan"),
     ],
 )
 def test_training_options_that_make_no_sense_are_named(options, says):

@@ -357,9 +357,9 @@ def test_the_binary_is_of_the_type_asked_for(options, structure, folder, capsys)
         ({"prune": (0, 2, 1)}, "prune (0, 2, 1)"),
         ({"prune": (0, 0, 0, 1)}, "prune (0, 0, 0, 1)"),
         ({"prune": (-1,)}, "prune (-1,)"),
-        ({"held_out": 1.0}, "held-out 1.0"),
-        ({"held_out": -0.1}, "held-out -0.1"),
-        ({"held_out": math.nan}, "held-out nan"),
+        ({"held_out": 1.0}, "held_out 1.0"),
+        ({"held_out": -0.1}, "held_out -0.1"),
+        ({"held_out": math.nan}, "held_out nan"),
     ],
 )
 def test_options_that_make_no_sense_are_named(options, says):

@@ -131,7 +131,7 @@ def test_what_works_in_its_own_process_alone_says_so_in_a_child(server_url):
                 try:
                     use()
                 except ForkError as error:
-                    assert "make one in each process" in str(error)
+                    assert "create one in each process" in str(error)
                 else:
                     os._exit(1)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.commands.flags import FLAGS
 from client.errors import ManifestError
 from client.evaluation.acoustics import AcousticOutput
 from client.evaluation.tuning.parts import Example, Parts, count_words, hold_out
@@ -66,8 +67,9 @@ def test_a_third_of_many_different_sentences_is_held_out():
 
 @pytest.mark.parametrize("sentences", [["a"], ["a", "b"], ["a"] * 50, ["yes", "no"] * 10])
 def test_too_few_sentences_are_an_error_that_says_what_to_do(sentences):
-    with pytest.raises(ManifestError, match="--held-out"):
+    with pytest.raises(ManifestError, match="hold out another manifest") as raised:
         hold_out(spoken(sentences))
+    assert "--held-out" in raised.value.text(FLAGS)
 
 
 def test_words_are_counted():
