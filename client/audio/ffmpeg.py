@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import AudioError
 from .chunks import size_of
 from .containers import MP4, Part, end_of
-from .decoder import DamagedError
+from .reader import DamagedError
 
 _CONTAINERS: Final = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,"
@@ -49,7 +49,7 @@ _AU: Final = struct.Struct(">4s5I")
 _SAMPLE: Final = np.dtype(">f4")
 
 
-class FfmpegDecoder:
+class FfmpegReader:
     """A recording being decoded: its format, and its samples in blocks.
 
     ``reason`` is why libsndfile does not read the file. What is before ``start_s`` may be left out:

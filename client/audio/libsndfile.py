@@ -13,8 +13,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from .containers import Part
-from .decoder import CannotOpenError, DamagedError
 from .options import ENCODINGS, RawFormat
+from .reader import CannotOpenError, DamagedError
 
 BLOCK_SAMPLES: Final = 1 << 16
 _MPEG_SLACK_FRAMES: Final = 2 * 1152
@@ -22,7 +22,7 @@ _MPEG_SLACK_FRAMES: Final = 2 * 1152
 _UNKNOWN_FRAMES: Final = 1 << 60  # libsndfile's "I don't know" is 2**63 - 1
 
 
-class SndfileDecoder:
+class SndfileReader:
     """A recording being decoded: its format, and its samples in blocks.
 
     ``part`` is where it is in the file, ``None`` for headerless audio. Blocks hold at most

@@ -1,4 +1,4 @@
-"""What decoders of recordings have in common, and what may keep them from it."""
+"""What the readers of recordings have in common, and the errors that they raise."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -7,30 +7,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Decoder(Protocol):
-    """A recording being decoded: its format, and its samples in blocks."""
+class AudioReader(Protocol):
+    """An open recording: its format, and its samples in blocks."""
 
     rate_hz: int
     channels: int
     n_frames: int | None
-    """How many there are, ``None`` where only the end tells."""
+    """How many frames there are, ``None`` where only reading to the end tells."""
 
     def seek(self, frame: int) -> int:
-        """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
+        """Go to ``frame`` if no reading is needed for it; returns the position afterwards."""
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples from here on, ``float32 [n, channels]``, a bounded number at a time.
 
-        Raises ``DamagedError``, in the end or where nothing more can be read.
+        Raises ``DamagedError`` after the last block that could be read.
         """
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Close files and processes."""
 
 
 class CannotOpenError(Exception):
-    """libsndfile does not take the file; ffmpeg may."""
+    """libsndfile cannot open the file; ffmpeg may."""
 
 
 class DamagedError(Exception):
-    """Not all is there, or not as it was: says what was found."""
+    """Samples are missing or damaged; the message says what was found."""

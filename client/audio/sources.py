@@ -42,7 +42,8 @@ def open_source(source: AudioSource, max_bytes: int) -> FileIO:
         file = _copied(_chunks(source), max_bytes)
     else:
         raise AudioError(
-            f"is of type {type(source).__name__}, expected a path, bytes or an open binary file"
+            f"is of type {type(source).__name__}, expected a path, bytes, an open binary "
+            "file or an array of samples"
         )
     size = os.fstat(file.fileno()).st_size
     if 0 < size <= max_bytes:
@@ -67,7 +68,7 @@ def _opened(path: str | Path) -> FileIO:
     os.close(descriptor)
     kind = "directory" if stat.S_ISDIR(mode) else "device or pipe"
     raise AudioError(
-        f"is a {kind}, expected an audio file: give files, or a manifest (`client manifest`)"
+        f"is a {kind}, expected an audio file: pass each of its files, or the bytes of a stream"
     )
 
 
@@ -120,7 +121,8 @@ def _read(stream: Any) -> Any:
 
 def _too_large(size: int, max_bytes: int) -> AudioError:
     return AudioError(
-        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise max_bytes"
+        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise "
+        "AudioOptions.max_bytes"
     )
 
 
