@@ -157,23 +157,23 @@ class Stitcher:
         self._start = 0  # the frame of held[0]
         self._held: NDArray[Any] | None = None
 
-    def add(self, start_frame: int, posteriors: NDArray[Any]) -> NDArray[Any]:
+    def add(self, start_frame: int, outputs: NDArray[Any]) -> NDArray[Any]:
         """Take the next window's ``[S]`` or ``[S, V]``; gives the frames that are final now.
 
         Raises ``ServerError`` when it does not fit the window before.
         """
-        held = posteriors[:0] if self._held is None else self._held
-        held_end, end = self._start + len(held), start_frame + len(posteriors)
+        held = outputs[:0] if self._held is None else self._held
+        held_end, end = self._start + len(held), start_frame + len(outputs)
         low = max(start_frame, self._start)
-        if held.shape[1:] != posteriors.shape[1:] or not low <= held_end <= end:
+        if held.shape[1:] != outputs.shape[1:] or not low <= held_end <= end:
             raise ServerError(
-                f"a window's output, {posteriors.shape} from frame {start_frame}, does not go on "
+                f"a window's output, {outputs.shape} from frame {start_frame}, does not go on "
                 f"from the one before, {held.shape} from frame {self._start}: export the model "
                 "again, or cut with more overlap"
             )
         seam = (low + held_end) // 2
         final = held[: seam - self._start]
-        self._held, self._start = posteriors[seam - start_frame :], seam
+        self._held, self._start = outputs[seam - start_frame :], seam
         return final
 
     def finish(self) -> NDArray[Any]:

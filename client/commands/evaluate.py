@@ -23,7 +23,7 @@ from ..evaluation.normalization import MEANINGS, normalized
 from ..evaluation.spelling import Tokenizers
 from ..evaluation.text import print_evaluation
 from ..manifests.manifest import Entry, read_manifest, survey, with_text
-from ..transcriber import Result
+from ..result import Result
 from ..utils.utf8 import json_text
 from ..wire.transport import TritonTransport
 from .arguments import add_transcriber

@@ -36,7 +36,8 @@ from ..bulk.results import Results, side_files
 from ..decoding.preset import Preset
 from ..errors import ManifestError, OutputError
 from ..manifests.manifest import Entry, Size, read_manifest, survey
-from ..transcriber import Result, Transcriber
+from ..result import Result
+from ..transcriber import Transcriber
 from ..utils.files import is_stream, written_whole
 from .arguments import (
     add_transcriber,

@@ -30,7 +30,7 @@ class Decoder(Protocol):
     def output(self) -> str:
         """The ensemble's tensor that ``decode`` needs, and so the one to ask for."""
 
-    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+    def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Decode one utterance, ``[S]`` or ``[S, V]``, trimmed to its own frames.
 
         ``duration_s`` is the length of its audio, after which no word ends.

@@ -53,15 +53,15 @@ class BeamDecoder:
         scorer = WordScorer(language_model, options)
         self._search = PrefixSearch(self._detokenizer, contract.blank, scorer, options)
 
-    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+    def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Texts of ``log_probs``, ``[S, V]``, natural logarithms; no frames, no text.
 
         Raises ``DecoderError`` when V is not the contract's or the values are something else.
         """
-        check_log_probs(posteriors, self._blank + 1)
-        if len(posteriors) == 0:
+        check_log_probs(outputs, self._blank + 1)
+        if len(outputs) == 0:
             return Transcript("")
-        log_probs, best = self._pauses.mark_log_probs(posteriors, posteriors.argmax(axis=1))
+        log_probs, best = self._pauses.mark_log_probs(outputs, outputs.argmax(axis=1))
         candidates = select_candidates(log_probs, best, self._blank, self._token_min_logp)
         found = self._search.run(candidates)
         runs = [runs_of_path(each.tokens, each.frames, log_probs, self._blank) for each in found]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..decoding import make_decoder
 from ..errors import AsrError
 from ..manifests.manifest import Entry
-from ..transcriber import Result
+from ..result import Result
 from .acoustics import AcousticModel
 from .ctc_loss import ctc_loss
 from .decoding import TimedTranscript, decode
