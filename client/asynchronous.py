@@ -7,8 +7,9 @@ their answers or at their deadline.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, closing
 from functools import partial
+from threading import Event
 from typing import Any, Final, Self, Unpack
 
 from .audio import AudioItem
@@ -55,9 +56,14 @@ class AsyncTranscriber:
         iterable are awaited in the event loop, others in a thread, which a source that blocks for
         ever keeps. Raises ``TypeError`` for a single recording, with the first result.
         """
-        with _for_thread(items) as source:
-            async with aclosing(_awaited(self._transcriber.transcribe(source))) as results:
-                async for result in results:
+        with ExitStack() as ending:
+            stop = Event()
+            ending.callback(stop.set)
+            if isinstance(items, AsyncIterable):
+                items = ending.enter_context(closing(_Source(items)))
+            results = self._transcriber.transcribe(items, stop=stop)
+            async with aclosing(_awaited(results)) as awaited:
+                async for result in awaited:
                     yield result
 
 
@@ -71,19 +77,6 @@ async def _awaited(results: Generator[Result, None, None]) -> AsyncGenerator[Res
     finally:
         thread.submit(results.close)  # after the result that it may still wait for
         thread.shutdown(wait=False)
-
-
-@contextmanager
-def _for_thread(items: Iterable[Item] | AsyncIterable[Item]) -> Iterator[Iterable[Item]]:
-    """The items as a thread can take them; within the block."""
-    if not isinstance(items, AsyncIterable):
-        yield items
-        return
-    source = _Source(items)
-    try:
-        yield source
-    finally:
-        source.close()
 
 
 class _Source:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -69,10 +69,13 @@ class Pipeline:
         permits = BoundedSemaphore(self.max_in_flight)
         return _Sender(self.transport, self.decoding.output, reader, permits)
 
-    def transcribe(self, items: Iterable[Item]) -> Generator[Result, None, None]:
-        """One result for each item, in order."""
+    def transcribe(
+        self, items: Iterable[Item], stop: Event | None = None
+    ) -> Generator[Result, None, None]:
+        """One result for each item, in order; none for what is not sent when ``stop`` is set."""
         ahead = requests_ahead(self.max_in_flight)
-        requests = in_order(self._sender.requests(items), lambda each: each.outputs, ahead)
+        sent = self._sender.requests(items, stop or Event())
+        requests = in_order(sent, lambda each: each.outputs, ahead)
         heard = _heard(requests, self.decoding)
         for each in in_order(heard, lambda each: each.decoded, self.decoding.ahead):
             yield self._finish(each)
@@ -151,12 +154,14 @@ class _Sender:
     reader: Reader
     permits: BoundedSemaphore
 
-    def requests(self, items: Iterable[Item]) -> Iterator[_Request]:
+    def requests(self, items: Iterable[Item], stop: Event) -> Iterator[_Request]:
         """At least one request for each item; taking it sends it."""
         for index, item in enumerate(items):
+            if stop.is_set():
+                return
             recording = _Recording(index)
             try:
-                yield from self._windows(recording, item)
+                yield from self._windows(recording, item, stop)
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
@@ -164,9 +169,9 @@ class _Sender:
                 failed.set_exception(_of_item(error))
                 yield _Request(recording, 0, failed, last=True)
 
-    def _windows(self, recording: _Recording, item: Item) -> Iterator[_Request]:
+    def _windows(self, recording: _Recording, item: Item, stop: Event) -> Iterator[_Request]:
         for piece in self.reader.windows(item, recording.warnings.append):
-            if recording.ended:  # because a window failed
+            if recording.ended or stop.is_set():  # it ends early where a window failed
                 return
             end = piece.start_frame * self.reader.plan.frame + len(piece.samples)
             recording.duration_s = end / self.reader.rate_hz

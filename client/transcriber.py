@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Generator, Iterable, Sequence, Sized
 from dataclasses import replace
 from functools import partial
+from threading import Event
 from typing import Final, TypedDict, Unpack
 
 from .audio import AudioItem, AudioOptions, is_single
@@ -95,7 +96,7 @@ class Transcriber(Closing):
         return self._pipeline.get().max_in_flight
 
     def transcribe(
-        self, items: Iterable[Item], *, progress: bool = False
+        self, items: Iterable[Item], *, progress: bool = False, stop: Event | None = None
     ) -> Generator[Result, None, None]:
         """One result for each item, in order, with the item's error and its warnings.
 
@@ -103,8 +104,8 @@ class Transcriber(Closing):
         of their own, at most four times as many as requests in flight ahead of the result that is
         waited for, and twice that with worker processes. A result does not wait for the next item,
         so items may come from a live source; an exception that ``items`` raises comes after the
-        results before it. Closing the generator ends it early. With ``progress``, terminals and
-        notebooks show a progress bar.
+        results before it. With ``progress``, terminals and notebooks show a progress bar. Setting
+        ``stop``, from any thread, ends the results after the items that have been sent.
 
         Raises ``TypeError`` at once for a single recording, whose parts would be taken for items.
         """
@@ -114,7 +115,7 @@ class Transcriber(Closing):
                 "transcribe_one(recording) transcribes a single one; samples belong in a NumPy "
                 "array"
             )
-        results = self._pipeline.get().transcribe(items)
+        results = self._pipeline.get().transcribe(items, stop)
         total = len(items) if isinstance(items, Sized) else None
         return with_progress(results, total) if progress else results
 
