@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from .commands import standard_streams
 from .commands.dispatch import Program
+from .commands.flags import FLAGS
 from .errors import AsrError
 
 _CLIENT = Program(
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has had enough
         status = 1
     except AsrError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {error.text(FLAGS)}\n")
         status = 1
     except OSError as error:
         where = error.filename or "results cannot be written"

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ..errors import AsrError
 from ..wire.models import ServedModel, list_models
+from .flags import FLAGS
 from .server import add_server, connection_options, urls_of
 from .streams import messages, tables
 
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             models = list_models(url, options, wait_s=args.wait)
         except AsrError as error:
-            messages.print(f"error: {error}")
+            messages.print(f"error: {error.text(FLAGS)}")
             failed = True
             continue
         console.print(_table(models, url if len(urls) > 1 else None))

@@ -16,6 +16,7 @@ from ..result import Result
 from ..transcriber import Transcriber
 from ..utils.files import written_whole
 from ..utils.shortened import shortened
+from .flags import FLAGS
 
 _WIDTH_OF_FILES = 160
 
@@ -69,7 +70,7 @@ def report(name: str, result: Result) -> None:
 
 def report_failure(name: str, error: AsrError) -> None:
     """Say what became of a recording."""
-    _report("error", name, str(error))
+    _report("error", name, error.text(FLAGS))
 
 
 def _report(kind: str, name: str, said: str) -> None:

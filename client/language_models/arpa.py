@@ -1,8 +1,8 @@
-r"""ARPA files, read as they stream by: header counts, words, the same model in another case.
+r"""ARPA files, read as a stream: header counts, words, the same model in another case.
 
 An ARPA file is text: ``\data\`` and a count for each order, a section ``\N-grams:`` for each
 order whose lines are log10 probability, N words and perhaps a back-off weight, then ``\end\``.
-Only the words of the 1-grams are ever held; KenLM, which reads the file next, checks the rest.
+Only the words of the 1-grams are kept; KenLM, which reads the file next, checks the rest.
 """
 
 import gzip
@@ -10,6 +10,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from ..errors import DecoderError
@@ -17,7 +18,7 @@ from .cases import CASES
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 MARKS: Final = frozenset(("<s>", "</s>", "<unk>"))
-"""What stands among the words and is none, as KenLM writes it."""
+"""Entries among the words that are no words, as KenLM writes them."""
 
 _BUFFER_BYTES: Final = 1 << 16
 _EXAMPLES: Final = 3
@@ -27,9 +28,9 @@ _count = re.compile(r"ngram\s+\d+\s*=\s*(\d+)\s*").fullmatch
 
 
 def read_lines(stream: BinaryIO, name: str, expected: str) -> Iterator[str]:
-    """The lines of a UTF-8 text, gzipped or not (told by content); a newline alone ends one.
+    """The lines of a UTF-8 text, gzipped or not (detected by content); only a newline ends one.
 
-    A byte order mark at the start, as editors on Windows write it, is no part of the first.
+    A byte order mark at the start, as editors on Windows write it, is dropped.
 
     Raises ``DecoderError``, with the file's name and what was expected, when it cannot.
     """
@@ -46,7 +47,9 @@ def read_lines(stream: BinaryIO, name: str, expected: str) -> Iterator[str]:
 def unreadable(name: object, error: Exception, expected: str) -> DecoderError:
     """The error to raise for a file that cannot be read."""
     reason = getattr(error, "strerror", None) or error  # without the path a second time
-    return DecoderError(f"{name}: cannot read it: {reason}; expected {expected}")
+    return DecoderError(
+        f"{name}: cannot read it: {reason}; expected {expected}", path=Path(str(name))
+    )
 
 
 def read_counts(lines: Iterable[str]) -> tuple[int, ...]:
@@ -78,9 +81,9 @@ def unigrams(lines: Iterable[str]) -> Iterator[str]:
 def in_case(lines: Iterable[str], name: str, case: str) -> Iterator[str]:
     """The same model with its words in a case of ``WORD_CASES`` and KenLM's names for marks.
 
-    Words that the case makes equal would need their probabilities added up and every back-off
-    weight computed anew, so they are refused. If the 1-grams stay distinct, all n-grams do, and
-    the counts of the header hold. Raises ``DecoderError``, also for a malformed line.
+    Words that the case makes equal are an error: their probabilities would have to be added up
+    and every back-off weight recomputed. If the 1-grams stay distinct, all n-grams do, and the
+    counts of the header hold. Raises ``DecoderError``, also for a malformed line.
     """
     order = 0
     seen: set[str] = set()
@@ -96,7 +99,8 @@ def in_case(lines: Iterable[str], name: str, case: str) -> Iterator[str]:
             if not order + 1 <= len(fields) <= order + 2:
                 raise DecoderError(
                     f"{name} line {number}: holds {len(fields)} fields, expected a probability,"
-                    f" {order} words and perhaps a back-off weight: the ARPA file is damaged"
+                    f" {order} words and perhaps a back-off weight: the ARPA file is damaged",
+                    path=Path(name),
                 )
             ngram = _spelled(" ".join(fields[1 : order + 1]), case)
             if order == 1:
@@ -118,8 +122,10 @@ def _spelled(ngram: str, case: str) -> str:
 def _coincide(name: str, case: str, words: list[str]) -> DecoderError:
     examples = ", ".join(map(repr, words[:_EXAMPLES]))
     if case == "keep":
-        return DecoderError(f"{name}: words stand in it twice, such as {examples}: make it anew")
+        return DecoderError(f"{name}: contains words twice, such as {examples}: estimate it again")
     return DecoderError(
         f"{name}: in {case} case {len(words)} words are the same as others, such as {examples}, and"
-        " their probabilities cannot be merged: use --case keep, or train on text of one case"
+        " their probabilities cannot be merged: keep the case, or train on text of one case",
+        options=("convert(case)",),
+        path=Path(name),
     )

@@ -1,10 +1,10 @@
-"""KenLM's binary files: what the header says, and the words at the end.
+"""KenLM's binary files: the header, and the words at the end.
 
 Layout, as ``lm/binary_format.cc`` and ``lm/vocab.cc`` of KenLM write it: magic bytes and test
 values, fixed parameters, the count of each order, padding to 8 bytes; the vocabulary's table, led
 by its size; the n-grams; then, unless built without, the words in the order of their indices, each
 ended by NUL, the first always ``<unk>``. KenLM maps the table and the n-grams into memory and
-trusts the header, so what it says is checked here before.
+trusts the header, so the header is checked here first.
 """
 
 import math
@@ -18,7 +18,7 @@ from ..errors import DecoderError
 from .arpa import unreadable
 
 MAGIC: Final = b"mmap lm http://kheafield.com/code"
-"""What every KenLM binary begins with, of whatever version."""
+"""The first bytes of every KenLM binary, of any version."""
 
 STRUCTURES: Final = (
     "probing",
@@ -40,7 +40,7 @@ _FIRST_WORD: Final = b"<unk>\0"
 
 @dataclass(frozen=True)
 class BinaryHeader:
-    """What a KenLM binary says of itself: ``counts`` holds the number of n-grams of each order."""
+    """A KenLM binary's header: ``counts`` holds the number of n-grams of each order."""
 
     structure: str
     counts: tuple[int, ...]
@@ -53,7 +53,8 @@ class BinaryHeader:
 def read_header(path: Path) -> BinaryHeader:
     """Read and check the header.
 
-    Raises ``DecoderError`` for what is no KenLM binary of this version and machine, or cut.
+    Raises ``DecoderError`` for a file that is truncated, or no KenLM binary of this version and
+    machine.
     """
     try:
         with path.open("rb") as file:
@@ -68,7 +69,7 @@ def read_header(path: Path) -> BinaryHeader:
     if len(vocabulary) < 8:
         raise _damaged(path, "it ends within its header")
     if tested != _TEST_VALUES:
-        raise _damaged(path, "its building was not finished, or by another version or machine")
+        raise _damaged(path, "its build was not finished, or another version or machine built it")
     _, multiplier, structure, has_words, _ = _PARAMETERS.unpack(fixed)
     if order < 2 or not 0 <= structure < len(STRUCTURES) or not 1 <= multiplier < math.inf:
         raise _damaged(
@@ -96,7 +97,9 @@ def read_words(path: Path) -> list[str]:
     if not header.has_words:
         raise DecoderError(
             f"{path}: is a KenLM binary built without its words (build_binary -v): pass a list of"
-            " them as unigrams, one a line, or build it anew from its ARPA file"
+            " them as unigrams, one a line, or build it anew from its ARPA file",
+            options=("convert()",),
+            path=path,
         )
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         block = b""
@@ -120,6 +123,7 @@ def _aligned(position: int) -> int:
 
 def _damaged(path: Path, reason: str) -> DecoderError:
     return DecoderError(
-        f"{path}: is no whole KenLM binary: {reason}; build it anew from its ARPA file"
-        " (nemo-ctc lm convert)"
+        f"{path}: is no whole KenLM binary: {reason}; build it anew from its ARPA file",
+        options=("convert()",),
+        path=path,
     )

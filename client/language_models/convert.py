@@ -21,14 +21,14 @@ class BinaryOptions:
     """How to build a KenLM binary."""
 
     type: str = "trie"
-    """``trie`` is half as large and built in bounded memory, ``probing`` twice as fast to ask."""
+    """``trie`` is half as large and built in bounded memory, ``probing`` twice as fast to query."""
     quantize_bits: int | None = None
     """Bits of each probability and each back-off weight in a trie; ``None`` for all 32."""
     memory: str = "1G"
-    """What sorting may take, as KenLM reads it; ``probing`` holds the whole model besides."""
+    """Memory for sorting, as KenLM reads it; ``probing`` also holds the whole model."""
 
     def __post_init__(self) -> None:
-        """Raise ``DecoderError`` naming every option that does not hold."""
+        """Raise ``DecoderError`` naming every invalid option."""
         bits = self.quantize_bits
         checks = (
             (self.type in BINARY_TYPES, f"type {self.type!r} is not in {BINARY_TYPES}"),
@@ -49,7 +49,7 @@ def convert(
 ) -> BinaryHeader:
     """Build the KenLM binary ``output`` from an ARPA file, gzipped or not; returns its header.
 
-    ``case`` is how to write the words, of ``WORD_CASES``. ``output`` appears when it is whole.
+    ``case`` of ``WORD_CASES`` is how to write the words. ``output`` appears only once complete.
     Raises ``DecoderError`` when the ARPA file is damaged or cannot be written in that case,
     or when KenLM's tools are missing or fail.
     """

@@ -1,4 +1,4 @@
-"""What a language model is, how it fits a text, and what speaks against using it."""
+"""Describe a language model, measure it on a text, and find reasons against using it."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..errors import DecoderError
 from ..vocabulary import WORD_START
 from . import arpa, binary
 from .cases import CASES, OPPOSITES
@@ -63,7 +64,7 @@ def describe(path: Path) -> Description:
 
 
 def fit(model: Any, texts: Iterable[str]) -> Fit:
-    """Ask a ``kenlm.Model`` for every word of the texts; empty ones do not count."""
+    """Score every word of the texts with a ``kenlm.Model``; empty texts do not count."""
     sentences = words = unknown = 0
     known_log10 = unknown_log10 = 0.0
     for text in filter(str.strip, texts):
@@ -87,19 +88,20 @@ def fit(model: Any, texts: Iterable[str]) -> Fit:
     )
 
 
-def warnings(words: Collection[str], spelling: Spelling | None) -> list[str]:
-    """What speaks against decoding with a model of these words, and what to do about it.
+def problems(words: Collection[str], spelling: Spelling | None) -> list[DecoderError]:
+    """Reasons against decoding with a model of these words, and what to do; nothing is raised.
 
     ``spelling`` is the acoustic model's, where it is known.
     """
-    found = []
+    found: list[DecoderError] = []
     tokens = sum(len(word) == 1 or WORD_START in word for word in words)
     if tokens >= _TOKENS_SHARE * len(words):
-        found.append(
+        message = (
             f"{_share(tokens, words)} are single characters or pieces with {WORD_START}: this looks"
             " like a model of tokens, as NeMo's train_kenlm makes for subwords (chr(token + 100));"
-            " the search needs one of words: train it with nemo-ctc lm train"
+            " the search needs a model of words: train one"
         )
+        found.append(DecoderError(message, options=("train()",)))
     if spelling is not None:
         unwritable = [word for word in words if spelling.unwritable(word)]
         recase = CASES[spelling.case]
@@ -107,18 +109,20 @@ def warnings(words: Collection[str], spelling: Spelling | None) -> list[str]:
         if in_other_case:
             other = OPPOSITES[spelling.case]
             mixed = any(word != CASES[other](word) for word in in_other_case)
-            decode = "" if mixed else f"decode with --lm-case {other}, or "
-            found.append(
+            decode = "" if mixed else f"decode with the language model's case {other}, or "
+            message = (
                 f"{_share(len(in_other_case), words)} are not in the acoustic model's case, such as"
-                f" {_examples(in_other_case)}: {decode}convert the model with"
-                f" --case {spelling.case}"
+                f" {_examples(in_other_case)}: {decode}convert the model to case {spelling.case}"
             )
+            recoding = () if mixed else ("BeamOptions.lm_case",)
+            found.append(DecoderError(message, options=(*recoding, "convert()", "convert(case)")))
         strange = set(unwritable).difference(in_other_case)
         if strange:
-            found.append(
+            message = (
                 f"{_share(len(strange), words)} hold characters that the acoustic model cannot"
                 f" write, such as {_examples(strange)}: they will never be found"
             )
+            found.append(DecoderError(message))
     return found
 
 

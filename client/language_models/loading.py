@@ -1,8 +1,8 @@
-"""Language models for the search: checked, loaded into KenLM, and their words read along.
+"""Language models for the search: checked, loaded into KenLM, and their words with them.
 
 Flow: path → first bytes (ARPA, gzip, KenLM binary or neither) → words, from the 1-grams of an ARPA
-file or the end of a binary → ``kenlm.Model``. The words always go with the model: the search needs
-them to know which beginnings of words exist, and KenLM's Python module cannot list them.
+file or the end of a binary → ``kenlm.Model``. The words are part of the model: the search
+needs them to know which prefixes of words exist, and KenLM's Python module cannot list them.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DecoderError
+from ..utils.packages import missing_package
 from . import arpa, binary
 
 try:
     import kenlm
-except ImportError:  # only those who bring a language model need it
+except ImportError:  # only needed with a language model
     kenlm = None
 
 EXPECTED: Final = "an ARPA file or a KenLM binary"
@@ -37,28 +38,26 @@ class LanguageModel:
 
     @staticmethod
     def new_state() -> Any:
-        """What KenLM keeps of the words before, to be filled by it."""
+        """A state of KenLM's, its memory of the words before; KenLM fills it."""
         return kenlm.State()
 
 
 def load_language_model(path: Path | str, unigrams: Path | str | None = None) -> LanguageModel:
-    """Load an ARPA file, gzipped or not, or a KenLM binary: told by content, not by name.
+    """Load an ARPA file, gzipped or not, or a KenLM binary: detected by content, not by name.
 
-    A binary is mapped into memory and read as it is used, so processes that load the same one
-    share it. ``unigrams`` lists the words to take instead of the model's own, one a line; those
-    that the model does not know are dropped. Raises ``DecoderError`` when a file is missing,
-    empty or damaged, when no word is known, or when kenlm is not installed.
+    A binary is memory-mapped and read on demand, so processes that load the same one share it.
+    ``unigrams`` lists the words to use instead of the model's own, one a line; words that the model
+    does not know are dropped. Raises ``DecoderError`` when a file is missing, empty or damaged,
+    when no word is known, or when kenlm is not installed.
     """
     if kenlm is None:
-        raise DecoderError(
-            "a language model needs the package kenlm, which is not installed: pip install kenlm"
-        )
+        raise DecoderError(f"a language model needs KenLM: {missing_package('beam', 'kenlm')}")
     path = Path(path)
     if unigrams is None:
-        words = read_words(path)  # first: what it says of a bad file is clearer than KenLM
+        words = read_words(path)  # first: its errors for a bad file are clearer than KenLM's
         return LanguageModel(_load(path), words)
     if is_binary(path) and binary.read_header(path).has_words:
-        binary.read_words(path)  # they stand at the end: if they are there, all is
+        binary.read_words(path)  # they are at the end: if they are whole, so is the file
     model = _load(path)
     return LanguageModel(model, _known(model, Path(unigrams)))
 
@@ -77,7 +76,8 @@ def read_words(path: Path | str) -> frozenset[str]:
     if not words - _NOT_WORDS:
         raise DecoderError(
             f"{path}: found no words, expected an ARPA file (\\data\\, \\1-grams:, …, \\end\\)"
-            " or a KenLM binary"
+            " or a KenLM binary",
+            path=path,
         )
     return words - _NOT_WORDS
 
@@ -90,7 +90,8 @@ def is_binary(path: Path) -> bool:
     except OSError as error:
         raise arpa.unreadable(path, error, EXPECTED) from error
     if not magic:
-        raise DecoderError(f"{path}: the language model is empty (0 bytes), expected {EXPECTED}")
+        message = f"{path}: the language model is empty (0 bytes), expected {EXPECTED}"
+        raise DecoderError(message, path=path)
     return magic == binary.MAGIC
 
 
@@ -104,7 +105,8 @@ def _load(path: Path) -> Any:
     try:
         return kenlm.Model(str(path), config)
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        raise DecoderError(f"{path}: KenLM cannot load this language model: {error}") from error
+        message = f"{path}: KenLM cannot load this language model: {error}"
+        raise DecoderError(message, path=path) from error
 
 
 def _known(model: Any, unigrams: Path) -> frozenset[str]:
@@ -120,6 +122,7 @@ def _known(model: Any, unigrams: Path) -> frozenset[str]:
         examples = ", ".join(map(repr, sorted(listed)[:_EXAMPLES])) or "none"
         raise DecoderError(
             f"{unigrams}: the language model knows none of its {len(listed)} words ({examples}):"
-            f" expected {expected}, in the model's own case"
+            f" expected {expected}, in the model's own case",
+            path=unigrams,
         )
     return words

@@ -1,4 +1,4 @@
-"""How an acoustic model writes, and text written its way: case, apostrophes, punctuation.
+"""How an acoustic model spells, and text in its spelling: case, apostrophes, punctuation.
 
 A language model helps only with words that the acoustic model can write, in its characters.
 """
@@ -18,7 +18,7 @@ from .cases import CASES, WORD_CASES, case_of
 
 _APOSTROPHES: Final = "'’ʼ＇`´"  # noqa: RUF001 -- that is what they are
 _is_mark = re.compile(r"<.+>|\[.+\]").fullmatch
-"""Tokens that stand for no characters, such as ``<unk>``."""
+"""Special tokens, such as ``<unk>``."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Spelling:
         return cls.of(text, case)
 
     def write(self, text: str) -> str:
-        """``text`` in the model's way, as far as possible; one space between words.
+        """``text`` in the model's spelling, as far as possible; one space between words.
 
-        Sets the case, writes the apostrophe as the model does, and takes punctuation that the
-        model lacks away: nothing is left of an apostrophe, a space of other marks. Letters with
-        accents are composed or taken apart if it is that which makes them the model's.
+        Sets the case, writes the apostrophe as the model does, and replaces punctuation that the
+        model lacks: an apostrophe by nothing, other marks by a space. Letters with accents are
+        composed or decomposed if the model has only the other form.
         """
         text = CASES[self.case](text.translate(self._replacements))
         written = " ".join(text.split())
@@ -64,7 +64,7 @@ class Spelling:
         return next((form for form in forms if not self.unwritable(form)), written)
 
     def unwritable(self, text: str) -> frozenset[str]:
-        """What the model cannot write of words: their characters, or KenLM's marks as words."""
+        """The characters of a text that the model cannot write, or KenLM's marks as words."""
         return frozenset(text).difference(self.characters, " ") or MARKS.intersection(text.split())
 
     @cached_property
@@ -73,7 +73,7 @@ class Spelling:
 
 
 class _Replacements(dict[int, str]):
-    """A table for ``str.translate`` that is filled as characters come."""
+    """A table for ``str.translate`` that is filled on demand."""
 
     def __init__(self, known: frozenset[str]) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Sentences to train or measure a language model with, from text files and manifests.
 
 Flow: files → texts, one a line or the ``text`` of a manifest's entries → written as the acoustic
-model writes → those that it can write, while the others are counted.
+model writes → those that it can write; the others are counted.
 """
 
 from collections import Counter
@@ -21,22 +21,22 @@ _EXPECTED: Final = "UTF-8 text, one sentence a line, or a manifest (.json, .json
 
 @dataclass
 class Tally:
-    """What became of the texts that ``writable`` was given; empty ones do not count."""
+    """Counts over the texts that ``writable`` has read, without empty ones."""
 
     sentences: int = 0
     """Sentences the acoustic model can write."""
     skipped_sentences: int = 0
     """Sentences with a word that it cannot write."""
     unwritable_words: int = 0
-    """The words that made them so, each as often as it occurs."""
+    """The words that it cannot write, with repetitions."""
     unwritable_characters: Counter[str] = field(default_factory=Counter)
-    """The characters that made these so, and in how many of them they occur."""
+    """The characters that it lacks, each with the number of such words it occurs in."""
 
 
 def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     """Every text of the files, in order.
 
-    Manifests are told by their names; anything else is text, gzipped or not. Raises
+    A manifest is recognised by its name; any other file is text, gzipped or not. Raises
     ``DecoderError`` or ``ManifestError`` for a file or line that cannot be read.
     """
     for path in paths:
@@ -68,9 +68,12 @@ def _text(path: Path, entry: Entry) -> str:
     try:
         text = entry.text()
     except ManifestError as error:
-        raise ManifestError(f"{path} line {entry.line} {error}") from error
+        raise error.amended(
+            message=f"{path} line {entry.line} {error.message}", path=path, line=entry.line
+        ) from error
     if text is not None:
         return text
     if isinstance(entry.item, ManifestError):
         raise entry.item
-    raise ManifestError(f"{path} line {entry.line} lacks text, one sentence that was spoken")
+    message = f"{path} line {entry.line} lacks text, one sentence that was spoken"
+    raise ManifestError(message, path=path, line=entry.line)

@@ -1,6 +1,6 @@
-"""KenLM's command-line tools, fed as a stream: found, run, and their complaints made errors.
+"""KenLM's command-line tools: found, fed with a stream, and their failures raised as errors.
 
-What they read goes in at standard input, what they write are files; ``lmplz`` estimates a model
+They read standard input and write files; ``lmplz`` estimates a model
 from text, ``build_binary`` turns ARPA into a binary.
 """
 
@@ -20,7 +20,7 @@ FOLDER_VARIABLE: Final = "KENLM_BIN"
 _BUILT: Final = Path(__file__).resolve().parents[2] / ".kenlm" / "bin"
 _TAIL_LINES: Final = 5
 _is_noise = re.compile(r"[-\d*\s]*|ERROR|===.*|File /dev/stdin isn't.*").fullmatch
-"""Progress bars, headings, and that input is a stream."""
+"""Progress bars, headings, and the remark that the input is a stream."""
 
 
 def find_tool(name: str) -> Path:
@@ -32,18 +32,19 @@ def find_tool(name: str) -> Path:
     found = shutil.which(name, path=folder or f"{_BUILT}{os.pathsep}{os.environ.get('PATH', '')}")
     if found is None:
         raise DecoderError(
-            f"KenLM's {name} is not in {folder or f'{_BUILT} or on PATH'}: run `make kenlm-tools`,"
-            f" or set {FOLDER_VARIABLE} to the folder that holds it"
+            f"KenLM's {name} is not in {folder or f'{_BUILT} or on PATH'}: build KenLM's tools, or"
+            f" set {FOLDER_VARIABLE} to the folder that holds them",
+            options=("find_tool()",),
         )
     return Path(found)
 
 
 @contextmanager
 def feed(name: str, *arguments: object) -> Iterator[IO[str]]:
-    """Run a tool on the text that the caller writes to the stream; it has ended when this ends.
+    """Run a tool on the text that the caller writes to the stream; waits until it has ended.
 
-    Should the caller fail or be interrupted, so is the tool. Raises ``DecoderError``, with
-    what the tool said, when it cannot run or fails.
+    If the caller fails or is interrupted, the tool is killed. Raises ``DecoderError``, with the
+    tool's output, when it cannot run or fails.
     """
     tool = find_tool(name)
     with tempfile.TemporaryFile() as said:
@@ -56,16 +57,16 @@ def feed(name: str, *arguments: object) -> Iterator[IO[str]]:
                 encoding="utf-8",
             )
         except OSError as error:
-            raise DecoderError(f"{tool}: cannot run: {error.strerror}") from error
+            raise DecoderError(f"{tool}: cannot run: {error.strerror}", path=tool) from error
         stdin = cast("IO[str]", process.stdin)
         try:
             yield stdin
             stdin.close()
             process.wait()
-        except BrokenPipeError:  # it has ended: below it says why
+        except BrokenPipeError:  # the tool has ended: its output says why
             process.wait()
         finally:
-            process.kill()  # nothing where it has ended
+            process.kill()  # does nothing if it has ended
             with suppress(BrokenPipeError):
                 stdin.close()
             process.wait()
@@ -76,7 +77,7 @@ def feed(name: str, *arguments: object) -> Iterator[IO[str]]:
 
 @contextmanager
 def scratch(output: Path) -> Iterator[Path]:
-    """A folder beside ``output``, on the same disk, that is gone in the end."""
+    """A temporary folder beside ``output``, on the same disk."""
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         yield Path(folder)
 
@@ -84,9 +85,11 @@ def scratch(output: Path) -> Iterator[Path]:
 def _failure(tool: Path, status: int, said: str) -> DecoderError:
     if status < 0:
         return DecoderError(
-            f"{tool}: was ended by signal {-status}: if that was for want of memory, give a smaller"
-            " --memory, or --type trie, which is built within it"
+            f"{tool}: was killed by signal {-status}: if memory ran out, give KenLM less, or build"
+            " a trie, which stays within it",
+            options=("BinaryOptions.memory", "BinaryOptions.type"),
+            path=tool,
         )
     lines = [line for line in said.splitlines() if not _is_noise(line)]
     reason = "; ".join(lines[-_TAIL_LINES:]) or f"it exited with status {status}"
-    return DecoderError(f"{tool}: failed: {reason}")
+    return DecoderError(f"{tool}: failed: {reason}", path=tool)

@@ -1,8 +1,8 @@
 """Train a language model: texts → the acoustic model's spelling → ``lmplz`` → files.
 
-Held-out sentences tell how well the model predicts text that it has not seen. They are set aside
-by what they say, so that no copy of one is trained on, and the model that is written is the one
-that was measured: it does not have them. ``held_out=0`` gives it everything, and measures nothing.
+Held-out sentences measure how well the model predicts text that it has not seen. A sentence's text
+decides whether it is held out, so no copy of it is trained on. The written model is the one that
+was measured, without them. ``held_out=0`` trains on everything and measures nothing.
 """
 
 import gzip
@@ -24,7 +24,7 @@ from .tools import feed, scratch
 
 _LEAST_ORDER, _MOST_ORDER = 2, 6  # as KenLM is built
 SUFFIXES: Final = (".arpa.gz", ".binary", ".words.txt")
-"""What ``train`` writes: the model twice, and the words it knows, one a line."""
+"""The files that ``train`` writes: the model twice, and its words, one a line."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class TrainingOptions:
     order: int = 3
     """Words of the longest n-grams."""
     prune: tuple[int, ...] = ()
-    """For each order, n-grams counted that often or less are left out; the last holds for the
-    rest. Empty for none."""
+    """For each order, n-grams with this count or less are left out; the last applies to the rest.
+    Empty for none."""
     held_out: float | Path = 0.05
-    """Sentences to measure with: the share of distinct ones to set aside, or a file of them."""
+    """Sentences to measure with: the share of distinct ones to hold out, or a file of them."""
     binary: BinaryOptions = field(default_factory=BinaryOptions)
-    """How to build the binary; its ``memory`` is the bound of ``lmplz`` too."""
+    """How to build the binary; its ``memory`` bounds ``lmplz`` too."""
 
     def __post_init__(self) -> None:
-        """Raise ``DecoderError`` naming every option that does not hold."""
+        """Raise ``DecoderError`` naming every invalid option."""
         checks = (
             (
                 _LEAST_ORDER <= self.order <= _MOST_ORDER,
@@ -55,7 +55,7 @@ class TrainingOptions:
             (all(threshold >= 0 for threshold in self.prune), f"prune {self.prune} is negative"),
             (
                 isinstance(self.held_out, Path) or 0 <= self.held_out < 1,
-                f"held-out {self.held_out} is not a fraction from 0, and less than 1",
+                f"held_out {self.held_out} is not a fraction of at least 0 and less than 1",
             ),
         )
         problems = [problem for holds, problem in checks if not holds]
@@ -65,7 +65,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Training:
-    """What was read, what was made of it, and how well it predicts the held-out sentences."""
+    """The texts read, the model made of them, and how well it predicts held-out sentences."""
 
     tally: Tally
     trained_sentences: int
@@ -80,10 +80,10 @@ def train(
     spelling: Spelling,
     options: TrainingOptions | None = None,
 ) -> Training:
-    """Train on what of ``texts`` the acoustic model can write; files are ``prefix`` + SUFFIXES.
+    """Train on the ``texts`` that the acoustic model can write; files are ``prefix`` + SUFFIXES.
 
-    The texts pass through and are not kept, save the held-out ones, on disk. The files appear when
-    all are whole. Raises ``DecoderError`` when there is nothing to train on, or when KenLM's
+    Texts are streamed; only the held-out ones are kept, on disk. The files appear only once all are
+    complete. Raises ``DecoderError`` when there is nothing to train on, or when KenLM's
     tools are missing or fail, and what reading the texts raises.
     """
     options = options or TrainingOptions()
@@ -111,11 +111,12 @@ def train(
 def _split(
     sentences: Iterable[str], held_out: float | Path, spelling: Spelling, aside: TextIO
 ) -> Iterator[str]:
-    """The sentences to train on; those to measure with go ``aside``, one a line."""
+    """The sentences to train on; writes the held-out ones to ``aside``, one a line."""
     if isinstance(held_out, Path):
         chosen = [*writable(read_texts([held_out]), spelling, Tally())]
         if not chosen:
-            raise DecoderError(f"{held_out}: holds no sentence that the acoustic model can write")
+            message = f"{held_out}: holds no sentence that the acoustic model can write"
+            raise DecoderError(message, path=held_out)
         aside.writelines(f"{sentence}\n" for sentence in chosen)
         excluded = frozenset(chosen)
         yield from (sentence for sentence in sentences if sentence not in excluded)
@@ -128,14 +129,14 @@ def _split(
 
 
 def _place(sentence: str) -> float:
-    """Where in 0 to 1 a sentence falls: anywhere, but always the same."""
+    """A number from 0 to 1 for a sentence: uniform, and always the same."""
     digest = hashlib.blake2b(sentence.encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
 
 
 def _estimate(sentences: Iterable[str], arpa: Path, options: TrainingOptions) -> int:
     """Write the ARPA file of the sentences' n-grams; returns how many sentences there were."""
-    # On few sentences the discounts cannot be estimated, and are set instead.
+    # With few sentences the discounts cannot be estimated: use fixed ones.
     smoothing = ["--order", options.order, "--discount_fallback"]
     pruning = ["--prune", *options.prune] if options.prune else []
     memory = ["-S", options.binary.memory, "-T", f"{arpa.parent}/"]
@@ -146,8 +147,8 @@ def _estimate(sentences: Iterable[str], arpa: Path, options: TrainingOptions) ->
             n_sentences += 1
         if not n_sentences:
             raise DecoderError(
-                "there is nothing to train on: no sentence that the acoustic model can write is"
-                " left; expected text in its characters"
+                "there is nothing to train on: the acoustic model can write no sentence of the"
+                " texts; expected text in its characters"
             )
     return n_sentences
 
@@ -156,6 +157,6 @@ def _compress(source: Path, target: Path) -> None:
     with (
         source.open("rb") as plain,
         target.open("wb") as file,
-        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,  # the same whenever it is made
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,  # the same bytes for every build
     ):
         shutil.copyfileobj(plain, packed)

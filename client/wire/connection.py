@@ -3,8 +3,8 @@
 gRPC statuses become typed errors by their code, in ``_typed_error`` and nowhere else. A name
 that resolves to several addresses is balanced by gRPC itself, one request after the other.
 
-In a forked process gRPC may wait for ever, whatever the deadline: its own support of forks can be
-turned off, and does nothing when a request is under way. So the first connection there is tried.
+In a forked process gRPC may block for ever, whatever the deadline: its own support of forks can be
+turned off, and does nothing while a request is in flight. So the first connection there is tested.
 """
 
 import os
@@ -33,57 +33,62 @@ from ..errors import (
 from ..utils.forks import never_freed
 from ..utils.shortened import shortened
 from ..utils.utf8 import holds
-from .proxy import Proxy, is_here, without_dns
+from .proxy import Proxy, is_loopback, without_dns
 
 RESTRICTED_HEADER: Final = "triton-grpc-protocol-"
-"""Triton's: what follows is the name of the key that a restricted protocol wants."""
+"""Triton's prefix of the header that a restricted protocol requires; the key's name follows."""
 
 NOT_LOADED: Final = ("not loaded", "unloaded")
-"""Why a model is not ready that did not fail: ours where Triton gives no reason, and its own."""
+"""Reasons of a model that is not ready and did not fail: ours where Triton gives none, and its."""
+
+URL: Final = ("Transcriber.url",)
+HEADERS: Final = ("ConnectionOptions.headers",)
+LOAD: Final = ("TransportOptions.timeout_s", "TransportOptions.max_in_flight")
+"""Options that mend several errors."""
 
 _READY: Final = "READY"
 _FAILED: Final = ("INTERNAL", "UNKNOWN", "ABORTED", "DATA_LOSS", "CANCELLED")
-_REFUSED: Final = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+_REJECTED: Final = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 _CHANNEL: Final = (
     # Triton's own limit, both ways: 2 GiB.
     ("grpc.max_send_message_length", 2**31 - 1),
     ("grpc.max_receive_message_length", 2**31 - 1),
     ("grpc.lb_policy_name", "round_robin"),
-    # A server that has come back is found within seconds; gRPC's default grows to two minutes.
+    # Reconnects within seconds after a restart; gRPC's default backoff grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.min_reconnect_backoff_ms", 5_000),  # how long connecting may take, despite its name
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # the time to connect, despite its name
     ("grpc.keepalive_timeout_ms", 10_000),
 )
 _MOST_PORT: Final = 65_535
 _LEAST_KEEPALIVE_S: Final = 20.0
 _MOST_KEEPALIVE_S: Final = 3600.0
 _PINGS: Final = 3
-"""More than these in a row, without an answer in between, a server takes for abuse: it hangs up."""
+"""A server closes the connection after more pings than these without a reply in between."""
 
 _CLOSE_S: Final = 5.0
-_TRIAL_S: Final = 1.0
-_TRIAL_SLACK_S: Final = 2.0
-"""What a busy machine may take to notice that the time is over."""
+_PROBE_S: Final = 1.0
+_PROBE_SLACK_S: Final = 2.0
+"""How late a busy machine may notice that the time is over."""
 
 Done: TypeAlias = Callable[[Any, ServerError | None], None]
 """Called once, on a thread of gRPC's, with tritonclient's result or an error."""
 
 
 class Call(Protocol):
-    """A request under way."""
+    """A request in flight."""
 
     def cancel(self) -> None:
-        """End it; it fails."""
+        """Cancel the request; it fails."""
 
 
 @dataclass(frozen=True)
 class ConnectionOptions:
-    """What a server may want before it talks to us.
+    """How to secure a connection and authenticate to the server.
 
-    ``tls`` without ``ca`` trusts the authorities that gRPC brings along. ``certificate`` and
-    ``key`` are the client's own, for servers that ask for one. All three are PEM files.
-    ``headers`` go with every call; their values are secrets and are never shown.
+    ``tls`` without ``ca`` trusts the authorities that gRPC ships. ``certificate`` and ``key`` are
+    the client's own, for servers that require one. All three are PEM files. ``headers`` are sent
+    with every call; their values are secrets and are never shown.
     """
 
     tls: bool = False
@@ -93,16 +98,16 @@ class ConnectionOptions:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` for what does not go together."""
+        """Raise ``ValueError`` for options that contradict each other."""
         if not self.tls and (self.ca or self.certificate or self.key):
-            raise ValueError("certificates are for TLS, which is off: turn it on, or leave them")
+            raise ValueError("certificates need TLS, which is off: set tls, or leave them out")
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("a client's certificate and its key go together: give both or none")
+            raise ValueError("a client's certificate needs its key: give both or neither")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What one call of a model asks: its input, and the outputs that are wanted.
+    """One inference request: its input and the outputs to return.
 
     Only this ``version`` of the model may answer.
     """
@@ -114,30 +119,29 @@ class Request:
 
 
 class Connection:
-    """One channel, for requests that may take ``patience_s``.
+    """One channel, for requests with a timeout of ``timeout_s``.
 
-    A connection that carries nothing any more is noticed although no answer is due: the server is
-    pinged. Raises ``SecurityError`` when a certificate's file cannot be read, and
-    ``ServerError`` for an address that cannot be; of a port, gRPC would make another one.
-    Raises ``ForkError`` in a forked process where gRPC does not work.
+    Pings detect a dead connection while a reply is pending. Raises ``SecurityError`` when a
+    certificate's file cannot be read, ``ServerError`` for an invalid address (gRPC would take
+    a port modulo 65,536), and ``ForkError`` in a forked process where gRPC does not work.
     """
 
-    def __init__(self, url: str, options: ConnectionOptions, patience_s: float = 0.0) -> None:
+    def __init__(self, url: str, options: ConnectionOptions, timeout_s: float = 0.0) -> None:
         _check_address(url)
         self.url = url
         self.options = options
         self._headers = dict(options.headers)
         credentials = _credentials(options)
-        keepalive_s = min(_MOST_KEEPALIVE_S, max(_LEAST_KEEPALIVE_S, patience_s / _PINGS))
+        keepalive_s = min(_MOST_KEEPALIVE_S, max(_LEAST_KEEPALIVE_S, timeout_s / _PINGS))
         channel = [*_CHANNEL, ("grpc.keepalive_time_ms", round(1000 * keepalive_s))]
-        if is_here(url):
+        if is_loopback(url):
             channel.append(("grpc.enable_http_proxy", 0))
         self._client = InferenceServerClient(url, creds=credentials, channel_args=channel)
         _connections.add(self)
-        _try_after_fork(self)
+        _test_after_fork(self)
 
     def infer(self, request: Request, timeout_s: float, done: Done) -> Call:
-        """Send a request; ``done`` is called with what becomes of it."""
+        """Send a request; ``done`` is called with its result or error."""
 
         def answered(result: Any, error: InferenceServerException | None) -> None:
             if error is None:
@@ -160,7 +164,7 @@ class Connection:
         return call
 
     def is_live(self, timeout_s: float) -> bool:
-        """Whether the server says so; raises a ``ServerError`` when it does not answer."""
+        """Whether the server reports itself live; raises a ``ServerError`` without an answer."""
         with self._errors("", timeout_s):
             return bool(self._client.is_server_live(self._headers, timeout_s))
 
@@ -178,7 +182,7 @@ class Connection:
         return reply.config
 
     def problems(self, timeout_s: float) -> dict[str, str]:
-        """Why each model that the server knows is not ready; an empty text if one version is.
+        """Why each model in the server's repository is not ready; empty if a version of it is.
 
         Raises a ``ServerError``.
         """
@@ -192,10 +196,10 @@ class Connection:
             for entry in index.models
         }
 
-    def ask_for_nothing(self, model: str, version: int, timeout_s: float) -> None:
-        """Ask for an inference without input, which costs the server nothing and it does not count.
+    def probe_inference(self, model: str, version: int, timeout_s: float) -> None:
+        """Send an inference request without input: the server rejects it at no cost, uncounted.
 
-        Raises ``InvalidRequest`` where inference is open, ``ModelNotReady`` without that
+        Raises ``InvalidRequest`` where inference is permitted, ``ModelNotReady`` without that
         version of the model, and another ``ServerError`` otherwise.
         """
         with self._errors(model, timeout_s):
@@ -204,11 +208,11 @@ class Connection:
             )
 
     def close(self) -> None:
-        """Hang up; what is still under way fails.
+        """Close the channel; requests in flight fail.
 
-        gRPC waits for every call to end, for ever for one whose start an interrupt cut short.
+        gRPC waits for every call to end, and for ever if an interrupt hit its start.
         """
-        closing = Thread(target=self._client.close, name="hang up", daemon=True)
+        closing = Thread(target=self._client.close, name="close channel", daemon=True)
         closing.start()
         closing.join(_CLOSE_S)
 
@@ -219,12 +223,14 @@ class Connection:
         except InferenceServerException as error:
             raise _typed_error(error, self.url, model, timeout_s) from error
         except ValueError as error:  # gRPC's, for a channel that is closed
-            raise ServerError(f"the connection to {self.url} is closed ({error})") from error
+            raise ServerError(
+                f"the connection to {self.url} is closed ({error})", url=self.url, model=model
+            ) from error
 
 
 def _check_address(url: str) -> None:
     if not holds(url):
-        raise ServerError(f"the address {url!r} is no text in UTF-8, expected HOST:PORT")
+        raise ServerError(f"the address {url!r} is not valid UTF-8, expected HOST:PORT", url=url)
     _, colon, port = without_dns(url).rpartition(":")
     host_alone = not colon or url.endswith("]") or "/" in port
     if host_alone or url.startswith("unix:"):
@@ -233,17 +239,18 @@ def _check_address(url: str) -> None:
     if not (is_number and 0 < int(port) <= _MOST_PORT):
         raise ServerError(
             f"the address {shortened(url)} has the port {shortened(port)!r}, expected HOST:PORT "
-            f"with 1 to {_MOST_PORT}: gRPC is on 8001 usually"
+            f"with 1 to {_MOST_PORT}: Triton's gRPC port is usually 8001",
+            url=url,
         )
 
 
 _connections: WeakSet[Connection] = WeakSet()
 _forked = False
-"""Whether the parent had connections, and this process has not tried whether gRPC works in it."""
+"""Whether the parent had connections, and gRPC has not been tested in this process."""
 
 
 def _after_fork() -> None:
-    """In the child: the parent's connections are not to be touched, even when they are freed."""
+    """In the child: never touch the parent's connections, not even to free them."""
     global _forked  # noqa: PLW0603 -- a fact about the process
     for connection in _connections:
         never_freed(connection._client)  # noqa: SLF001
@@ -253,21 +260,21 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _try_after_fork(connection: Connection) -> None:
-    """Raise ``ForkError`` where gRPC does not even say that there is no answer."""
+def _test_after_fork(connection: Connection) -> None:
+    """Raise ``ForkError`` where a gRPC call does not even time out."""
     global _forked  # noqa: PLW0603 -- a fact about the process
     if not _forked:
         return
 
-    def ask() -> None:
+    def probe() -> None:
         with suppress(ServerError):
-            connection.is_live(_TRIAL_S)
+            connection.is_live(_PROBE_S)
 
-    trial = Thread(target=ask, name="fork trial", daemon=True)
-    trial.start()
-    trial.join(_TRIAL_S + _TRIAL_SLACK_S)
-    if trial.is_alive():
-        never_freed(connection._client)  # noqa: SLF001 -- closing it would wait too
+    testing = Thread(target=probe, name="fork test", daemon=True)
+    testing.start()
+    testing.join(_PROBE_S + _PROBE_SLACK_S)
+    if testing.is_alive():
+        never_freed(connection._client)  # noqa: SLF001 -- closing it would block too
         raise ForkError(
             f"gRPC does not work in process {os.getpid()}, which was forked from one that had a "
             'connection: start processes with multiprocessing\'s "spawn", or fork before the '
@@ -288,7 +295,7 @@ def _pem(path: Path | None) -> bytes | None:
     except OSError as error:
         raise SecurityError(
             f"{path}: cannot be read ({error.strerror}), expected a PEM file: correct the path, or "
-            "let this user read it"
+            "give this user read access"
         ) from error
 
 
@@ -298,29 +305,39 @@ def _typed_error(
     """Tritonclient's one exception as ours, by gRPC status code."""
     code = str(error.status()).removeprefix("StatusCode.")
     said = error.message()
+    facts: dict[str, Any] = {"url": url, "model": model, "grpc_status": code}
+    facts["deadline_s"] = timeout_s
     if code == "UNAVAILABLE":
         proxy = Proxy.of(url)
         return ServerUnavailable(
             f"the server at {url} is not reachable or overloaded ({said}): check host and gRPC "
-            "port (8001, not HTTP's 8000), or start one with `make serve`"
-            + (f"; {proxy.advice(url)}" if proxy else "")
+            "port (8001, not HTTP's 8000), or start a server"
+            + (f"; {proxy.advice(url)}" if proxy else ""),
+            options=URL,
+            **facts,
         )
     if code == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(
             f"the server at {url} did not answer within {timeout_s:.3g} s: allow more time, or "
-            "send fewer requests at once"
+            "send fewer requests at once",
+            options=LOAD,
+            **facts,
         )
     if code == "NOT_FOUND":
-        return ModelNotReady(f"the server at {url} has no model {model!r} ({said})")
+        return ModelNotReady(f"the server at {url} has no model {model!r} ({said})", **facts)
     if code == "INVALID_ARGUMENT":
         return InvalidRequest(
-            f"the server at {url} refuses the request to {model!r} ({said}): its graph and its "
-            "contract differ, export the model again"
+            f"the server at {url} rejects the request to {model!r} ({said}): its graph and its "
+            "contract differ, export the model again",
+            **facts,
         )
-    if code in _REFUSED:
+    if code in _REJECTED:
         return SecurityError(
             f"the server at {url} rejected our credentials ({said}): send a token or key that it "
-            "knows, as a header"
+            "accepts as a header",
+            options=HEADERS,
+            **facts,
         )
     kind = ServerFailed if code in _FAILED else ServerError
-    return kind(f"the server at {url} failed with {code} ({said}): look at the server's log")
+    message = f"the server at {url} failed with {code} ({said}): look at the server's log"
+    return kind(message, **facts)

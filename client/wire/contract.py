@@ -29,7 +29,7 @@ AUDIO_TYPES: Final = ("INT16",)
 
 @dataclass(frozen=True)
 class Route:
-    """Another way into the same model, for utterances of at most ``max_samples``."""
+    """Another queue of the same model, for utterances of at most ``max_samples``."""
 
     max_samples: int
     model: str
@@ -37,12 +37,12 @@ class Route:
 
 @dataclass(frozen=True, repr=False)
 class Contract:
-    """What a client must know of a model, and all it must know.
+    """The facts that a client needs to use a model, and all of them.
 
     ``vocabulary`` excludes the blank, whose index is ``len(vocabulary)`` as in NeMo CTC.
     ``min_samples`` and ``max_samples`` bound one utterance at ``sample_rate_hz``. ``routes`` are
-    queues for utterances of like length, shortest first, where the server has any: what is batched
-    together is then padded little. The model itself takes every utterance all the same.
+    queues for utterances of similar length, shortest first, if the server has any: batches then
+    need little padding. The model itself takes utterances of every length.
     ``model_version`` is Triton's version of the model, a number made of the export's facts: a
     request that names it is never answered by another export that took the model's name.
     """
@@ -120,12 +120,12 @@ class Contract:
         return [problem for holds, problem in checks if not holds]
 
     def model_for(self, model: str, n_samples: int) -> str:
-        """Where an utterance of ``n_samples`` is sent: its route, else ``model`` itself."""
+        """The model to send an utterance of ``n_samples`` to: its route, else ``model``."""
         fitting = (route.model for route in self.routes if n_samples <= route.max_samples)
         return next(fitting, model)
 
     def models(self, model: str) -> list[str]:
-        """What a server must load to take utterances by all ways: ``model`` and its routes."""
+        """The models that a server must load to use every route: ``model`` and its routes."""
         return [model, *(route.model for route in self.routes)]
 
     def to_json(self) -> str:

@@ -1,7 +1,7 @@
-"""Why a server cannot be talked to: gRPC says UNAVAILABLE for all of it.
+"""Why a connection fails: gRPC reports UNAVAILABLE for every reason.
 
-Name → address → TCP, through the environment's proxy where there is one → TLS, as far as it is
-asked for → HTTP/2. The first that fails is the reason, and has a fix of its own.
+Name → address → TCP, through the environment's proxy if there is one → TLS if it is on → HTTP/2.
+The first step that fails is the reason, and each has its own fix.
 """
 
 import socket
@@ -10,22 +10,24 @@ from contextlib import suppress
 from typing import Final
 
 from ..errors import SecurityError, ServerError, ServerUnavailable
-from .connection import ConnectionOptions
+from .connection import URL, ConnectionOptions
 from .proxy import Proxy, ProxyError, server_address
 
 _HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _EMPTY_SETTINGS: Final = b"\0\0\0\4\0\0\0\0\0"  # RFC 9113, 4.1: length, type 4, flags, stream
 _SETTINGS_TYPE: Final = 4
 _FRAME_HEADER_BYTES: Final = 9
-_CERTIFICATE_WANTED: Final = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "CERTIFICATE_UNKNOWN")
+_CERTIFICATE_REQUIRED: Final = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "CERTIFICATE_UNKNOWN")
+
+_FILES: Final = ("ConnectionOptions.ca", "ConnectionOptions.certificate", "ConnectionOptions.key")
 
 
 def connection_problem(
     url: str, options: ConnectionOptions, timeout_s: float
 ) -> ServerError | None:
-    """What keeps a gRPC connection from coming about; ``None`` where nothing does.
+    """What prevents a gRPC connection; ``None`` if nothing does.
 
-    Only ``host:port`` and ``dns:///host:port`` are looked at. Every step may take ``timeout_s``.
+    Diagnoses only ``host:port`` and ``dns:///host:port``. Every step may take ``timeout_s``.
     """
     address = server_address(url)
     if address is None:
@@ -34,7 +36,7 @@ def connection_problem(
     problem = _problem(url, address, proxy, options, timeout_s)
     if problem is None or proxy is None:
         return problem
-    return type(problem)(f"{problem}; {proxy.advice(url)}")
+    return problem.amended(message=f"{problem.message}; {proxy.advice(url)}")
 
 
 def _problem(
@@ -47,7 +49,8 @@ def _problem(
     try:
         connected = _dial(address, proxy, timeout_s)
     except ProxyError as error:
-        return ServerUnavailable(f"the server at {url} cannot be reached, its proxy {error}")
+        message = f"the server at {url} cannot be reached, its proxy {error}"
+        return ServerUnavailable(message, url=url)
     except OSError as error:
         return _unreachable(url, error)
     with connected:
@@ -72,29 +75,32 @@ def _unreachable(url: str, error: OSError) -> ServerUnavailable:
         fix = "give HOST:PORT alone" if "://" in url else "check the host's name"
     elif isinstance(error, ConnectionRefusedError):
         reason = "nothing listens there"
-        fix = "check host and gRPC port (8001), or start a server with `make serve`"
+        fix = "check host and gRPC port (8001), or start a server"
     elif isinstance(error, TimeoutError):
-        reason, fix = "no answer to connecting", "check host, port and firewalls in between"
+        reason, fix = "the connection timed out", "check host, port and firewalls in between"
     else:
         reason = str(error.strerror or error)
-        fix = "check host and gRPC port (8001), or start a server with `make serve`"
-    return ServerUnavailable(f"the server at {url} cannot be reached, {reason}: {fix}")
+        fix = "check host and gRPC port (8001), or start a server"
+    message = f"the server at {url} cannot be reached, {reason}: {fix}"
+    return ServerUnavailable(message, options=URL, url=url)
 
 
 def _problem_without_tls(url: str, connected: socket.socket, host: str) -> ServerError:
-    """Why it speaks no HTTP/2, on a new TCP connection."""
+    """Why the server speaks no HTTP/2, on a new TCP connection."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         _encrypted(context, connected, host).close()
     except ssl.SSLError as error:
-        encrypted = any(wanted in str(error) for wanted in _CERTIFICATE_WANTED)
+        encrypted = any(status in str(error) for status in _CERTIFICATE_REQUIRED)
     else:
         encrypted = True
     if encrypted:
         return SecurityError(
-            f"the server at {url} speaks TLS, and was spoken to without: turn TLS on (--tls, "
-            "with --tls-ca for an authority of your own)"
+            f"the server at {url} requires TLS, which is off: turn it on, and give the certificate "
+            "of the authority if it is your own",
+            options=("ConnectionOptions.tls", "ConnectionOptions.ca"),
+            url=url,
         )
     return _no_grpc(url)
 
@@ -102,7 +108,9 @@ def _problem_without_tls(url: str, connected: socket.socket, host: str) -> Serve
 def _no_grpc(url: str) -> ServerUnavailable:
     return ServerUnavailable(
         f"what listens at {url} speaks no gRPC: check the port, Triton's gRPC is on 8001 and HTTP "
-        "on 8000"
+        "on 8000",
+        options=URL,
+        url=url,
     )
 
 
@@ -113,23 +121,24 @@ def _problem_with_tls(
     try:
         context = _context(options)
     except OSError as error:
-        return _unusable_files(error)
+        return _unusable_files(url, error)
     try:
         with _encrypted(context, connected, host) as encrypted:
             if _speaks_http2(encrypted):
                 return None
     except OSError as error:
         return _failed_handshake(url, error, options)
-    # A server that wants a certificate says so only after a handshake that has gone well.
+    # A server that requires a certificate says so only after a successful handshake.
     if options.certificate is None:
-        return _certificate_wanted(url, options)
-    return ServerUnavailable(f"what listens at {url} speaks TLS and no gRPC: check the port")
+        return _certificate_required(url, options)
+    message = f"what listens at {url} speaks TLS and no gRPC: check the port"
+    return ServerUnavailable(message, options=URL, url=url)
 
 
 def _encrypted(context: ssl.SSLContext, connected: socket.socket, host: str) -> ssl.SSLSocket:
     """TLS over a TCP connection; raises ``OSError``.
 
-    ``wrap_socket`` does not close a socket whose other side has already hung up.
+    ``wrap_socket`` does not close a socket that the other side has already closed.
     """
     try:
         connected.getpeername()
@@ -138,36 +147,44 @@ def _encrypted(context: ssl.SSLContext, connected: socket.socket, host: str) -> 
     return context.wrap_socket(connected, server_hostname=host)
 
 
-def _unusable_files(error: OSError) -> SecurityError:
+def _unusable_files(url: str, error: OSError) -> SecurityError:
     reason = getattr(error, "reason", None) or error.strerror
     return SecurityError(
-        "--tls-ca, --tls-certificate, --tls-key: no PEM certificates, or key and certificate do "
-        f"not belong together ({reason}): give those that do"
+        "TLS files: expected PEM certificates, and the key that belongs to the certificate "
+        f"({reason}): correct them",
+        options=_FILES,
+        url=url,
     )
 
 
 def _failed_handshake(url: str, error: OSError, options: ConnectionOptions) -> ServerError:
     if isinstance(error, (ConnectionError, TimeoutError, ssl.SSLEOFError)):
         return ServerUnavailable(
-            f"what listens at {url} hangs up or is silent where TLS begins: it may still be "
-            "starting; otherwise check the port"
+            f"what listens at {url} closes the connection, or stays silent, during the TLS "
+            "handshake: it may still be starting; otherwise check the port",
+            options=URL,
+            url=url,
         )
     if isinstance(error, ssl.SSLCertVerificationError):
         return SecurityError(
             f"the certificate of the server at {url} is not trusted ({error.verify_message}): give "
-            "the authority that signed it (--tls-ca), and the host as the certificate names it"
+            "the authority that signed it, and the host as the certificate names it",
+            options=("ConnectionOptions.ca",),
+            url=url,
         )
     said = getattr(error, "reason", None) or error.strerror or type(error).__name__
-    if any(wanted in str(said) for wanted in _CERTIFICATE_WANTED):
-        return _certificate_wanted(url, options)
+    if any(status in str(said) for status in _CERTIFICATE_REQUIRED):
+        return _certificate_required(url, options)
     return SecurityError(
-        f"the TLS handshake with the server at {url} failed ({said}): it may speak without TLS;"
-        " leave out --tls, or check the port"
+        f"the TLS handshake with the server at {url} failed ({said}): it may not use TLS: turn "
+        "TLS off, or check the port",
+        options=("ConnectionOptions.tls",),
+        url=url,
     )
 
 
 def _context(options: ConnectionOptions) -> ssl.SSLContext:
-    """As gRPC would do it; raises ``OSError`` for files that are no certificates."""
+    """A context like gRPC's; raises ``OSError`` for files that are no certificates."""
     context = ssl.create_default_context(cafile=options.ca)
     context.set_alpn_protocols(["h2"])
     if options.certificate is not None:
@@ -175,20 +192,23 @@ def _context(options: ConnectionOptions) -> ssl.SSLContext:
     return context
 
 
-def _certificate_wanted(url: str, options: ConnectionOptions) -> SecurityError:
+def _certificate_required(url: str, options: ConnectionOptions) -> SecurityError:
     if options.certificate is None:
         return SecurityError(
-            f"the server at {url} wants a certificate from its clients, and got none: give one with"
-            " its key (--tls-certificate, --tls-key)"
+            f"the server at {url} requires a client certificate: give one with its key",
+            options=("ConnectionOptions.certificate", "ConnectionOptions.key"),
+            url=url,
         )
     return SecurityError(
-        f"the server at {url} does not accept the certificate {options.certificate}: give one that "
-        "is signed by an authority that the server trusts"
+        f"the server at {url} does not accept the certificate {options.certificate}: give one "
+        "that is signed by an authority that the server trusts",
+        options=("ConnectionOptions.certificate",),
+        url=url,
     )
 
 
 def _speaks_http2(connected: socket.socket) -> bool:
-    """Whether the other side greets as HTTP/2 does. Raises ``ssl.SSLError`` when TLS fails."""
+    """Whether the server replies with HTTP/2's settings. Raises ``ssl.SSLError``."""
     try:
         connected.sendall(_HTTP2_PREFACE + _EMPTY_SETTINGS)
         greeting = connected.recv(_FRAME_HEADER_BYTES)

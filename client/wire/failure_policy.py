@@ -1,20 +1,20 @@
-"""What becomes of a request that failed: sent again, to whom and when, or given up.
+"""Which failed requests are retried, after which backoff, and how long a failing server is ejected.
 
-A recognition changes nothing on the server, so sending it twice does no harm; it is sent again only
-where that may help. Everything happens within the one budget of time that the request has:
+Recognition changes nothing on the server, so a retry does no harm; a request is retried only if
+that may help. All tries share the request's one deadline:
 
 ====================  =============================================================
-error                 again
+error                 retryable
 ====================  =============================================================
-ServerUnavailable     until the budget is used up: queue full, connection lost, restart
-ModelNotReady         likewise: the server had the model when it told its contract
-ServerFailed          a few times: a process of the server may have died, or the input kills it
-all others            no: they would fail again, or the budget is used up
+ServerUnavailable     until the deadline: queue full, connection lost, restart
+ModelNotReady         until the deadline: the server had the model when it sent its contract
+ServerFailed          a few times: a server process may have died, or the input kills it
+all others            no: a retry would fail again, or the deadline has passed
 ====================  =============================================================
 
-Between two tries lies a random time that grows ("full jitter",
+The backoff between two tries is random and grows ("full jitter",
 https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so that clients do not
-come back all at once, and a full queue is left alone.
+return all at once and a full queue can drain.
 """
 
 import random
@@ -23,54 +23,56 @@ from typing import Final
 
 from ..errors import ModelNotReady, ServerError, ServerFailed, ServerUnavailable
 
-MAY_PASS: Final = (ServerUnavailable, ModelNotReady)
-"""Errors of a server on its way down or up: it lacks a model whose process died, or which loads."""
+TRANSIENT: Final = (ServerUnavailable, ModelNotReady)
+"""Errors of a server that stops or starts: it lacks a model whose process died, or that loads."""
 _DOUBLINGS: Final = 30
 
 
 @dataclass(frozen=True)
 class FailurePolicy:
-    """How often and how soon to try again, and when to leave a server alone.
+    """How often to retry, after which backoff, and when to eject a server.
 
-    The wait before retry ``n`` (from 0) is drawn from 0 to ``first_wait_s * 2**n``, at most
-    ``longest_wait_s``. ``failures`` bounds the tries that end with ``ServerFailed``. No
-    try begins with less than ``least_try_s`` of the request's time.
+    The backoff before retry ``n`` (from 0) is drawn from 0 to ``first_backoff_s * 2**n``, at most
+    ``longest_backoff_s``. ``max_failures`` bounds the tries that end with ``ServerFailed``. No try
+    starts with less than ``least_try_s`` left of the request's deadline.
 
-    A server that was unavailable is asked for its contract at once, and while it does not tell it
-    after ``return_s`` and twice as long each time, at most ``longest_return_s``; it gets no
-    requests meanwhile. One that is there and failed ``away_after`` times in a row, while others can
-    be used, is left alone for as long, at most ``longest_absence_s``.
+    A server that was unavailable is ejected: it gets no requests until a probe has read its
+    contract again. The first probe is immediate, the next after ``first_probe_s``, then twice as
+    late each time, at most ``longest_probe_s``. A server that answers but failed ``eject_after``
+    times in a row, while others can be used, is ejected for ``first_probe_s``, then for twice as
+    long each time, at most ``longest_ejection_s``.
     """
 
     retries: bool = True
-    first_wait_s: float = 0.1
-    longest_wait_s: float = 5.0
+    first_backoff_s: float = 0.1
+    longest_backoff_s: float = 5.0
     least_try_s: float = 0.1
-    failures: int = 5
-    away_after: int = 3
-    return_s: float = 0.5
-    longest_return_s: float = 5.0
-    longest_absence_s: float = 60.0
+    max_failures: int = 5
+    eject_after: int = 3
+    first_probe_s: float = 0.5
+    longest_probe_s: float = 5.0
+    longest_ejection_s: float = 60.0
 
-    def wait_s(self, error: ServerError, tries: int, failures: int, left_s: float) -> float | None:
-        """How long to wait after the ``tries``-th try failed (from 1); ``None`` to give up.
+    def backoff_s(
+        self, error: ServerError, tries: int, failures: int, left_s: float
+    ) -> float | None:
+        """The backoff after the ``tries``-th try failed (from 1); ``None`` to give up.
 
-        ``failures`` of the tries ended with ``ServerFailed``; ``left_s`` is what is left of
-        the request's time.
+        ``failures`` of the tries ended with ``ServerFailed``; ``left_s`` is left of the deadline.
         """
-        again = isinstance(error, MAY_PASS) or (
-            isinstance(error, ServerFailed) and failures < self.failures
+        retryable = isinstance(error, TRANSIENT) or (
+            isinstance(error, ServerFailed) and failures < self.max_failures
         )
-        if not (self.retries and again):
+        if not (self.retries and retryable):
             return None
-        # A try without time to be answered would hide why the others failed behind its deadline.
+        # A try without time for its reply would hide the others' error behind a missed deadline.
         spare_s = left_s - self.least_try_s
-        longest_s = min(_grown(self.first_wait_s, tries - 1, self.longest_wait_s), spare_s)
+        longest_s = min(_grown(self.first_backoff_s, tries - 1, self.longest_backoff_s), spare_s)
         return random.uniform(0, longest_s) if spare_s > 0 else None  # noqa: S311 -- no secret
 
-    def absence_s(self, absences: int) -> float:
-        """How long to leave a server alone for the ``absences``-th time (from 1) in a row."""
-        return _grown(self.return_s, absences - 1, self.longest_absence_s)
+    def ejection_s(self, ejections: int) -> float:
+        """How long to eject a server for the ``ejections``-th time (from 1) in a row."""
+        return _grown(self.first_probe_s, ejections - 1, self.longest_ejection_s)
 
 
 def _grown(first_s: float, doublings: int, most_s: float) -> float:

@@ -1,7 +1,7 @@
 """What a server serves: the contract of one model, or all its models with theirs.
 
-Everything that can be wrong with a server is found here, before the first utterance is sent: gRPC
-calls it all UNAVAILABLE, so that what keeps us out is looked for step by step.
+Problems with a server surface here, before the first utterance is sent. gRPC reports most of them
+as UNAVAILABLE, so the cause is diagnosed step by step.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ..errors import (
     ServerError,
     ServerUnavailable,
 )
-from .connection import NOT_LOADED, RESTRICTED_HEADER, Connection, ConnectionOptions
+from .connection import HEADERS, NOT_LOADED, RESTRICTED_HEADER, Connection, ConnectionOptions
 from .contract import CONTRACT_PARAMETER, Contract
 from .diagnosis import connection_problem
 from .waiting import retry_until_ready
@@ -39,10 +39,10 @@ def list_models(
     timeout_s: float = 10.0,
     wait_s: float = 0.0,
 ) -> list[ServedModel]:
-    """The server's models that carry a contract, and those not loaded, which cannot tell.
+    """The server's models that carry a contract, and those not loaded, whose contract is unknown.
 
-    Every call may take ``timeout_s``; a server that is still starting is waited for, ``wait_s`` at
-    most. Raises ``ServerUnavailable``, ``DeadlineExceeded`` or ``SecurityError``.
+    Every call may take ``timeout_s``; waits up to ``wait_s`` for a server that is still starting.
+    Raises ``ServerUnavailable``, ``DeadlineExceeded`` or ``SecurityError``.
     """
     with closing(Connection(url, options or ConnectionOptions())) as connection:
         return retry_until_ready(lambda: _listed(connection, timeout_s), wait_s)
@@ -70,7 +70,7 @@ def _listed(connection: Connection, timeout_s: float) -> list[ServedModel]:
 
 
 def read_contract(connection: Connection, model: str, timeout_s: float) -> Contract:
-    """The model's contract, once it is sure that the server takes its requests.
+    """The model's contract, after checking that the server takes inference requests for it.
 
     Every call may take ``timeout_s``. Raises ``ServerUnavailable``,
     ``DeadlineExceeded``, ``ModelNotReady``, ``SecurityError`` or
@@ -85,7 +85,7 @@ def read_contract(connection: Connection, model: str, timeout_s: float) -> Contr
     contract = _contract_of(config, connection.url)
     version = contract.model_version
     _check_open(connection, model, version, timeout_s)
-    # A server can be told which models to load: what has no route left takes the main one.
+    # A server may load only some models: utterances without a loaded route use the main one.
     ready = tuple(
         route for route in contract.routes if connection.is_ready(route.model, version, timeout_s)
     )
@@ -93,34 +93,34 @@ def read_contract(connection: Connection, model: str, timeout_s: float) -> Contr
 
 
 def _check_open(connection: Connection, model: str, version: int, timeout_s: float) -> None:
-    """Raise ``SecurityError`` when the server keeps inference to those who have its key.
+    """Raise ``SecurityError`` when the server restricts inference to clients with a key.
 
     Raises ``ModelNotReady`` when it has the model in another version than its contract says.
     """
     try:
-        connection.ask_for_nothing(model, version, timeout_s)
+        connection.probe_inference(model, version, timeout_s)
     except ModelNotReady as error:
-        raise ModelNotReady(
-            f"the server at {connection.url} has model {model!r} in another version than its "
-            f"contract says, {version}: files of two exports are mixed in its repository. Remove "
-            "the model there, and copy or export it again"
+        raise error.amended(
+            message=f"the server at {connection.url} has model {model!r} in another version than "
+            f"its contract says, {version}: files of two exports are mixed in its repository. "
+            "Remove the model there, and copy or export it again"
         ) from error
     except ServerUnavailable as error:
         raise _reason(connection, error, timeout_s, model) from error
     except (SecurityError, DeadlineExceeded):
         raise
     except ServerError:
-        return  # it was looked at, and refused for what it is
+        return  # inference is permitted: the server parsed the request and rejected its content
 
 
 def _reason(
     connection: Connection, error: ServerUnavailable, timeout_s: float, model: str = ""
 ) -> ServerError:
-    """Why a server said UNAVAILABLE, or nothing, while it was connected with."""
+    """Why a server replied UNAVAILABLE, or did not reply."""
     problem = connection_problem(connection.url, connection.options, timeout_s)
     if problem is not None:
         return problem
-    with suppress(ServerUnavailable):  # the list of models may be kept from us too
+    with suppress(ServerUnavailable):  # the list of models may be restricted too
         if model and connection.problems(timeout_s).get(model) != "":
             return _not_ready(connection, model, timeout_s)
     try:
@@ -129,10 +129,14 @@ def _reason(
     except ServerUnavailable:
         return error
     given = [name for name in connection.options.headers if name.startswith(RESTRICTED_HEADER)]
-    key = f"another value of {', '.join(given)}" if given else "its key (--restricted-key)"
+    key = f"another value of {', '.join(given)}" if given else "its key"
     return SecurityError(
-        f"the server at {connection.url} is up and keeps this to those who have a key: give {key}; "
-        f"it said: {error.__cause__ or error}"
+        f"the server at {connection.url} restricts this to clients with a key: give {key} as a "
+        f"header; it replied: {error.__cause__ or error.message}",
+        options=HEADERS,
+        url=connection.url,
+        model=model,
+        grpc_status=error.grpc_status,
     )
 
 
@@ -142,24 +146,28 @@ def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNot
         problems = connection.problems(timeout_s)
     except ServerUnavailable:
         return ModelNotReady(
-            f"the server at {url} has no model {model!r}, and keeps from us what it has: check the "
-            "name, or export the model into the server's repository"
+            f"the server at {url} has no model {model!r}, and does not list those it has: check "
+            "the name, or export the model into the server's repository",
+            url=url,
+            model=model,
         )
     if model in problems:
-        reason = problems[model] or "it has become so just now"
+        reason = problems[model] or "it has just become ready"
         failed = problems[model] and problems[model] not in NOT_LOADED
-        error = ModelNotReady(
-            f"the server at {url} knows model {model!r}, but it is not ready ({reason}): see the "
-            "server's log, or start the server again if the model was exported since"
+        return ModelNotReady(
+            f"the server at {url} has model {model!r}, but it is not ready ({reason}): see the "
+            "server's log, or restart the server if the model was exported since",
+            url=url,
+            model=model,
+            may_become_ready=not failed,
         )
-        error.may_become_ready = not failed
-        return error
-    error = ModelNotReady(
+    return ModelNotReady(
         f"the server at {url} has no model {model!r}; it has {_names(problems)}: check the name, "
-        "or export the model into the server's repository"
+        "or export the model into the server's repository",
+        url=url,
+        model=model,
+        may_become_ready=not problems or NOT_LOADED[0] in problems.values(),
     )
-    error.may_become_ready = not problems or NOT_LOADED[0] in problems.values()
-    return error
 
 
 def _names(problems: Mapping[str, str]) -> str:
@@ -170,13 +178,19 @@ def _served_model(config: Any, url: str) -> ServedModel:
     try:
         return ServedModel(config.name, ready=True, contract=_contract_of(config, url))
     except ContractError as error:
-        return ServedModel(config.name, ready=True, problem=str(error))
+        return ServedModel(config.name, ready=True, problem=error.message)
 
 
 def _contract_of(config: Any, url: str) -> Contract:
     if CONTRACT_PARAMETER not in config.parameters:
         raise ContractError(
             f"model {config.name!r} carries no contract: it is a step of another model, or was not"
-            f" exported by this project. `nemo-ctc models --url {url}` lists those that do"
+            " exported by this project: list the models that carry one",
+            options=("list_models()",),
+            url=url,
+            model=config.name,
         )
-    return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
+    try:
+        return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
+    except ContractError as error:
+        raise error.amended(url=url, model=config.name) from error.__cause__

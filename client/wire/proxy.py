@@ -1,9 +1,9 @@
 """The HTTP proxy of the environment that a gRPC connection goes through, if any.
 
-gRPC takes ``grpc_proxy``, else ``https_proxy``, else ``http_proxy``, the first that is set, even to
-nothing; and ``no_grpc_proxy``, else ``no_proxy``. It reads them in lower case alone, knows HTTP
-proxies alone, and takes no ``*`` in the lists: what curl or ``requests`` do may differ. It would
-send connections to this machine through a proxy too; ours are direct.
+gRPC uses ``grpc_proxy``, else ``https_proxy``, else ``http_proxy``: the first that is set, even if
+it is empty; and ``no_grpc_proxy``, else ``no_proxy``. It reads only lower-case names, supports only
+HTTP proxies, and matches no ``*`` in the lists: curl and ``requests`` may differ. gRPC would also
+send connections to this machine through a proxy; ours are direct.
 """
 
 import base64
@@ -25,7 +25,7 @@ _MOST_REPLY_BYTES: Final = 1 << 16
 
 
 class ProxyError(OSError):
-    """The proxy cannot be reached, or makes no connection; says what it does instead."""
+    """The proxy cannot be reached or opens no tunnel; the message completes "its proxy …"."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Proxy:
 
     @classmethod
     def of(cls, url: str) -> Self | None:
-        """The one between us and a server, by its gRPC address."""
+        """The proxy between this process and a server, by its gRPC address."""
         address = server_address(url)
         variable, named = _first_set(_PROXIES)
         try:
@@ -49,7 +49,7 @@ class Proxy:
             return None
         if address is None or proxy.scheme != "http" or not proxy.hostname:
             return None
-        if is_here(url) or _is_excepted(address[0]):
+        if is_loopback(url) or _is_excepted(address[0]):
             return None
         return cls(variable, proxy.hostname, port, proxy.netloc.rpartition("@")[0])
 
@@ -73,7 +73,7 @@ class Proxy:
         return tunnel
 
     def advice(self, url: str) -> str:
-        """How to go without it."""
+        """How to bypass it."""
         host = (server_address(url) or (url, 0))[0]
         return (
             f"the connection goes through the proxy {self.host}:{self.port} that the environment "
@@ -103,12 +103,12 @@ def server_address(url: str) -> tuple[str, int] | None:
 
 
 def without_dns(url: str) -> str:
-    """A gRPC address without its scheme ``dns:``, with which an authority may come."""
+    """A gRPC address without its scheme ``dns:`` and the authority after it."""
     return _DNS.sub("", url)
 
 
-def is_here(url: str) -> bool:
-    """Whether the server is on this machine, where no proxy can reach it for us."""
+def is_loopback(url: str) -> bool:
+    """Whether the address is this machine's own, which a proxy cannot reach."""
     host = (server_address(url) or ("", 0))[0]
     try:
         return ip_address(host).is_loopback
@@ -127,7 +127,7 @@ def _exceptions() -> Iterator[str]:
 
 
 def _matches(host: str, entry: str) -> bool:
-    """As gRPC does: a network, or a name that covers those below it."""
+    """As gRPC matches: a network, or a name that covers its subdomains."""
     try:
         return ip_address(host) in ip_network(entry, strict=False)
     except ValueError:
@@ -135,7 +135,7 @@ def _matches(host: str, entry: str) -> bool:
 
 
 def _first_set(variables: tuple[str, ...]) -> tuple[str, str]:
-    """The first that is set and its value; else the last, which holds nothing."""
+    """The first variable that is set and its value; else the last, and an empty value."""
     for variable in variables:
         if variable in os.environ:
             return variable, os.environ[variable]
@@ -143,7 +143,7 @@ def _first_set(variables: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _status(tunnel: socket.socket) -> list[str]:
-    """The words of the status line; nothing beyond the proxy's own reply is read."""
+    """The words of the status line; reads nothing beyond the proxy's own reply."""
     reply = b""
     while not reply.endswith(b"\r\n\r\n") and len(reply) < _MOST_REPLY_BYTES:
         if not (more := tunnel.recv(1)):

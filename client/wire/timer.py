@@ -14,7 +14,7 @@ Action: TypeAlias = Callable[[], None]
 
 
 class Timer:
-    """Calls each action when its time has come; they must be quick. What they raise is logged."""
+    """Calls each action after its delay; actions must be quick. Their exceptions are logged."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -37,7 +37,7 @@ class Timer:
         action()
 
     def close(self) -> None:
-        """Call what is left at once: whoever waits for it must learn that it is over."""
+        """Call the remaining actions at once, so that nobody waits for them in vain."""
         with self._changed:
             self._closed = True
             left = [action for *_, action in sorted(self._due)]
@@ -50,7 +50,7 @@ class Timer:
         while (action := self._next()) is not None:
             try:
                 action()
-            except Exception:  # noqa: BLE001 -- the other actions must go on
+            except Exception:  # noqa: BLE001 -- the other actions must still run
                 _log.exception("an action failed")
 
     def _next(self) -> Action | None:

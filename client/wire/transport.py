@@ -2,8 +2,8 @@
 
 Flow: samples ``int16 [N]`` → checked against the contract → a server is chosen → sent with a
 deadline → ``Future`` of ``tokens [S]`` or ``log_probs [S, V]``, trimmed by the length that the
-model itself returns. A request that fails is sent again as ``wire.failure_policy`` says, and
-``wire.servers`` chooses where; its deadline covers all of it.
+model itself returns. A request that fails is retried as ``wire.failure_policy`` decides, on a
+server that ``wire.servers`` chooses; its deadline covers all tries.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ from ..errors import AudioError, DeadlineExceeded, ServerError, ServerFailed
 from ..utils.forks import OwnerProcess
 from .connection import Connection, ConnectionOptions, Request
 from .contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, Contract
-from .failure_policy import MAY_PASS, FailurePolicy
+from .failure_policy import TRANSIENT, FailurePolicy
 from .models import read_contract
 from .servers import Server, Servers
 from .timer import Timer
@@ -51,26 +51,26 @@ Observer: TypeAlias = Callable[[Exchange], None]
 
 @dataclass(frozen=True)
 class TransportOptions:
-    """How long to wait for the server, how much to ask at once, and what to do when it fails."""
+    """Deadlines, the number of requests in flight, and what to do about failures."""
 
     timeout_s: float = 60.0
-    """Deadline of one request, from submission to reply: queueing and further tries included."""
+    """Deadline of one request, from submission to reply: queue time and retries included."""
     connect_timeout_s: float = 10.0
     """Deadline of each call made while connecting."""
     wait_s: float = 0.0
     """How long connecting waits for a server, or the model on it, that is still starting.
 
-    What waiting does not mend is raised at once: credentials, an unknown model, one that failed to
-    load. After the time the last error is raised."""
+    Errors that waiting does not mend are raised at once: credentials, an unknown model, one that
+    failed to load. After the time the last error is raised."""
     max_in_flight: int = 16
-    """Requests under way at once."""
+    """Requests in flight at once."""
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     failures: FailurePolicy = field(default_factory=FailurePolicy)
     observer: Observer | None = None
     """Is told of every answered request."""
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` when nothing could be under way."""
+        """Raise ``ValueError`` when no request could be in flight."""
         if self.max_in_flight < 1:
             raise ValueError(f"max_in_flight is {self.max_in_flight}, expected at least 1")
 
@@ -80,22 +80,22 @@ class Transport(Protocol):
 
     @property
     def contract(self) -> Contract:
-        """What the model says of itself."""
+        """The model's contract."""
 
     def submit(self, samples: Pcm, output: str) -> Future[NDArray[Any]]:
         """Send one utterance, ``int16 [N]``; the future holds tensor ``output``, ``[S, ...]``."""
 
     def close(self) -> None:
-        """Hang up; what is still under way fails."""
+        """Close the connections; requests in flight fail."""
 
 
 class TritonTransport:
     """A connection to one model on a Triton server, or on several that serve the same.
 
     ``url`` is ``host:port``, of one server or of each. Connecting reads the model's contract.
-    Raises ``ServerUnavailable``, ``DeadlineExceeded``, ``ModelNotReady``,
-    ``SecurityError`` or ``ContractError``; of several servers one has to be there, and
-    those that are must agree.
+    Raises ``ServerUnavailable``, ``DeadlineExceeded``, ``ModelNotReady``, ``SecurityError`` or
+    ``ContractError``; of several servers at least one must be ready, and those that are must serve
+    the same export.
     """
 
     def __init__(
@@ -117,14 +117,14 @@ class TritonTransport:
 
     @property
     def contract(self) -> Contract:
-        """What the model says of itself."""
+        """The model's contract."""
         return self._servers.contract
 
     def submit(self, samples: Pcm, output: str) -> Future[NDArray[Any]]:
         """Send one utterance, ``int16 [N]``, and ask for tensor ``output``.
 
         The future holds ``[S]`` or ``[S, V]``, or raises a ``ServerError``, at the latest
-        after the deadline, or ``ContractError`` where another model came to be served. Raises
+        after the deadline, or ``ContractError`` if all servers now serve another model. Raises
         ``AudioError`` when the utterance is shorter or longer than the model takes, and
         ``ForkError`` in a forked child.
         """
@@ -135,13 +135,13 @@ class TritonTransport:
         outputs = [InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)]
         deadline_s = perf_counter() + self._options.timeout_s
         sending = _Sending(audio, outputs, len(samples), samples.nbytes, deadline_s)
-        # From here on the future is ours alone: who waits for it cannot cancel it.
+        # The future is running: whoever waits for it cannot cancel it.
         sending.future.set_running_or_notify_cancel()
         self._try(sending)
         return sending.future
 
     def close(self) -> None:
-        """Hang up; what is still under way fails. Does nothing in a forked child."""
+        """Close the connections; requests in flight fail. Does nothing in a forked child."""
         if not self._owner.is_here:
             return
         self._closed = True
@@ -149,16 +149,16 @@ class TritonTransport:
         self._timer.close()
 
     def _try(self, sending: "_Sending") -> None:
-        """Send it once more; whatever goes wrong is in its future in the end."""
+        """Send the request; any error ends up in its future."""
         sending.tries += 1
         try:
             try:
                 server = self._servers.take()
-            except MAY_PASS as error:
-                self._again(sending, error)
+            except TRANSIENT as error:
+                self._retry(sending, error)
             else:
                 self._send(sending, server)
-        except Exception as failure:  # noqa: BLE001 -- lost here, its caller would wait for ever
+        except Exception as failure:  # noqa: BLE001 -- otherwise its caller would wait for ever
             sending.future.set_exception(failure)
 
     def _send(self, sending: "_Sending", server: Server) -> None:
@@ -186,7 +186,7 @@ class TritonTransport:
         self._servers.give_back(server, error)
         try:
             if error is not None:
-                self._again(sending, error)
+                self._retry(sending, error)
                 return
             frames, own = _frames(result, sending.outputs[0].name())
             if self._options.observer is not None:
@@ -194,36 +194,38 @@ class TritonTransport:
                 sizes = (sending.audio_bytes, reply_bytes, own, len(frames))
                 self._options.observer(Exchange(sent_s, replied_s, *sizes))
             sending.future.set_result(frames[:own])
-        except Exception as failure:  # noqa: BLE001 -- lost here, its caller would wait for ever
+        except ServerError as failure:
+            facts = {"url": server.connection.url, "model": self._model, "tries": sending.tries}
+            sending.future.set_exception(failure.amended(**facts))
+        except Exception as failure:  # noqa: BLE001 -- otherwise its caller would wait for ever
             sending.future.set_exception(failure)
 
-    def _again(self, sending: "_Sending", error: ServerError) -> None:
-        """Try again later, or give up. Raises the error that it is given up with."""
+    def _retry(self, sending: "_Sending", error: ServerError) -> None:
+        """Retry after the backoff, or raise the final error."""
         left_s = sending.deadline_s - perf_counter()
         sending.failures += isinstance(error, ServerFailed)
-        wait_s = self._options.failures.wait_s(error, sending.tries, sending.failures, left_s)
-        if self._closed or wait_s is None:
-            raise self._last_word(sending, error)
-        self._timer.after(wait_s, partial(self._try, sending))
+        policy = self._options.failures
+        backoff_s = policy.backoff_s(error, sending.tries, sending.failures, left_s)
+        if self._closed or backoff_s is None:
+            raise self._final(sending, error)
+        self._timer.after(backoff_s, partial(self._try, sending))
 
-    def _last_word(self, sending: "_Sending", error: ServerError) -> ServerError:
+    def _final(self, sending: "_Sending", error: ServerError) -> ServerError:
         """The error with what was tried."""
+        message, tries, deadline_s = error.message, sending.tries, self._options.timeout_s
         if isinstance(error, DeadlineExceeded):
-            said = f"no answer within {self._options.timeout_s:g} s"
-            tried = f" in {sending.tries} tries" if sending.tries > 1 else ""
-            final: ServerError = DeadlineExceeded(
-                f"{said}{tried}: allow more time, or send fewer requests at once"
+            tried = f" in {tries} tries" if tries > 1 else ""
+            message = (
+                f"the server at {error.url} did not answer within {deadline_s:g} s{tried}: allow "
+                "more time, or send fewer requests at once"
             )
-        elif sending.tries > 1:
-            final = type(error)(f"{error} (tried {sending.tries} times)")
-        else:
-            return error
-        final.__cause__ = error.__cause__
-        return final
+        elif tries > 1:
+            message += f" (tried {tries} times)"
+        return error.amended(message=message, model=self._model, tries=tries, deadline_s=deadline_s)
 
 
 def _connections(urls: Iterable[str], options: TransportOptions) -> list[Connection]:
-    """One to each server; none is left open where one cannot be made."""
+    """A connection to each server; all are closed if one cannot be made."""
     with ExitStack() as made:
         connections = [
             made.enter_context(closing(Connection(url, options.connection, options.timeout_s)))
@@ -235,7 +237,7 @@ def _connections(urls: Iterable[str], options: TransportOptions) -> list[Connect
 
 @dataclass(eq=False)
 class _Sending:
-    """A request under way, and where its answer goes."""
+    """A request, and the future of its reply."""
 
     audio: InferInput
     outputs: Sequence[InferRequestedOutput]
@@ -254,7 +256,7 @@ def _check_length(samples: Pcm, contract: Contract) -> None:
     if len(samples) < contract.min_samples:
         raise AudioError(
             f"too short: {length}, the model takes at least "
-            f"{contract.min_samples / rate_hz:.3f} s: leave it out or join it with its neighbour"
+            f"{contract.min_samples / rate_hz:.3f} s: leave it out or join it with the next one"
         )
     if len(samples) > contract.max_samples:
         raise AudioError(
@@ -264,7 +266,7 @@ def _check_length(samples: Pcm, contract: Contract) -> None:
 
 
 def _frames(result: Any, output: str) -> tuple[NDArray[Any], int]:
-    """The one utterance of the reply, padded to its batch's S, and how many frames are its own."""
+    """The reply's one utterance, padded to its batch's S, and the number of its own frames."""
     try:
         frames = result.as_numpy(output)  # [1, S of the batch, ...]
         length = result.as_numpy(LOG_PROBS_LENGTH)  # [1, 1]

@@ -77,7 +77,7 @@ def test_what_a_silent_connection_fails_is_done_when_the_run_is_resumed(
         assert time.monotonic() - start_s < 30
     failures = records(tmp_path / "out.errors.jsonl")
     assert failures
-    assert all("no answer within 1.5 s" in each["error"] for each in failures)
+    assert all("did not answer within 1.5 s" in each["error"] for each in failures)
     assert transcribe(manifest, output, server_url, "--resume") == 0
     assert texts(output) == undisturbed
     assert not (tmp_path / "out.errors.jsonl").exists()

@@ -3,12 +3,14 @@
 Each refusal names its fix, and no secret is ever shown.
 """
 
+import re
 from contextlib import contextmanager
 
 import pytest
 
 from client import Transcriber, TransportOptions
 from client.__main__ import main
+from client.commands.flags import FLAGS
 from client.errors import ModelNotReady, SecurityError, ServerUnavailable
 from client.wire.connection import ConnectionOptions
 from client.wire.models import list_models
@@ -88,18 +90,22 @@ def test_speech_goes_over_tls_with_certificates_on_both_sides(mutual, certificat
 @pytest.mark.parametrize(
     ("server", "options", "says"),
     [
-        ("tls", {}, "speaks TLS, and was spoken to without.*--tls-ca"),
-        ("mutual", {}, "speaks TLS, and was spoken to without"),
+        ("tls", {}, "requires TLS, which is off.*--tls-ca"),
+        ("mutual", {}, "requires TLS, which is off"),
         ("tls", {"tls": True}, "is not trusted.*--tls-ca"),
         ("tls", {"tls": True, "ca": "other_ca"}, "is not trusted.*--tls-ca"),
-        ("mutual", {"tls": True, "ca": "ca"}, "wants a certificate.*--tls-certificate"),
+        (
+            "mutual",
+            {"tls": True, "ca": "ca"},
+            "requires a client certificate.*--tls-certificate, --tls-key",
+        ),
         (
             "mutual",
             {"tls": True, "ca": "ca", "certificate": "server", "key": "client_key"},
-            "key and certificate do not belong together",
+            "the key that belongs to the certificate",
         ),
-        ("tls", {"tls": True, "ca": "client_key"}, "--tls-ca.*no PEM certificates"),
-        ("server_url", {"tls": True, "ca": "ca"}, "may speak without TLS"),
+        ("tls", {"tls": True, "ca": "client_key"}, "expected PEM certificates.*--tls-ca"),
+        ("server_url", {"tls": True, "ca": "ca"}, "may not use TLS"),
     ],
 )
 def test_a_connection_that_is_refused_says_why(request, certificates, server, options, says):
@@ -107,8 +113,11 @@ def test_a_connection_that_is_refused_says_why(request, certificates, server, op
         name: getattr(certificates, value) if isinstance(value, str) else value
         for name, value in options.items()
     }
-    with pytest.raises(SecurityError, match=says):
-        heard(request.getfixturevalue(server), **files)
+    url = request.getfixturevalue(server)
+    with pytest.raises(SecurityError) as raised:
+        heard(url, **files)
+    assert re.search(says, raised.value.text(FLAGS))
+    assert raised.value.url == url
 
 
 def test_a_certificate_of_another_host_is_not_trusted(demo_repository, certificates):
@@ -143,11 +152,12 @@ def test_without_the_key_a_restricted_protocol_is_named_at_once(restricted):
         heard(url)
         with pytest.raises(ServerUnavailable, match="restricted"):  # and health, so nobody knows
             list_models(url)
-        with pytest.raises(ModelNotReady, match="keeps from us what it has: check the name"):
+        with pytest.raises(ModelNotReady, match="does not list those it has: check the name"):
             TritonTransport(url, "dmo")
         return
-    with pytest.raises(SecurityError, match=r"those who have a key.*--restricted-key.*admin"):
+    with pytest.raises(SecurityError, match=r"clients with a key.*admin") as raised:
         heard(url)
+    assert "--restricted-key" in raised.value.text(FLAGS)
     with pytest.raises(SecurityError, match=f"another value of {KEY}"):
         heard(url, headers={KEY: "guess"})
 

@@ -34,8 +34,9 @@ def json_fields(entry: "Entry", result: "Result") -> dict[str, Any]:
     fields = {name: value for name, value in entry.fields.items() if name not in _OURS}
     if result.warnings:
         fields[WARNINGS] = list(result.warnings)
+    if result.error is not None:
+        fields["error"] = result.error.message
     if result.transcript is None:
-        fields["error"] = str(result.error)
         return fields
     fields.setdefault("duration", round(result.duration_s, 3))
     fields["pred_text"] = result.transcript.text

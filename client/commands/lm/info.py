@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ManifestError
-from ...language_models.inspection import Description, Fit, describe, fit, warnings
+from ...language_models.inspection import Description, Fit, describe, fit, problems
 from ...language_models.loading import load_language_model
 from ...language_models.texts import read_texts
 from ...utils.utf8 import json_text
+from ..flags import FLAGS
 from ..outputs import add_output, refuse_overwriting
 from ..streams import open_output
 from .common import add_spelling, model_facts, print_facts, read_spelling, size
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     spelling = read_spelling(args) if args.model or args.characters else None
     description = describe(args.lm)
     measured = None if args.manifest is None else _fit(args.lm, args.manifest)
-    warned = warnings(description.words, spelling)
+    warned = [error.text(FLAGS) for error in problems(description.words, spelling)]
     with open_output(args.output) as output:
         if args.format == "json":
             found = _as_json(description, measured, warned)

@@ -26,7 +26,9 @@ from tests.client.support import CONTRACT, infer_reply, scripted_server, tokens_
 
 SAMPLES = np.zeros(1000, np.int16)
 OTHER_JSON = CONTRACT.to_json().replace("0" * 64, "1" * 64)
-EAGER = FailurePolicy(first_wait_s=0.001, longest_wait_s=0.01, return_s=0.05, longest_return_s=0.2)
+EAGER = FailurePolicy(
+    first_backoff_s=0.001, longest_backoff_s=0.01, first_probe_s=0.05, longest_probe_s=0.2
+)
 
 
 def answers(*codes):
@@ -85,7 +87,7 @@ def test_what_may_pass_is_tried_again(codes):
         (grpc.StatusCode.RESOURCE_EXHAUSTED, ServerError),
     ],
 )
-def test_what_would_fail_again_is_not_tried_again(code, error):
+def test_errors_that_are_not_retryable_are_not_retried(code, error):
     infer, asked = answers(code)
     with scripted_server(infer) as url, pytest.raises(error):
         heard(url)
@@ -94,9 +96,12 @@ def test_what_would_fail_again_is_not_tried_again(code, error):
 
 def test_an_input_that_breaks_the_server_is_given_up_and_says_how_often_it_was_tried():
     infer, asked = always(INTERNAL)
-    with scripted_server(infer) as url, pytest.raises(ServerFailed, match="tried 5 times"):
+    with (
+        scripted_server(infer) as url,
+        pytest.raises(ServerFailed, match="tried 5 times") as raised,
+    ):
         heard(url)
-    assert len(asked) == 5
+    assert len(asked) == raised.value.tries == 5
 
 
 @pytest.mark.parametrize(
@@ -121,24 +126,25 @@ def test_the_budget_covers_all_tries_of_a_slow_server():
         return infer_reply()
 
     with scripted_server(infer) as url:
-        with pytest.raises(DeadlineExceeded, match=r"within 0\.5 s in 2 tries"):
+        with pytest.raises(DeadlineExceeded, match=r"within 0\.5 s in 2 tries") as raised:
             heard(url, timeout_s=0.5)
+        assert (raised.value.url, raised.value.tries, raised.value.deadline_s) == (url, 2, 0.5)
         over.set()
 
 
-def test_waits_grow_are_random_and_have_an_end():
-    policy = FailurePolicy(first_wait_s=1.0, longest_wait_s=8.0)
+def test_backoffs_grow_are_random_and_bounded():
+    policy = FailurePolicy(first_backoff_s=1.0, longest_backoff_s=8.0)
     error = ServerUnavailable("busy")
     for tries, most_s in ((1, 1.0), (2, 2.0), (4, 8.0), (100, 8.0)):
-        waits = [policy.wait_s(error, tries, 0, 100.0) for _ in range(200)]
-        assert 0.8 * most_s < max(waits) <= most_s
-        assert min(waits) < 0.2 * most_s
-    assert policy.wait_s(error, 1, 0, 0.0) is None
+        backoffs_s = [policy.backoff_s(error, tries, 0, 100.0) for _ in range(200)]
+        assert 0.8 * most_s < max(backoffs_s) <= most_s
+        assert min(backoffs_s) < 0.2 * most_s
+    assert policy.backoff_s(error, 1, 0, 0.0) is None
 
 
-def test_closing_fails_what_waits_to_be_sent_again():
+def test_closing_fails_requests_that_wait_for_their_retry():
     infer, _ = always(UNAVAILABLE)
-    patient = FailurePolicy(first_wait_s=1000.0, longest_wait_s=1000.0)
+    patient = FailurePolicy(first_backoff_s=1000.0, longest_backoff_s=1000.0)
     with scripted_server(infer) as url:
         transport = TritonTransport(url, "demo", TransportOptions(1e6, failures=patient))
         future = transport.submit(SAMPLES, TOKENS)
@@ -148,11 +154,11 @@ def test_closing_fails_what_waits_to_be_sent_again():
             future.result(timeout=5)
 
 
-def test_requests_are_shared_by_servers_and_a_failing_one_is_left_alone():
+def test_servers_share_the_requests_and_a_failing_one_is_ejected():
     good, asked_good = answers()
     bad, asked_bad = always(UNAVAILABLE)
     with scripted_server(good) as one, scripted_server(bad) as other:
-        patient = FailurePolicy(first_wait_s=0.001, return_s=100.0)
+        patient = FailurePolicy(first_backoff_s=0.001, first_probe_s=100.0)
         transport = TritonTransport([one, other], "demo", TransportOptions(failures=patient))
         try:
             for _ in range(50):
@@ -160,7 +166,7 @@ def test_requests_are_shared_by_servers_and_a_failing_one_is_left_alone():
         finally:
             transport.close()
     assert len(asked_good) == 50
-    assert len(asked_bad) == patient.away_after
+    assert len(asked_bad) == patient.eject_after
 
 
 def test_healthy_servers_take_turns():
@@ -177,7 +183,7 @@ def test_healthy_servers_take_turns():
 
 
 def test_a_server_that_is_back_takes_requests_again():
-    codes = [UNAVAILABLE] * EAGER.away_after
+    codes = [UNAVAILABLE] * EAGER.eject_after
     returning, asked = answers(*codes)
     with scripted_server(answers()[0]) as one, scripted_server(returning) as other:
         transport = TritonTransport([one, other], "demo", TransportOptions(failures=EAGER))
@@ -213,7 +219,7 @@ def submit_while_away(transport):
     waiting = transport.submit(SAMPLES, TOKENS)
     (server,) = transport._servers._servers
     deadline_s = time.monotonic() + 10
-    while server.away is None:
+    while server.ejected is None:
         assert time.monotonic() < deadline_s
         time.sleep(0.001)
     return waiting
@@ -243,7 +249,7 @@ def test_a_model_that_does_not_come_back_is_the_error():
         submit_while_away(transport)
         with (
             scripted_server(port=port_of(url), model="other"),
-            pytest.raises(ModelNotReady, match=r"no server can be used.*has no model 'demo'"),
+            pytest.raises(ModelNotReady, match=r"no server is usable.*has no model 'demo'"),
         ):
             transport.submit(SAMPLES, TOKENS).result(timeout=10)
     finally:
@@ -282,7 +288,7 @@ def test_a_server_that_comes_with_another_model_later_costs_the_others_nothing()
             transport.close()
 
 
-def test_a_server_that_hangs_among_others_is_left_alone():
+def test_a_server_that_hangs_among_others_is_ejected():
     over = threading.Event()
     hung = []
 
@@ -299,7 +305,7 @@ def test_a_server_that_hangs_among_others_is_left_alone():
         finally:
             over.set()
             transport.close()
-    assert EAGER.away_after <= len(hung) < 15
+    assert EAGER.eject_after <= len(hung) < 15
 
 
 def test_a_connection_that_fails_leaves_no_thread():

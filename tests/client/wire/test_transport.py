@@ -17,6 +17,7 @@ import grpc
 import numpy as np
 import pytest
 
+from client.commands.flags import FLAGS
 from client.errors import (
     AudioError,
     ContractError,
@@ -51,7 +52,7 @@ def submit(url, samples=SAMPLES, **options):
 def test_a_port_that_cannot_be_is_refused_before_grpc_makes_another_of_it(url):
     with pytest.raises(ServerError, match=f"{re.escape(url)} has the port .* 1 to 65535"):
         TritonTransport(url, "demo")
-    with pytest.raises(ServerError, match="is no text in UTF-8"):
+    with pytest.raises(ServerError, match="is not valid UTF-8"):
         TritonTransport("caf\udce9:8001", "demo")
 
 
@@ -122,6 +123,9 @@ def test_a_status_becomes_a_typed_error_by_its_code(code, error):
         submit(url, failures=FailurePolicy(retries=False))
     assert type(raised.value) is error
     assert raised.value.__cause__ is not None
+    facts = (raised.value.url, raised.value.model, raised.value.grpc_status, raised.value.tries)
+    assert facts == (url, "demo", code.name, 1)
+    assert raised.value.deadline_s == TransportOptions.timeout_s
 
 
 def test_a_server_that_does_not_answer_meets_the_deadline():
@@ -227,8 +231,9 @@ def test_no_server_is_an_error_that_names_the_address():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"127.0.0.1:{unused.getsockname()[1]}"
-        with pytest.raises(ServerUnavailable, match=f"{url}.*make serve"):
+        with pytest.raises(ServerUnavailable, match=f"{url}.*start a server") as raised:
             TritonTransport(url, "demo")
+    assert "`make serve`" in raised.value.text(FLAGS)
 
 
 def test_a_port_that_never_speaks_meets_the_deadline():
