@@ -83,7 +83,8 @@ def plan_windows(contract: Contract, options: LongAudioOptions | None) -> Window
     if window > contract.max_samples:
         raise AudioError(
             f"windows are {options.window_s:g} s long, the model takes at most "
-            f"{contract.max_samples / rate_hz:g} s: choose shorter ones"
+            f"{contract.max_samples / rate_hz:g} s: choose shorter ones",
+            options=("LongAudioOptions.window_s",),
         )
     overlap = min(round(options.overlap_s * rate_hz), window // 2)
     return WindowPlan(frame, window, max(1, (window - overlap) // frame) * frame, longest)

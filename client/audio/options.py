@@ -92,7 +92,8 @@ class AudioOptions:
         """Raise ``AudioError`` for options that no recording could meet."""
         if self.channel is not None and not 1 <= self.channel <= MOST_CHANNELS:
             raise AudioError(
-                f"the channel is {self.channel}, expected 1 to {MOST_CHANNELS}: they count from 1"
+                f"the channel is {self.channel}, expected 1 to {MOST_CHANNELS}: they count from 1",
+                options=("AudioOptions.channel",),
             )
         if not (self.max_bytes >= 1 and self.max_duration_s > 0):
             raise AudioError(
@@ -123,8 +124,8 @@ def check_channel(channel: int | None, channels: int) -> None:
     """Raise ``AudioError`` when a recording of so many channels lacks the one asked for."""
     if channel is not None and channel > channels:
         raise AudioError(
-            f"has {channels} channels, expected at least {channel}: choose one of them with "
-            f"AudioOptions(channel=…), or None for their mean"
+            f"has {channels} channels, expected at least {channel}: choose one that is there",
+            options=("AudioOptions.channel",),
         )
 
 

@@ -144,6 +144,6 @@ def too_long(length_s: float | None, max_duration_s: float) -> AudioError:
     """The error for a recording beyond the limit, whose length may not be known."""
     length = "longer" if length_s is None else f"{length_s:.1f} s long"
     return AudioError(
-        f"is {length}, expected at most {max_duration_s:g} s: cut it, or raise "
-        "AudioOptions.max_duration_s"
+        f"is {length}, expected at most {max_duration_s:g} s: cut it, or raise the limit",
+        options=("AudioOptions.max_duration_s",),
     )

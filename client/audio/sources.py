@@ -121,8 +121,8 @@ def _read(stream: Any) -> Any:
 
 def _too_large(size: int, max_bytes: int) -> AudioError:
     return AudioError(
-        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise "
-        "AudioOptions.max_bytes"
+        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise the limit",
+        options=("AudioOptions.max_bytes",),
     )
 
 
@@ -132,6 +132,8 @@ def named_errors(name: str) -> Iterator[None]:
     try:
         yield
     except AudioError as error:
-        raise AudioError(f"{name}: {error}") from error.__cause__
+        named = error.amended(message=f"{name}: {error.message}", source=name)
+        raise named from error.__cause__
     except OSError as error:
-        raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise AudioError(f"{name}: cannot be read: {reason}", source=name) from error
