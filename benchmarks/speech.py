@@ -1,6 +1,6 @@
 """Recorded speech for decoding benchmarks: a served model's ``log_probs`` of a manifest.
 
-The acoustic model runs once; :mod:`client.evaluation.tuning.acoustics` keeps its outputs on disk.
+The acoustic model runs once; :mod:`client.evaluation.acoustics` keeps its outputs on disk.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
+from client.audio.options import STRICT
 from client.commands.arguments import add_model
 from client.decoding import Decoder
-from client.evaluation.acoustic_cache import AcousticCache, default_folder
-from client.evaluation.tuning.acoustics import Failure, compute
-from client.manifests.manifest import read_manifest
+from client.evaluation.acoustic_cache import default_folder
+from client.evaluation.acoustics import AcousticOptions, acoustic_models
+from client.evaluation.tuning.parts import Example, read_examples
 from client.wire.contract import Contract
-from client.wire.transport import TransportOptions, TritonTransport
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,19 @@ def speech_of(args: Namespace) -> Speech:
 def load_speech(url: str, model: str, manifests: Sequence[Path]) -> Speech:
     """The utterances of the manifests.
 
-    Raises :class:`SpeechError` when one cannot be used, and the client's errors when the server
-    cannot.
+    Raises :class:`SpeechError` when a recording cannot be used, and the client's errors when a
+    manifest or the server cannot.
     """
-    options = TransportOptions()
-    transport = TritonTransport(url, model, options)
-    try:
-        cache = AcousticCache(default_folder(), transport.contract)
-        entries = (entry for manifest in manifests for entry in read_manifest(manifest))
-        found = list(compute(entries, transport, cache, options.max_in_flight))
-    finally:
-        transport.close()
-    utterances = []
-    for each in found:
-        if isinstance(each, Failure):
-            raise SpeechError(f"{each.name}: {each.error}")
-        utterances.append(each)
-    if not utterances:
-        raise SpeechError(f"{', '.join(map(str, manifests))}: no utterances, expected some")
+    examples: list[Example] = []
+    options = AcousticOptions(audio=STRICT, cache=default_folder())
+    with acoustic_models(url, [model], options) as models:
+        for manifest in manifests:
+            found, failures = read_examples(manifest, models[model])
+            for each in failures:
+                raise SpeechError(f"{each.name}: {each.error}")
+            examples += found
     return Speech(
-        transport.contract,
-        [np.array(utterance.log_probs()) for utterance in utterances],  # out of the mapped files
-        [utterance.reference for utterance in utterances],
+        models[model].contract,
+        [np.array(example.output.log_probs()) for example in examples],  # out of the mapped files
+        [example.reference for example in examples],
     )

@@ -19,16 +19,16 @@ from .server import add_requests, add_server, transport_options, urls_of
 from .streams import messages
 
 
-def add_model(parser: ArgumentParser) -> None:
+def add_model(parser: ArgumentParser, *, required: bool = True) -> None:
     """``--model``, the server, and the requests to it."""
-    parser.add_argument("--model", required=True, metavar="NAME", help="the model to use")
+    parser.add_argument("--model", required=required, metavar="NAME", help="the model to use")
     add_server(parser)
     add_requests(parser)
 
 
-def add_transcriber(parser: ArgumentParser) -> None:
+def add_transcriber(parser: ArgumentParser, *, model_required: bool = True) -> None:
     """The server, the model, recordings and how to decode; see ``open_transcriber``."""
-    add_model(parser)
+    add_model(parser, required=model_required)
     add_recordings(parser)
     group = parser.add_argument_group("decoding")
     group.add_argument(

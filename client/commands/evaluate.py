@@ -1,4 +1,4 @@
-"""``evaluate``: transcribe a manifest and compare with its ``text``.
+"""``evaluate``: transcribe a manifest and compare with its ``text``, or compare texts that exist.
 
 Prints word and character error rates with their counts and confidence intervals, what failed, how
 fast it went, and the wrong utterances, reference above hypotheses. Failed utterances are in no
@@ -7,25 +7,23 @@ rate: they are counted apart, and the exit status is 1.
 
 import argparse
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TextIO
 
 from ..decoding import BeamOptions
-from ..errors import ManifestError, OutputError
-from ..evaluation.acoustic_cache import default_folder, make_folder
-from ..evaluation.acoustics import AcousticModel
+from ..errors import OutputError
+from ..evaluation.acoustic_cache import cache_folder
+from ..evaluation.as_csv import write_csv
 from ..evaluation.as_json import as_json
-from ..evaluation.evaluator import EvaluationOptions, Evaluator
-from ..evaluation.normalization import MEANINGS, normalized
+from ..evaluation.evaluator import EvaluationOptions, evaluate
+from ..evaluation.normalization import MEANINGS
+from ..evaluation.result import Evaluation, System
 from ..evaluation.spelling import Tokenizers
 from ..evaluation.text import print_evaluation
-from ..manifests.manifest import Entry, read_manifest, survey, with_text
-from ..result import Result
 from ..utils.utf8 import json_text
-from ..wire.transport import TritonTransport
+from .acoustics import Display, acoustic_options, warn
 from .arguments import add_transcriber
 from .numbers import whole_number
 from .outputs import (
@@ -36,12 +34,10 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
-from .progress import shown, tracked
-from .recordings import audio_options, long_audio_options
-from .references import warn_of_unwritable
-from .server import transport_options, urls_of
-from .streams import open_output, report, tables
-from .systems import EXAMPLES, Chosen, add_systems, read_systems
+from .recordings import audio_options
+from .server import urls_of
+from .streams import open_output, tables
+from .systems import EXAMPLES, add_systems, read_systems
 
 _DEFAULT_SHOWN: Final = 20
 
@@ -53,36 +49,77 @@ def main(arguments: Sequence[str]) -> int:
     if args.embed_audio and not args.report:
         parser.error("--embed-audio: is for a page, name one with --report R.html")
     systems = read_systems(parser, args)
-    refuse_overwriting([args.output or STANDARD_OUTPUT, args.report], _inputs(args, systems))
-    with open_output(args.output) as output, _folder(args.cache) as folder:
-        evaluator = _evaluated(args, systems, folder)
-        evaluation = evaluator.evaluation()
-        if args.format == "json":
-            output.write(json_text(as_json(evaluation)) + "\n")
-        else:
-            print_evaluation(evaluation, args.show_errors, tables(output))
+    manifest = args.manifest or _first_scored(parser, systems)
+    inputs = _inputs(args, manifest, systems)
+    refuse_overwriting([args.output or STANDARD_OUTPUT, args.report], inputs)
+    with open_output(args.output) as output, _cache(args.cache, systems) as cache:
+        options = EvaluationOptions(
+            args.normalize,
+            tuple(args.by),
+            args.processes,
+            Tokenizers(args.tokenizers),
+            acoustic_options(args, cache),
+        )
+        with Display() as display:
+            evaluation = evaluate(
+                manifest, systems, urls_of(args), options, on_progress=display.tell, warn=warn
+            )
+        _write(evaluation, args, output)
         if args.report:
-            from ..evaluation.report import (  # noqa: PLC0415 -- for who wants a page
-                ReportOptions,
-                write_report,
-            )
-
-            options = ReportOptions(
-                args.embed_audio,
-                audio=audio_options(args),
-                tokenizers=Tokenizers(args.tokenizers),
-            )
-            write_report(evaluation, args.report, evaluator.log_probs, options)
+            _report(evaluation, args, options)
     return 1 if evaluation.failures else 0
 
 
-def _inputs(args: Namespace, systems: Iterable[Chosen]) -> Iterator[Path | None]:
+def _first_scored(parser: ArgumentParser, systems: Iterable[System]) -> Path:
+    """The file of texts that has the references too, where there is no manifest."""
+    files = [system.scored.path for system in systems if system.scored]
+    if not files:
+        parser.error("--manifest: is missing, name the JSON Lines with the references")
+    return files[0]
+
+
+def _inputs(args: Namespace, manifest: Path, systems: Iterable[System]) -> Iterator[Path | None]:
     """The files that are read; not the presets of --system, which are read by now."""
     yield from (args.decoder_config, *args.tokenizers)
-    for beam in (each.system.decoder for each in systems):
-        if isinstance(beam, BeamOptions):
-            yield from language_files(beam)
-    yield from with_recordings(args.manifest)
+    for system in systems:
+        if isinstance(system.decoder, BeamOptions):
+            yield from language_files(system.decoder)
+        if system.scored:
+            yield system.scored.path
+    yield from with_recordings(manifest)
+
+
+@contextmanager
+def _cache(cache: Path | None, systems: Iterable[System]) -> Iterator[Path | None]:
+    """A folder for the models' outputs, if any, which is there until the report is written."""
+    with ExitStack() as stack:
+        if not all(system.scored for system in systems):
+            try:
+                cache = stack.enter_context(cache_folder(cache))
+            except OutputError as error:
+                raise OutputError(f"{error} with --cache DIR, or with XDG_CACHE_HOME") from error
+        yield cache
+
+
+def _write(evaluation: Evaluation, args: Namespace, output: TextIO) -> None:
+    if args.format == "json":
+        output.write(json_text(as_json(evaluation)) + "\n")
+    elif args.format == "csv":
+        write_csv(evaluation, output)
+    else:
+        print_evaluation(evaluation, args.show_errors, tables(output))
+
+
+def _report(evaluation: Evaluation, args: Namespace, options: EvaluationOptions) -> None:
+    from ..evaluation.report import (  # noqa: PLC0415 -- for who wants a page
+        ReportOptions,
+        write_report,
+    )
+
+    embedded = ReportOptions(
+        args.embed_audio, audio=audio_options(args), tokenizers=options.tokenizers
+    )
+    write_report(evaluation, args.report, evaluation.log_probs, embedded)
 
 
 def _parser() -> ArgumentParser:
@@ -92,11 +129,20 @@ def _parser() -> ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--manifest", type=Path, required=True, metavar="M.jsonl", help="JSON Lines with text"
+        "--manifest",
+        type=Path,
+        metavar="M.jsonl",
+        help="JSON Lines with text (default: the first of --scored, which has text itself)",
     )
     add_systems(parser)
-    add_transcriber(parser)
-    add_output(parser, ("text", "json"))
+    add_transcriber(parser, model_required=False)
+    add_output(parser, ("text", "json", "csv"))
+    _add_shown(parser)
+    _add_comparison(parser.add_argument_group("comparison"))
+    return parser
+
+
+def _add_shown(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--show-errors",
         type=whole_number(0),
@@ -115,7 +161,16 @@ def _parser() -> ArgumentParser:
         action="store_true",
         help="put the audio into the report, which is then complete, and larger (default: links)",
     )
-    group = parser.add_argument_group("comparison")
+
+
+def _add_comparison(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="rates by the values of this field of the manifest too, as speaker; may be repeated",
+    )
     group.add_argument(
         "--normalize",
         type=_steps,
@@ -141,7 +196,6 @@ def _parser() -> ArgumentParser:
         help="keep the acoustic models' outputs here, and use those that are there, as long as "
         "audio, checkpoint, precision and exporter are the same (default: run the models anew)",
     )
-    return parser
 
 
 def _steps(text: str) -> tuple[str, ...]:
@@ -151,74 +205,3 @@ def _steps(text: str) -> tuple[str, ...]:
             f"there is no {', '.join(map(repr, unknown))}, expected some of {', '.join(MEANINGS)}"
         )
     return steps
-
-
-@contextmanager
-def _folder(cache: Path | None) -> Iterator[Path]:
-    """Where ``log_probs`` are meanwhile; on disk, where /tmp is memory on some systems."""
-    if cache is not None:
-        yield cache
-        return
-    try:
-        make_folder(default_folder())
-    except OutputError as error:
-        raise OutputError(f"{error} with --cache DIR, or with XDG_CACHE_HOME") from error
-    with TemporaryDirectory(prefix="evaluate-", dir=default_folder()) as folder:
-        yield Path(folder)
-
-
-def _evaluated(args: Namespace, chosen: Sequence[Chosen], folder: Path) -> Evaluator:
-    """All models have heard, and all systems decoded."""
-    size = survey(args.manifest)
-    entries = list(with_text(read_manifest(args.manifest)))
-    if not entries:
-        raise ManifestError(
-            f"{args.manifest}: holds no utterances to evaluate, expected JSON Lines with text"
-        )
-    options = EvaluationOptions(args.normalize, args.processes, Tokenizers(args.tokenizers))
-    systems = [each.system for each in chosen]
-    with _models(args, [system.model for system in systems], folder) as models:
-        for each in chosen:
-            each.warn_of(models[each.system.model].contract)
-        texts = [normalized(text, args.normalize) for text in _references(entries)]
-        for heard in models.values():
-            warn_of_unwritable(texts, heard.contract)
-        evaluator = Evaluator(args.manifest, entries, systems, models, options)
-        for model in models:
-            _run(shown(evaluator.hear(model), size))
-    for system in systems:
-        _run(tracked(evaluator.decode(system), f"Decoding {system.name}", evaluator.left))
-    return evaluator
-
-
-def _references(entries: Iterable[Entry]) -> Iterator[str]:
-    return (
-        str(entry.fields["text"]) for entry in entries if not isinstance(entry.item, ManifestError)
-    )
-
-
-@contextmanager
-def _models(
-    args: Namespace, names: Sequence[str], folder: Path
-) -> Iterator[Mapping[str, AcousticModel]]:
-    """The models on the server, each once, and connections to them meanwhile."""
-    options = transport_options(args)
-    with ExitStack() as stack:
-        models: dict[str, AcousticModel] = {}
-        for name in dict.fromkeys(names):
-            transport = TritonTransport(urls_of(args), name, options)
-            stack.enter_context(closing(transport))
-            models[name] = AcousticModel(
-                transport,
-                args.in_flight,
-                folder,
-                audio_options(args),
-                long_audio_options(args),
-            )
-        yield models
-
-
-def _run(results: Iterable[tuple[Entry, Result]]) -> None:
-    """Let it happen; report failures and warnings."""
-    for entry, result in results:
-        report(entry.name, result)

@@ -6,9 +6,9 @@ does not count as much as a word.
 
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import Final
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..manifests.manifest import Entry, Size, duration_of
 from ..result import Result
@@ -23,7 +23,6 @@ _COLUMNS: Final = (
     TimeRemainingColumn(),
     TextColumn("{task.fields[failed]}", style="red"),
 )
-T = TypeVar("T")
 
 
 def shown(
@@ -51,18 +50,6 @@ def shown(
                 failed=f"{failed:,} failed" if failed else "",
             )
             yield entry, result
-
-
-def tracked(things: Iterable[T], what: str, total: int | None) -> Iterator[T]:
-    """The things, how many have come shown in a terminal; ``what`` is shown as it stands."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
-        yield from progress.track(things, total=total, description=what)
 
 
 def clock(seconds: float) -> str:

@@ -1,25 +1,23 @@
-"""``--system NAME=SPEC``: a decoder and a model, one of several that ``evaluate`` compares.
+"""``--system`` and ``--scored``: what ``evaluate`` compares.
 
-A SPEC is comma-separated: ``greedy``, ``beam`` or a preset file first, where there is one, then
-``option=value`` with the names of ``BeamOptions``, and ``model=NAME``.
+``NAME=SPEC`` is a decoder and a model. A SPEC is comma-separated: ``greedy``, ``beam`` or a preset
+file first, where there is one, then ``option=value`` with the names of ``BeamOptions``, and
+``model=NAME``. ``NAME[:FIELD]=FILE`` is texts that exist.
 """
 
 import argparse
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
 from ..decoding import BeamOptions
 from ..decoding.preset import Preset
 from ..errors import DecoderError
-from ..evaluation.result import System
-from ..evaluation.tuning.comparison import GREEDY
-from ..wire.contract import Contract
+from ..evaluation.result import GREEDY, Scored, System
 from .arguments import add_beam_options, beam_arguments, flags, read_decoding
-from .streams import messages
 
 EXAMPLES: Final = """\
 Systems are compared over one pass through the acoustic model; each further one is compared with the
@@ -32,7 +30,10 @@ first:
   --system int8=greedy,model=english_int8          another model on the server(s)
   --system nemo=greedy,exact_nemo_text             words run together over pauses, as in NeMo
 
-Without a NAME, the first word of the SPEC is it. Options are those of beam search below, with _ for
+  --scored other=results.jsonl                     texts that exist, in the field pred_text
+  --scored other:hypothesis=results.jsonl          or in another one
+
+Without a NAME, it is the first word of the SPEC. Options are those of beam search below, with _ for
 -; hotword=WORD may be repeated. Paths with a comma go into a preset.
 """
 _DECODERS: Final = ("greedy", "beam")
@@ -44,25 +45,8 @@ _OPTIONS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A system and the checkpoint that its preset was tuned for, empty for any."""
-
-    system: System
-    checkpoint_sha256: str = ""
-
-    def warn_of(self, contract: Contract) -> None:
-        """Warn where that is not the checkpoint of the system's model."""
-        if self.checkpoint_sha256 not in ("", contract.checkpoint_sha256):
-            messages.print(
-                f"warning: the preset of {self.system.name} was tuned for another checkpoint than "
-                f"the one that {self.system.model} was exported from: tune again, wrong weights do "
-                "worse than greedy"
-            )
-
-
 def add_systems(parser: ArgumentParser) -> None:
-    """``--system``; ``read_systems`` reads it."""
+    """``--system`` and ``--scored``; ``read_systems`` reads them."""
     parser.add_argument(
         "--system",
         dest="systems",
@@ -71,27 +55,55 @@ def add_systems(parser: ArgumentParser) -> None:
         help="a system to compare, see above; may be repeated (default: one, of the options for "
         "decoding below)",
     )
+    parser.add_argument(
+        "--scored",
+        dest="systems",
+        action="append",
+        type=_scored,
+        metavar="NAME[:FIELD]=FILE",
+        help="texts that exist, in a field of JSON Lines (default pred_text, as `transcribe` "
+        "writes it), to compare with the systems or, without --model, by themselves; may be "
+        "repeated",
+    )
 
 
-def read_systems(parser: ArgumentParser, args: Namespace) -> list[Chosen]:
-    """The systems of the arguments, or the one of its options for decoding.
+def read_systems(parser: ArgumentParser, args: Namespace) -> list[System]:
+    """The systems of the arguments, in order; else, or before scored texts, that of its options.
 
     Exits with a usage error for what cannot be meant. Raises ``DecoderError`` for a preset or
     options that make no sense.
     """
-    if not args.systems:
+    given: list[str | System] = args.systems or []
+    model = args.model or ""
+    if all(isinstance(each, System) for each in given) and (model or not given):
         preset = read_decoding(parser, args)
-        return [_chosen(_name_of(args, preset), args.model, preset)]
-    single = [name for name in ("decoder", "decoder_config") if getattr(args, name) is not None]
-    if single := [*single, *beam_arguments(args)]:
+        given = [_system(_name_of(args, preset), model, preset), *given]
+    elif single := [*_single(args), *beam_arguments(args)]:
         parser.error(f"{flags(single)}: is for one system, write it into --system NAME=…")
-    systems = [_read_system(parser, text, args.model) for text in args.systems]
-    times = Counter(chosen.system.name for chosen in systems)
+    systems = [
+        each if isinstance(each, System) else _read_system(parser, each, model) for each in given
+    ]
+    times = Counter(system.name for system in systems)
     if repeated := [name for name in times if times[name] > 1]:
         parser.error(f"--system: several are named {', '.join(repeated)}, expected NAME=SPEC")
-    if args.processes and not any(_searches(chosen.system) for chosen in systems):
+    if args.processes and not any(isinstance(each.decoder, BeamOptions) for each in systems):
         parser.error("--processes: needs a system with beam search")
+    if any(not (system.model or system.scored) for system in systems):
+        parser.error("--model: is missing, name the model on the server")
     return systems
+
+
+def _single(args: Namespace) -> list[str]:
+    """The options that choose the decoder of one system."""
+    return [name for name in ("decoder", "decoder_config") if getattr(args, name) is not None]
+
+
+def _scored(text: str) -> System:
+    name, equals, file = text.partition("=")
+    name, _, field = name.partition(":")
+    if not (name and equals and file):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=FILE or NAME:FIELD=FILE")
+    return System(name, scored=Scored(Path(file), field or Scored.field))
 
 
 def _name_of(args: Namespace, preset: Preset) -> str:
@@ -103,16 +115,12 @@ def _name_of(args: Namespace, preset: Preset) -> str:
     return f"beam with {preset.beam.lm}" if preset.beam.lm else "beam"
 
 
-def _searches(system: System) -> bool:
-    return isinstance(system.decoder, BeamOptions)
-
-
-def _chosen(name: str, model: str, preset: Preset) -> Chosen:
+def _system(name: str, model: str, preset: Preset) -> System:
     decoder = preset.beam or replace(preset.greedy, confidence=GREEDY.confidence)
-    return Chosen(System(name, model, decoder), preset.checkpoint_sha256)
+    return System(name, model, decoder, checkpoint_sha256=preset.checkpoint_sha256)
 
 
-def _read_system(parser: ArgumentParser, text: str, model: str) -> Chosen:
+def _read_system(parser: ArgumentParser, text: str, model: str) -> System:
     name, equals, spec = text.partition("=")
     if not equals or "," in name:
         name, spec = text.partition(",")[0], text
@@ -125,7 +133,7 @@ def _read_system(parser: ArgumentParser, text: str, model: str) -> Chosen:
         args = spec_parser.parse_args(_flags(spec))
         if not (args.decoder or args.decoder_config) and beam_arguments(args):
             args.decoder = "beam"
-        return _chosen(name, args.model or model, read_decoding(spec_parser, args))
+        return _system(name, args.model or model, read_decoding(spec_parser, args))
     except argparse.ArgumentError as error:
         parser.error(f"--system {text}: {error}")
     except DecoderError as error:

@@ -12,31 +12,22 @@ The server must be there even if all outputs are kept: it tells which model it s
 import argparse
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from functools import partial
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from rich.progress import Progress
-
 from ..decoding import BeamOptions
 from ..decoding.preset import write_preset
-from ..errors import DecoderError, ManifestError, OutputError
-from ..evaluation.acoustic_cache import AcousticCache, default_folder
+from ..evaluation.acoustic_cache import default_folder
 from ..evaluation.tuning import report
-from ..evaluation.tuning.acoustics import Utterance, compute
-from ..evaluation.tuning.comparison import compare, greedy_beside
-from ..evaluation.tuning.parts import Parts, hold_out
-from ..evaluation.tuning.processes import Counted, DecodingProcesses
 from ..evaluation.tuning.result import Tuning
-from ..evaluation.tuning.trials import RANGES, Space, Trial, best_of
-from ..manifests.manifest import read_manifest, survey
+from ..evaluation.tuning.trials import RANGES, Space, best_of
+from ..evaluation.tuning.tuner import Searched, TuningOptions, optional, tune
 from ..utils.files import written_whole
 from ..utils.utf8 import json_text
-from ..wire.transport import Transport, TritonTransport
+from .acoustics import Display, acoustic_options, warn
 from .arguments import add_beam_options, add_model, beam_arguments
 from .numbers import whole_number
 from .outputs import (
@@ -45,10 +36,9 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
-from .progress import tracked
-from .references import warn_of_unwritable
-from .server import transport_options, urls_of
-from .streams import messages, open_output, report_failure, tables
+from .recordings import add_recordings
+from .server import urls_of
+from .streams import messages, open_output, tables
 
 _SEARCHED: Final = ("lm", "beam_width", "nbest", *RANGES)
 _PICTURES: Final = (".png", ".pdf", ".svg")
@@ -63,36 +53,45 @@ def main(arguments: Sequence[str]) -> int:
         *map(with_recordings, filter(None, (args.manifest, args.held_out))),
     )
     refuse_overwriting([args.output, args.plot], inputs)
-    search = _needed("study").search
-    draw = _needed("heat_map").draw if args.plot else None
+    draw = optional("heat_map").draw if args.plot else None
     with open_output(None) as output:
-        tuning, failed = _tune(args, space, search)
+        tuning = _tune(args, space)
         with written_whole(args.output) as part:
             write_preset(part, tuning.preset())
         if draw:
             with written_whole(args.plot) as part:
                 draw(tuning, part, args.plot.suffix[1:])
         _print(tuning, args.format, output)
-    return 1 if failed else 0
+    return 1 if tuning.failures else 0
 
 
-def _tune(
-    args: Namespace, space: Space, search: Callable[..., Iterator[Trial]]
-) -> tuple[Tuning, int]:
-    """The tuning, and how many recordings failed."""
-    manifests = (args.manifest, args.held_out or args.manifest)
-    options = transport_options(args)
-    with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
-        contract = transport.contract
-        with DecodingProcesses(contract, args.processes) as processes:
-            processes.check(space.options)  # a bad language model, before hours of acoustics
-            parts, failed = _parts(args, transport)
-            tune, check = (partial(processes.count, utterances=part) for part in parts)
-            (greedy,) = tune([greedy_beside(space.options)])
-            trials = search(space, tune, args.trials, args.seed)
-            done = _watch(trials, args.trials + len(space.narrower), greedy)
-            comparison = compare(greedy, done, check)
-    return Tuning(contract, manifests, parts, space, args.seed, done, comparison), failed
+def _tune(args: Namespace, space: Space) -> Tuning:
+    acoustics = acoustic_options(args, args.cache)
+    strict = replace(acoustics, audio=replace(acoustics.audio, strict=True))
+    done: list[Searched] = []
+    with Display() as display:
+
+        def show(searched: Searched) -> None:
+            done[:] = [searched]
+            display.show("Tuning", len(searched.trials), searched.total, _best(searched))
+
+        try:
+            return tune(
+                args.manifest,
+                space,
+                urls_of(args),
+                args.model,
+                args.held_out,
+                TuningOptions(args.trials, args.seed, args.processes, strict),
+                on_progress=display.tell,
+                on_trial=show,
+                warn=warn,
+            )
+        except KeyboardInterrupt:
+            for searched in done:
+                counts = f"{len(searched.trials)} of {searched.total} trials"
+                messages.print(f"{counts}, no preset written; {_best(searched)}")
+            raise
 
 
 def _parser() -> ArgumentParser:
@@ -102,6 +101,7 @@ def _parser() -> ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_model(parser)
+    add_recordings(parser)
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text"
     )
@@ -172,82 +172,14 @@ def _space(args: Namespace) -> Space:
     return Space(options, widths[:-1])
 
 
-def _needed(module: str) -> Any:
-    """A module of tuning; imported here so that help does without optional packages."""
-    try:
-        return import_module(f"..evaluation.tuning.{module}", __package__)
-    except ModuleNotFoundError as error:
-        raise DecoderError(
-            f"tuning needs the package {error.name}, which is not installed:"
-            " pip install 'nemo-ctc-triton[tune]'"
-        ) from error
-
-
-def _parts(args: Namespace, transport: Transport) -> tuple[Parts, int]:
-    """The utterances to tune on and to check with, and how many recordings failed."""
-    try:
-        cache = AcousticCache(args.cache, transport.contract)
-    except OutputError as error:
-        raise OutputError(f"--cache: {error}") from error
-    utterances, failed = _utterances(args.manifest, transport, cache, args.in_flight)
-    warn_of_unwritable((each.reference for each in utterances), transport.contract)
-    if args.held_out is None:
-        return hold_out(utterances), failed
-    held_out, failed_there = _utterances(args.held_out, transport, cache, args.in_flight)
-    parts = Parts(utterances, held_out)
-    if parts.common:
-        messages.print(
-            f"warning: {parts.common} of {len(held_out)} held-out utterances have sentences that"
-            " are tuned on too: the check is easier than it should be"
-        )
-    return parts, failed + failed_there
-
-
-def _utterances(
-    manifest: Path, transport: Transport, cache: AcousticCache, in_flight: int
-) -> tuple[list[Utterance], int]:
-    """The manifest's utterances, and how many failed and were reported."""
-    utterances: list[Utterance] = []
-    failed = 0
-    size = survey(manifest)
-    total = None if size is None else size.entries
-    results = compute(read_manifest(manifest), transport, cache, in_flight)
-    for result in tracked(results, "Acoustic model", total):
-        if isinstance(result, Utterance):
-            utterances.append(result)
-        else:
-            failed += 1
-            report_failure(result.name, result.error)
-    if not utterances:
-        raise ManifestError(f"{manifest}: holds no recordings with text, which tuning needs")
-    return utterances, failed
-
-
-def _watch(trials: Iterable[Trial], total: int, greedy: Counted) -> list[Trial]:
-    """All trials; shows how the best does, also when it is interrupted."""
-    done: list[Trial] = []
-    with Progress(console=messages, disable=not messages.is_terminal) as progress:
-        task = progress.add_task("Tuning", total=total)
-        try:
-            for trial in trials:
-                done.append(trial)
-                progress.update(task, advance=1, description=_best(done, greedy))
-        except KeyboardInterrupt:
-            messages.print(
-                f"{len(done)} of {total} trials, no preset written; {_best(done, greedy)}"
-            )
-            raise
-    return done
-
-
-def _best(trials: Sequence[Trial], greedy: Counted) -> str:
-    if not trials:
-        return f"greedy {greedy.errors} word errors"
-    best = best_of(trials)
-    options = best.options
+def _best(searched: Searched) -> str:
+    greedy = searched.greedy.errors
+    if not searched.trials:
+        return f"greedy {greedy} word errors"
+    best = best_of(searched.trials)
     return (
-        f"best {best.counted.errors} word errors (greedy {greedy.errors}):"
-        f" alpha {options.alpha:g}, beta {options.beta:g}"
+        f"best {best.counted.errors} word errors (greedy {greedy}):"
+        f" alpha {best.options.alpha:g}, beta {best.options.beta:g}"
     )
 
 

@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class AcousticCache:
     def __init__(self, folder: Path, contract: Contract) -> None:
         model = (contract.checkpoint_sha256, contract.precision, contract.exporter_version)
         self._folder = folder / _digest(*model)
-        make_folder(self._folder)
+        _make_folder(self._folder)
         self._n_tokens = contract.blank + 1
 
     def path(self, clip: Clip) -> Path:
@@ -71,8 +73,22 @@ def default_folder() -> Path:
     return caches / "nemo-ctc-triton"
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder for caches; raises ``OutputError`` when it is of no use."""
+@contextmanager
+def cache_folder(cache: Path | None) -> Iterator[Path]:
+    """``cache``, or a temporary folder for ``None``: on disk, as /tmp is memory on some systems.
+
+    Raises ``OutputError`` when it cannot be made.
+    """
+    folder = default_folder() if cache is None else cache
+    _make_folder(folder)
+    if cache is not None:
+        yield cache
+        return
+    with tempfile.TemporaryDirectory(prefix="evaluate-", dir=folder) as temporary:
+        yield Path(temporary)
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,15 +1,16 @@
 """The acoustic pass: every recording through one model, once; its ``log_probs`` are kept on disk.
 
-Flow: entry → its file in the ``AcousticCache`` → there: measured;
-otherwise ``transcribe``, whose "decoding" here is to write the file. So
-recordings of any length and kind are heard as ``transcribe`` hears them, and none is held longer.
+Flow: entry → its file in the ``AcousticCache`` → there: its audio is measured; otherwise
+``transcribe``, whose "decoding" here writes the file. So recordings of any length and kind are read
+as ``transcribe`` reads them, and none is held longer.
 """
 
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -24,12 +25,23 @@ from ..pipeline import Pipeline, Reader
 from ..result import Result
 from ..transcript import Transcript
 from ..wire.contract import LOG_PROBS, Contract
-from ..wire.transport import Transport
-from .acoustic_cache import AcousticCache, read_log_probs
+from ..wire.transport import Transport, TransportOptions, TritonTransport
+from .acoustic_cache import AcousticCache, cache_folder, read_log_probs
 
 
 @dataclass(frozen=True)
-class Heard:
+class AcousticOptions:
+    """How recordings are read and sent, and where the models' outputs are kept."""
+
+    transport: TransportOptions = field(default_factory=TransportOptions)
+    audio: AudioOptions = field(default_factory=AudioOptions)
+    long_audio: LongAudioOptions = field(default_factory=LongAudioOptions)
+    cache: Path | None = None
+    """A folder; outputs found there are used again. ``None`` for a temporary one."""
+
+
+@dataclass(frozen=True)
+class AcousticOutput:
     """The file of an entry's ``log_probs``, and the length of its audio.
 
     ``whole`` is false where they are stitched of several windows.
@@ -37,7 +49,7 @@ class Heard:
 
     path: Path
     duration_s: float
-    whole: bool
+    whole: bool = True
 
     def log_probs(self) -> NDArray[Any]:
         """``float32 [S, V]``, mapped into memory."""
@@ -45,46 +57,38 @@ class Heard:
 
 
 class AcousticModel:
-    """A model on the server, and what it has heard: ``heard``, by the entries' lines.
+    """A model on the server, and the ``outputs`` of its last run, by the entries' lines.
 
-    ``seconds`` is the time that ``hear`` took, reading and the way to the server included; 0
-    where outputs were kept from before. Raises the errors of
-    ``plan_windows``.
+    ``folder`` is the cache's. ``seconds`` is the time of that run, reading and the way to the
+    server included; 0 where the cache held some outputs. Raises the errors of ``plan_windows``.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        max_in_flight: int,
-        folder: Path,
-        audio: AudioOptions | None = None,
-        long_audio: LongAudioOptions | None = None,
-    ) -> None:
-        audio, long_audio = audio or AudioOptions(), long_audio or LongAudioOptions()
+    def __init__(self, transport: Transport, folder: Path, options: AcousticOptions) -> None:
         contract = transport.contract
-        self.heard: dict[int, Heard] = {}
+        self.outputs: dict[int, AcousticOutput] = {}
         self.seconds = 0.0
         self._transport = transport
-        self._max_in_flight = max_in_flight
-        plan = plan_windows(contract, long_audio)
-        self._reader: Final = Reader(contract.sample_rate_hz, plan, audio)
-        self._cache: Final = AcousticCache(_folder(folder, audio, long_audio), contract)
+        self._max_in_flight = options.transport.max_in_flight
+        plan = plan_windows(contract, options.long_audio)
+        self._reader: Final = Reader(contract.sample_rate_hz, plan, options.audio)
+        self._cache: Final = AcousticCache(_folder(folder, options), contract)
 
     @property
     def contract(self) -> Contract:
         """What the model says of itself."""
         return self._transport.contract
 
-    def hear(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Result]]:
-        """What became of each entry, those kept from before first; texts are empty."""
+    def run(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Result]]:
+        """Each entry with its result, whose text is empty; those in the cache come first."""
         start_s = perf_counter()
+        self.outputs = {}
         tasks = list(map(self._task, entries))
         kept = [task for task in tasks if self._cache.holds(task.path)]
         for task in kept:
             yield task.entry, self._noted(task, self._measured(task.entry))
         lines = {task.entry.line for task in kept}
         missing = [task for task in tasks if task.entry.line not in lines]
-        stage = _Keeping(self._cache, [task.path for task in missing])
+        stage = _Storing(self._cache, [task.path for task in missing])
         items = (task.item for task in missing)
         pipeline = Pipeline(self._transport, stage, self._max_in_flight, self._reader)
         for task, result in zip(missing, pipeline.transcribe(items), strict=True):
@@ -113,8 +117,26 @@ class AcousticModel:
     def _noted(self, task: "_Task", result: Result) -> Result:
         if result.error is None:
             whole = round(result.duration_s * self._reader.rate_hz) <= self._reader.plan.longest
-            self.heard[task.entry.line] = Heard(task.path, result.duration_s, whole)
+            self.outputs[task.entry.line] = AcousticOutput(task.path, result.duration_s, whole)
         return result
+
+
+@contextmanager
+def acoustic_models(
+    url: str | Sequence[str], names: Sequence[str], options: AcousticOptions
+) -> Iterator[dict[str, AcousticModel]]:
+    """The models of these names, each once, and connections to them meanwhile.
+
+    Raises the errors of ``TritonTransport`` and ``plan_windows``, and ``OutputError`` for a cache
+    that cannot be written.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(cache_folder(options.cache)) if names else Path()
+        models: dict[str, AcousticModel] = {}
+        for name in dict.fromkeys(names):
+            transport = stack.enter_context(closing(TritonTransport(url, name, options.transport)))
+            models[name] = AcousticModel(transport, folder, options)
+        yield models
 
 
 @dataclass(frozen=True)
@@ -126,8 +148,8 @@ class _Task:
     path: Path = Path()
 
 
-class _Keeping:
-    """Writes what others decode into files, in the order of the ``paths``."""
+class _Storing:
+    """The stage that writes outputs to files, in the order of the ``paths``."""
 
     output: str = LOG_PROBS
     ahead: int = 1
@@ -150,8 +172,9 @@ class _Keeping:
         """Nothing to release."""
 
 
-def _folder(folder: Path, audio: AudioOptions, long_audio: LongAudioOptions) -> Path:
-    """The cache's folder, which knows nothing of these options; `tune` has none of them."""
-    if (audio, long_audio) == (AudioOptions(), LongAudioOptions()):
+def _folder(folder: Path, options: AcousticOptions) -> Path:
+    """The folder itself, or one in it where options change what is read of a recording."""
+    facts = (options.audio.channel, options.audio.raw, options.long_audio)
+    if facts == (None, None, LongAudioOptions()):
         return folder
-    return folder / hashlib.sha256(repr((audio, long_audio)).encode()).hexdigest()[:32]
+    return folder / hashlib.sha256(repr(facts).encode()).hexdigest()[:32]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..decoding import BeamOptions, DecoderOptions
 from .metrics import ErrorCounts
-from .result import Evaluation, Interval, Score, System, Utterance
+from .result import Evaluation, Group, Interval, Score, System, Utterance
 from .scoring import mean_loss
 
 _NOTHING = ErrorCounts(0, 0, 0, 0)
@@ -43,7 +43,20 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             {**asdict(each), "interval": _interval(each.interval)}
             for each in evaluation.differences
         ],
+        "groups": [_group(evaluation.systems, each) for each in evaluation.groups],
         "results": [_result(evaluation.systems, each) for each in evaluation.utterances],
+    }
+
+
+def _group(systems: Sequence[System], group: Group) -> dict[str, Any]:
+    return {
+        "field": group.field,
+        "value": group.value,
+        "utterances": group.utterances,
+        "systems": [
+            {"name": system.name, **_rates(score)}
+            for system, score in zip(systems, group.scores, strict=True)
+        ],
     }
 
 
@@ -62,17 +75,29 @@ def _model(evaluation: Evaluation, name: str) -> dict[str, Any]:
 def _system(system: System, score: Score | None, audio_s: float) -> dict[str, Any]:
     return {
         "name": system.name,
-        "model": system.model,
-        **_decoder(system.decoder),
+        **_origin(system),
+        **_rates(score),
+        "decoding_s": round(score.decoding_s, 3) if score else None,
+        "decoding_rtfx": _rtfx(audio_s, score.decoding_s) if score else None,
+    }
+
+
+def _rates(score: Score | None) -> dict[str, Any]:
+    return {
         "wer": score.words.rate if score else None,
         "wer_interval": _interval(score.wer_interval) if score else None,
         "cer": score.characters.rate if score else None,
         "cer_interval": _interval(score.cer_interval) if score else None,
         "words": _counts(score.words if score else _NOTHING),
         "characters": _counts(score.characters if score else _NOTHING),
-        "decoding_s": round(score.decoding_s, 3) if score else None,
-        "decoding_rtfx": _rtfx(audio_s, score.decoding_s) if score else None,
     }
+
+
+def _origin(system: System) -> dict[str, Any]:
+    """Where the system's texts come from."""
+    if system.scored:
+        return {"scored": str(system.scored.path), "field": system.scored.field}
+    return {"model": system.model, **_decoder(system.decoder)}
 
 
 def _decoder(options: DecoderOptions) -> dict[str, Any]:

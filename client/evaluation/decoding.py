@@ -1,4 +1,4 @@
-"""Decoding what a model has heard, with the time that each utterance takes.
+"""Decoding a model's outputs, with the time that each utterance takes.
 
 Flow: ``log_probs`` from their files → the decoder, here or in the processes of a
 ``DecoderPool`` → transcripts in order.
@@ -20,7 +20,7 @@ from ..errors import AsrError
 from ..transcript import Transcript
 from ..utils.in_order import in_order
 from ..wire.contract import Contract
-from .acoustics import Heard
+from .acoustics import AcousticOutput
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -60,9 +60,9 @@ class TimedDecoder:
 
 
 def decode(
-    contract: Contract, options: DecoderOptions, utterances: Iterable[Heard], processes: int
+    contract: Contract, options: DecoderOptions, outputs: Iterable[AcousticOutput], processes: int
 ) -> Iterator[TimedTranscript | AsrError]:
-    """What the decoder makes of each utterance, in order.
+    """The transcript of each utterance, in order, or why there is none.
 
     Searches in ``processes`` processes, or in this one for 0, where greedy decoding always is.
     Raises ``DecoderError`` when there is no such decoder.
@@ -70,18 +70,18 @@ def decode(
     make = partial(TimedDecoder, contract, options)
     if processes and isinstance(options, BeamOptions):
         with DecoderPool(make, processes, _QUEUED) as pool:
-            begun = (pool.submit(each.log_probs(), each.duration_s) for each in utterances)
-            for future in in_order(begun, lambda each: each, _QUEUED):
+            futures = (pool.submit(each.log_probs(), each.duration_s) for each in outputs)
+            for future in in_order(futures, lambda each: each, _QUEUED):
                 yield _outcome(cast("Future[TimedTranscript]", future).result)
         return
     decoder = make()
-    for each in utterances:
+    for each in outputs:
         yield _outcome(partial(decoder.decode, each.log_probs(), each.duration_s))
     decoder.close()
 
 
-def _outcome(decoded: Callable[[], TimedTranscript]) -> TimedTranscript | AsrError:
+def _outcome(decode: Callable[[], TimedTranscript]) -> TimedTranscript | AsrError:
     try:
-        return decoded()
+        return decode()
     except Exception as error:  # noqa: BLE001 -- whatever it is, it is this utterance's
         return portable(error, "the decoder failed")

@@ -1,33 +1,38 @@
 """Several systems on one manifest, over one acoustic pass for each model.
 
-Flow: entries → ``evaluation.acoustics``, model by model →
-``evaluation.decoding``, system by system → ``evaluation.scoring`` and
-``evaluation.ctc_loss`` → ``Evaluation``. An entry that
-fails anywhere is left out from there on, and is in no system's figures.
+Flow: entries → ``scored`` texts → ``acoustics``, model by model → ``decoding``, system by system →
+``scoring`` and ``ctc_loss`` → ``Evaluation``. An entry that fails anywhere is left out from there
+on, and is in no system's figures.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Final, TypeAlias, cast
 
-from numpy.typing import NDArray
-
+from ..audio import Clip, Warn
 from ..decoding import make_decoder
-from ..errors import AsrError
-from ..manifests.manifest import Entry
+from ..errors import AsrError, ManifestError
+from ..manifests.manifest import Entry, duration_of, read_entries, read_manifest, with_text
 from ..result import Result
-from .acoustics import AcousticModel
+from .acoustics import AcousticModel, AcousticOptions, acoustic_models
 from .ctc_loss import ctc_loss
 from .decoding import TimedTranscript, decode
 from .normalization import normalized
-from .result import Evaluation, Failure, System, Utterance
-from .scoring import compared, differences, score
+from .progress import OnProgress, ignore, told
+from .references import warn_of_unwritable
+from .result import Evaluation, Failure, Scored, System, Utterance
+from .scored import scored_texts
+from .scoring import compared, differences, groups, scores
 from .spelling import Spell, Tokenizers
 
-if TYPE_CHECKING:
-    from ..audio import Clip
+Manifest: TypeAlias = Path | str | Iterable[Mapping[str, Any]]
+"""A JSON Lines file, or what its lines would hold."""
+
+_NO_RECORDING: Final = Clip(b"")
 
 
 @dataclass(frozen=True)
@@ -36,99 +41,164 @@ class EvaluationOptions:
 
     normalization: tuple[str, ...] = ()
     """Names of ``normalization.STEPS``, done to references and hypotheses alike."""
+    by: tuple[str, ...] = ()
+    """Fields of the manifest, such as ``speaker``, by whose values rates are given too."""
     processes: int = 0
     """To search beams in; 0 for this one."""
     tokenizers: Tokenizers = field(default_factory=Tokenizers)
     """For the CTC loss of models with SentencePiece vocabularies."""
+    acoustics: AcousticOptions = field(default_factory=AcousticOptions)
+    """How recordings are read and sent, and where outputs are kept."""
+
+
+def evaluate(  # noqa: PLR0913 -- all but two have defaults
+    manifest: Manifest,
+    systems: Sequence[System],
+    url: str | Sequence[str] = (),
+    options: EvaluationOptions | None = None,
+    *,
+    on_progress: OnProgress = ignore,
+    warn: Warn = warnings.warn,
+) -> Evaluation:
+    """The systems' error rates on the manifest, whose entries have a reference, ``text``.
+
+    ``url`` is that of the server with the systems' models; with scored texts alone, there is none.
+    Entries that fail are in ``Evaluation.failures``. ``on_progress`` is told of each entry in each
+    step, ``warn`` of references that a model cannot write and the like.
+
+    Raises ``ManifestError`` for a manifest or scored texts that cannot be used, ``DecoderError``
+    for a system that cannot decode, ``OutputError`` for a cache that cannot be written, and the
+    errors of ``Transcriber``.
+    """
+    options = options or EvaluationOptions()
+    names = [system.model for system in systems if not system.scored]
+    path = Path(manifest) if isinstance(manifest, (str, Path)) else Path("entries")
+    with acoustic_models(url, names, options.acoustics) as models:
+        entries = (
+            read_manifest(path) if isinstance(manifest, (str, Path)) else read_entries(manifest)
+        )
+        return Evaluator(path, entries, systems, models, options, warn).run(on_progress)
 
 
 class Evaluator:
-    """Hears, decodes and compares, step by step; each step tells what became of each entry.
+    """Runs the models, decodes and compares, once.
 
-    ``models`` are those of the systems by name. Raises ``DecoderError`` for a system that
-    cannot decode or a tokenizer that is no model's, before hours of acoustics.
+    ``models`` are those of the systems by name. Raises ``ManifestError`` without entries or
+    without a field to group by, and ``DecoderError`` for a system that cannot decode or a
+    tokenizer that is no model's: all before hours of acoustics.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- as evaluate
         self,
         manifest: Path,
-        entries: Sequence[Entry],
+        entries: Iterable[Entry],
         systems: Sequence[System],
         models: Mapping[str, AcousticModel],
-        options: EvaluationOptions | None = None,
+        options: EvaluationOptions,
+        warn: Warn,
     ) -> None:
         self._manifest = manifest
         self._systems = tuple(systems)
         self._models = models
-        self._options = options or EvaluationOptions()
+        self._options = options
+        self._warn = warn
+        self._entries = list(with_text(entries if models else map(_without_recording, entries)))
+        self._left = {entry.line: entry for entry in self._entries}
+        self._failures: dict[int, Failure] = {}
+        self._texts: dict[str, dict[int, TimedTranscript]] = {each.name: {} for each in systems}
         self._spell: dict[str, Spell] = {}
         for name, model in models.items():
-            if (spell := self._options.tokenizers.spell(model.contract)) is not None:
+            if (spell := options.tokenizers.spell(model.contract)) is not None:
                 self._spell[name] = spell
-        for system in systems:
-            make_decoder(models[system.model].contract, system.decoder).close()
-        self._left = {entry.line: entry for entry in entries}
-        self._failures: dict[int, Failure] = {}
-        self._decoded: dict[str, dict[int, TimedTranscript]] = {each.name: {} for each in systems}
-        self._start_s = perf_counter()
+        self._check_entries()
+        self._check_systems()
+        self._check_references()
+
+    def run(self, on_progress: OnProgress = ignore) -> Evaluation:
+        """Everything, step by step."""
+        start_s = perf_counter()
+        for system in self._systems:
+            if system.scored:
+                self._step(f"Reading {system.name}", self._read(system), "", on_progress)
+        several = len(self._models) > 1
+        for name, model in self._models.items():
+            step, where = (f"Transcribing with {name}", name) if several else ("Transcribing", "")
+            self._step(step, model.run(list(self._left.values())), where, on_progress)
+        for system in self._decoded:
+            where = system.name if len(self._systems) > 1 else ""
+            self._step(f"Decoding {system.name}", self._decode(system), where, on_progress)
+        return self._evaluation(start_s)
 
     @property
-    def left(self) -> int:
-        """How many entries have not failed."""
-        return len(self._left)
+    def _decoded(self) -> list[System]:
+        """The systems that decode a model's outputs."""
+        return [system for system in self._systems if not system.scored]
 
-    def hear(self, model: str) -> Iterator[tuple[Entry, Result]]:
-        """The acoustic pass of one model, in any order; texts are empty."""
-        for entry, result in self._models[model].hear(list(self._left.values())):
-            yield entry, self._noted(entry, result, model if len(self._models) > 1 else "")
+    def _check_entries(self) -> None:
+        if not self._entries:
+            raise ManifestError(
+                f"{self._manifest}: holds no utterances to evaluate, expected JSON Lines with text"
+            )
+        known = dict.fromkeys(name for entry in self._entries for name in entry.fields)
+        for name in self._options.by:
+            if name not in known:
+                raise ManifestError(
+                    f"{self._manifest}: no entry has the field {name!r} to group by, expected one "
+                    f"of {', '.join(known)}"
+                )
 
-    def decode(self, system: System) -> Iterator[tuple[Entry, Result]]:
-        """What one system makes of what its model has heard, in order."""
+    def _check_systems(self) -> None:
+        for system in self._decoded:
+            contract = self._models[system.model].contract
+            make_decoder(contract, system.decoder).close()
+            if system.checkpoint_sha256 not in ("", contract.checkpoint_sha256):
+                self._warn(
+                    f"the preset of {system.name} was tuned for another checkpoint than the one "
+                    f"that {system.model} was exported from: tune again, wrong weights do worse "
+                    "than greedy"
+                )
+
+    def _check_references(self) -> None:
+        usable = (entry for entry in self._entries if not isinstance(entry.item, ManifestError))
+        texts = [self._normalized(str(entry.fields["text"])) for entry in usable]
+        for model in self._models.values():
+            warn_of_unwritable(texts, model.contract, self._warn)
+
+    def _step(
+        self,
+        name: str,
+        results: Iterable[tuple[Entry, Result]],
+        where: str,
+        on_progress: OnProgress,
+    ) -> None:
+        noted = ((entry, self._noted(entry, result, where)) for entry, result in results)
+        for _ in told(name, noted, len(self._left), on_progress):
+            pass
+
+    def _read(self, system: System) -> Iterator[tuple[Entry, Result]]:
+        texts = scored_texts(cast("Scored", system.scored), self._entries, self._warn)
+        for entry in list(self._left.values()):
+            text = entry.item if isinstance(entry.item, ManifestError) else texts[entry.line]
+            if isinstance(text, ManifestError):
+                yield entry, Result(0, error=text)
+            else:
+                transcript = self._texts[system.name][entry.line] = TimedTranscript(text)
+                yield entry, Result(0, transcript=transcript)
+
+    def _decode(self, system: System) -> Iterator[tuple[Entry, Result]]:
         entries = list(self._left.values())
         model = self._models[system.model]
-        utterances = [model.heard[entry.line] for entry in entries]
-        outcomes = decode(model.contract, system.decoder, utterances, self._options.processes)
-        for entry, utterance, outcome in zip(entries, utterances, outcomes, strict=True):
+        outputs = [model.outputs[entry.line] for entry in entries]
+        outcomes = decode(model.contract, system.decoder, outputs, self._options.processes)
+        for entry, output, outcome in zip(entries, outputs, outcomes, strict=True):
             if isinstance(outcome, TimedTranscript):
-                self._decoded[system.name][entry.line] = outcome
-                yield entry, Result(0, utterance.duration_s, outcome)
+                self._texts[system.name][entry.line] = outcome
+                yield entry, Result(0, output.duration_s, outcome)
             else:
-                result = Result(0, utterance.duration_s, error=outcome)
-                where = system.name if len(self._systems) > 1 else ""
-                yield entry, self._noted(entry, result, where)
-
-    def log_probs(self, utterance: Utterance, model: str) -> NDArray[Any] | None:
-        """What the model heard in an utterance, ``[S, V]``, while the folder is there."""
-        heard = self._models[model].heard.get(utterance.line)
-        return None if heard is None else heard.log_probs()
-
-    def evaluation(self) -> Evaluation:
-        """What was found, after all models have heard and all systems decoded."""
-        utterances = tuple(map(self._utterance, self._left.values()))
-        decoding_s = [
-            sum(decoded[utterance.line].decoding_s for utterance in utterances)
-            for decoded in self._decoded.values()
-        ]
-        return Evaluation(
-            manifest=self._manifest,
-            systems=self._systems,
-            contracts={name: model.contract for name, model in self._models.items()},
-            normalization=self._options.normalization,
-            utterances=utterances,
-            failures=tuple(self._failures[line] for line in sorted(self._failures)),
-            scores=tuple(
-                score(system, place, utterances, decoding_s[place])
-                for place, system in enumerate(self._systems)
-                if utterances
-            ),
-            differences=differences(self._systems, utterances) if utterances else (),
-            audio_s=sum(utterance.duration_s for utterance in utterances),
-            acoustic_s={name: model.seconds for name, model in self._models.items()},
-            elapsed_s=perf_counter() - self._start_s,
-        )
+                yield entry, Result(0, output.duration_s, error=outcome)
 
     def _noted(self, entry: Entry, result: Result, where: str) -> Result:
-        """The result, its error told with where it happened."""
+        """The result, its error told with the model or system that failed."""
         if result.error is None:
             return result
         error = _placed(result.error, where)
@@ -136,30 +206,64 @@ class Evaluator:
         self._failures[entry.line] = Failure(entry.line, entry.name, str(error))
         return replace(result, error=error)
 
+    def _evaluation(self, start_s: float) -> Evaluation:
+        systems, utterances = self._systems, tuple(map(self._utterance, self._left.values()))
+        return Evaluation(
+            manifest=self._manifest,
+            systems=systems,
+            contracts={name: model.contract for name, model in self._models.items()},
+            normalization=self._options.normalization,
+            utterances=utterances,
+            failures=tuple(self._failures[line] for line in sorted(self._failures)),
+            scores=scores(systems, utterances),
+            differences=differences(systems, utterances),
+            audio_s=sum(utterance.duration_s for utterance in utterances),
+            acoustic_s={name: model.seconds for name, model in self._models.items()},
+            groups=tuple(
+                group for name in self._options.by for group in groups(name, systems, utterances)
+            ),
+            elapsed_s=perf_counter() - start_s,
+            outputs={name: model.outputs for name, model in self._models.items()},
+        )
+
     def _utterance(self, entry: Entry) -> Utterance:
         reference: str = entry.fields["text"]
-        steps = self._options.normalization
-        model = self._models[self._systems[0].model]
         bare = Utterance(
             line=entry.line,
             name=entry.name,
             clip=cast("Clip", entry.item),  # errors have failed by now
-            duration_s=model.heard[entry.line].duration_s,
-            reference=normalized(reference, steps),
+            duration_s=self._duration_s(entry),
+            reference=self._normalized(reference),
             recognized=tuple(
-                compared(reference, decoded[entry.line], steps)
-                for decoded in self._decoded.values()
+                compared(reference, texts[entry.line], self._options.normalization)
+                for texts in self._texts.values()
             ),
+            fields=entry.fields,
         )
         return replace(bare, ctc_loss=dict(self._losses(bare)))
+
+    def _duration_s(self, entry: Entry) -> float:
+        for model in self._models.values():
+            return model.outputs[entry.line].duration_s
+        told_s = duration_of(entry)
+        return told_s if math.isfinite(told_s) else 0.0
 
     def _losses(self, utterance: Utterance) -> Iterator[tuple[str, float]]:
         for name, spell in self._spell.items():
             model = self._models[name]
-            heard = model.heard[utterance.line]
-            tokens = spell(utterance.reference) if heard.whole else None
+            output = model.outputs[utterance.line]
+            tokens = spell(utterance.reference) if output.whole else None
             if tokens is not None:
-                yield name, ctc_loss(heard.log_probs(), tokens, model.contract.blank)
+                yield name, ctc_loss(output.log_probs(), tokens, model.contract.blank)
+
+    def _normalized(self, text: str) -> str:
+        return normalized(text, self._options.normalization)
+
+
+def _without_recording(entry: Entry) -> Entry:
+    """An entry of which only the text is of interest; a line that is no JSON object stays one."""
+    unusable = isinstance(entry.item, ManifestError) and entry.fields
+    return replace(entry, item=_NO_RECORDING) if unusable else entry
 
 
 def _placed(error: AsrError, where: str) -> AsrError:

@@ -1,13 +1,15 @@
 """From texts to figures: errors of each utterance, rates with intervals, and differences."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..transcript import Transcript
+from ..utils.utf8 import json_text
+from .decoding import TimedTranscript
 from .metrics import (
     ErrorCounts,
     character_errors,
@@ -17,12 +19,12 @@ from .metrics import (
     word_errors,
 )
 from .normalization import normalized
-from .result import Difference, Interval, Recognized, Score, System, Utterance
+from .result import Difference, Group, Interval, Recognized, Score, System, Utterance, Value
 
 _NONE = ErrorCounts(0, 0, 0, 0)
 
 
-def compared(reference: str, transcript: Transcript, steps: Sequence[str]) -> Recognized:
+def compared(reference: str, transcript: TimedTranscript, steps: Sequence[str]) -> Recognized:
     """The transcript against the reference, both after the same normalisation."""
     expected, found = map(partial(normalized, steps=steps), (reference, transcript.text))
     return Recognized(
@@ -30,27 +32,58 @@ def compared(reference: str, transcript: Transcript, steps: Sequence[str]) -> Re
         found,
         word_errors([expected], [found]),
         character_errors([expected], [found]),
+        transcript.decoding_s,
     )
 
 
-def score(system: System, place: int, utterances: Sequence[Utterance], decoding_s: float) -> Score:
-    """The system at this place over all utterances, of which there is at least one."""
-    words = [utterance.recognized[place].words for utterance in utterances]
-    characters = [utterance.recognized[place].characters for utterance in utterances]
+def scores(systems: Sequence[System], utterances: Sequence[Utterance]) -> tuple[Score, ...]:
+    """Each system over all utterances; empty without any."""
+    if not utterances:
+        return ()
+    columns = zip(*(utterance.recognized for utterance in utterances), strict=True)
+    return tuple(map(_score, systems, columns))
+
+
+def groups(
+    field: str, systems: Sequence[System], utterances: Sequence[Utterance]
+) -> Iterator[Group]:
+    """The utterances by the manifest's ``field``: numbers, then texts, then those without."""
+    parts: dict[Value, list[Utterance]] = {}
+    for utterance in utterances:
+        parts.setdefault(_value(utterance.fields.get(field)), []).append(utterance)
+    for value in sorted(parts, key=_rank):
+        yield Group(field, value, len(parts[value]), scores(systems, parts[value]))
+
+
+def _value(value: Any) -> Value:
+    return value if value is None or isinstance(value, (str, int, float)) else json_text(value)
+
+
+def _rank(value: Value) -> tuple[int, float, str]:
+    if isinstance(value, (int, float)):
+        return 0, value, ""
+    return (2, 0.0, "") if value is None else (1, 0.0, value)
+
+
+def _score(system: System, recognized: Sequence[Recognized]) -> Score:
+    words = [each.words for each in recognized]
+    characters = [each.characters for each in recognized]
     return Score(
         system=system.name,
         words=sum(words, start=_NONE),
         characters=sum(characters, start=_NONE),
         wer_interval=Interval(*rate_interval(_table(words))),
         cer_interval=Interval(*rate_interval(_table(characters))),
-        decoding_s=decoding_s,
+        decoding_s=sum(each.decoding_s for each in recognized),
     )
 
 
 def differences(
     systems: Sequence[System], utterances: Sequence[Utterance]
 ) -> tuple[Difference, ...]:
-    """Each system but the first against the first, over all utterances, at least one."""
+    """Each system but the first against the first, over all utterances; empty without any."""
+    if not utterances:
+        return ()
     first, *others = (
         _table([utterance.recognized[place].words for utterance in utterances])
         for place in range(len(systems))

@@ -1,14 +1,15 @@
 """An evaluation in a terminal: a table of the systems, what failed, and texts word above word."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, groupby
 
 from rich.console import Console
 from rich.table import Table
 
 from ..utils.shortened import shortened
 from .metrics import lines_of, word_columns
-from .result import Evaluation, Interval, System, Utterance
+from .result import Evaluation, Group, Interval, System, Utterance
 from .scoring import mean_loss
 
 
@@ -18,6 +19,8 @@ def print_evaluation(evaluation: Evaluation, shown: int, console: Console) -> No
         console.print(_rates(evaluation))
     if evaluation.differences:
         console.print(_differences(evaluation))
+    for field, groups in groupby(evaluation.groups, lambda group: group.field):
+        console.print(_groups(evaluation, field, groups))
     lines = [
         *_facts(evaluation),
         *_failures(evaluation, shown),
@@ -54,10 +57,25 @@ def _differences(evaluation: Evaluation) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
-    """A table of systems, whose names give way where a terminal is narrow."""
+def _groups(evaluation: Evaluation, field: str, groups: Iterable[Group]) -> Table:
+    """A row for each value of the field, with each system's rate, interval and errors."""
+    columns = [[system.name, "95 % interval", "errors"] for system in evaluation.systems]
+    table = _table("utterances", "words", *chain.from_iterable(columns), first=field)
+    for group in groups:
+        rates = [
+            [f"{each.words.rate:.2%}", _interval(each.wer_interval), str(each.words.errors)]
+            for each in group.scores
+        ]
+        name = "(none)" if group.value is None else str(group.value)
+        size = (str(group.utterances), str(group.scores[0].words.reference))
+        table.add_row(name, *size, *chain.from_iterable(rates))
+    return table
+
+
+def _table(*columns: str, first: str = "system") -> Table:
+    """A table whose first column, of names, gives way where a terminal is narrow."""
     table = Table()
-    table.add_column("system", overflow="fold")
+    table.add_column(first, overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
@@ -84,13 +102,15 @@ def _facts(evaluation: Evaluation) -> Iterator[str]:
     size = f"{len(evaluation.utterances)} utterances, {len(evaluation.failures)} failed"
     for score in evaluation.scores[:1]:
         size += f"; {score.words.reference} words, {score.characters.reference} characters"
-    yield (
-        f"{size}; {evaluation.audio_s:.1f} s of audio in {evaluation.elapsed_s:.1f} s "
-        f"(RTFx {_rtfx(evaluation.audio_s, evaluation.elapsed_s)})"
-    )
+    if evaluation.contracts:
+        size += (
+            f"; {evaluation.audio_s:.1f} s of audio in {evaluation.elapsed_s:.1f} s "
+            f"(RTFx {_rtfx(evaluation.audio_s, evaluation.elapsed_s)})"
+        )
+    yield size
     yield f"normalisation of both texts: {', '.join(evaluation.normalization) or 'none'}"
     for model, seconds in evaluation.acoustic_s.items():
-        speed = f"RTFx {_rtfx(evaluation.audio_s, seconds)}" if seconds else "kept from before"
+        speed = f"RTFx {_rtfx(evaluation.audio_s, seconds)}" if seconds else "outputs were kept"
         loss = mean_loss(evaluation.utterances, model)
         told = "" if loss is None else f"; CTC loss of the reference {loss:.2f} nats (mean)"
         yield f"acoustic model {model}: {speed}{told}"

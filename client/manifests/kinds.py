@@ -10,6 +10,10 @@ _CONVERT: Final = "is {0}, expected UTF-8: convert it (iconv -f {0} -t UTF-8 OLD
 _AUDIO: Final = (
     "is a recording, expected JSON Lines that name recordings: give it without a manifest"
 )
+_BINARY: Final = (
+    "is no text, expected JSON Lines that name recordings: if it is one, transcribe it without a "
+    "manifest"
+)
 _SIGNATURES: Final = (
     (b"\x1f\x8b", _UNPACK.format("gzip", "gunzip")),
     (b"BZh", _UNPACK.format("bzip2", "bunzip2")),
@@ -52,6 +56,8 @@ def _not_json_lines(lines: list[bytes]) -> str:
         return (
             "has JSON objects over several lines, expected one each: convert it (jq -c . OLD > NEW)"
         )
+    if b"\0" in b"".join(lines) and not first.startswith(b"{"):
+        return _BINARY
     if any(line.startswith(b"{") for line in lines):
         return ""
     for delimiter, name in _TABLES:

@@ -68,6 +68,15 @@ def read_manifest(path: Path) -> Iterator[Entry]:
         yield parse_entry(path, number, line)
 
 
+def read_entries(lines: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
+    """Entries of what a manifest's lines would hold; paths are relative to the current folder."""
+    for number, fields in enumerate(lines, start=1):
+        try:
+            yield Entry(number, fields, _clip(Path(), fields))
+        except ManifestError as error:
+            yield Entry(number, fields, ManifestError(f"entry {number}: {error}"))
+
+
 def parse_entry(path: Path, number: int, line: bytes) -> Entry:
     """One line of the manifest at ``path``; what is wrong with it is in the entry."""
     fields: Mapping[str, Any] = {}

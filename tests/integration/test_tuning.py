@@ -9,11 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from tritonclient.grpc import InferenceServerClient
 
 import demo
-from client import BeamOptions, Transcriber
+from client import BeamOptions, Transcriber, load_audio
 from client.__main__ import main
 from client.decoding.preset import read_preset
 from tests.client.support import ARPA
@@ -137,6 +139,32 @@ def test_changed_audio_is_asked_for_again_and_nothing_else(tune, server_url, tmp
     before = answered(server_url)
     tune("--manifest", str(manifest))
     assert answered(server_url) == before + 1
+
+
+def test_what_evaluate_takes_is_tuned_on_and_outputs_are_shared(
+    tune, server_url, cache, tmp_path, capsys
+):
+    """Pieces of the second channel of one recording, which is longer than the model takes whole."""
+    clips_s16 = [load_audio(each["audio_filepath"], 16_000) for each in clips()]
+    speech = np.concatenate([*clips_s16, np.zeros(16_000 * 120, np.int16)])
+    soundfile.write(tmp_path / "all.wav", np.column_stack((speech * 0, speech)), 16_000)
+    entries = [{"audio_filepath": "all.wav", "text": " ".join(each["text"] for each in clips())}]
+    offset_s = 0.0
+    for clip, entry in zip(clips_s16, clips(), strict=True):
+        piece = {"offset": offset_s, "duration": len(clip) / 16_000, "text": entry["text"]}
+        entries.append({"audio_filepath": "all.wav", **piece})
+        offset_s += len(clip) / 16_000
+    manifest = str(write_manifest(tmp_path / "m.jsonl", entries))
+    preset = read_preset(tune("--manifest", manifest, "--channel", "2"))
+    parts = (preset.tuning["tuned_on"], preset.tuning["held_out"])
+    assert sum(part["utterances"] for part in parts) == 17
+    before = answered(server_url)
+    capsys.readouterr()
+    command = ["evaluate", "--url", server_url, "--model", "demo", "--cache", str(cache)]
+    options = ["--manifest", manifest, "--channel", "2", "--format", "json"]
+    assert main([*command, *options]) == 0
+    assert json.loads(capsys.readouterr().out)["wer"] < 0.3
+    assert answered(server_url) == before
 
 
 def test_a_language_model_of_other_words_leads_to_greedy_decoding(tune, tmp_path, capsys):

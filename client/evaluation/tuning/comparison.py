@@ -14,11 +14,9 @@ from typing import Final
 
 from ...decoding import BeamOptions, GreedyOptions
 from ..metrics import difference_interval
+from ..result import GREEDY
 from .processes import Count, Counted
 from .trials import Trial, best_of
-
-GREEDY: Final = GreedyOptions(confidence=True)
-"""Greedy decoding of ``log_probs``, which are what is kept."""
 
 
 def greedy_beside(beam: BeamOptions) -> GreedyOptions:

@@ -7,55 +7,95 @@ make the check easier than life.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import ManifestError
-from .acoustics import Utterance
+from ...errors import InvalidRequest, ManifestError, ServerError
+from ...manifests.manifest import read_manifest, with_text
+from ..acoustics import AcousticModel, AcousticOutput
+from ..progress import OnProgress, ignore, told
+from ..result import Failure
+
+
+@dataclass(frozen=True)
+class Example:
+    """An utterance to tune on or check with: what was said, and the model's outputs."""
+
+    reference: str
+    output: AcousticOutput
+
+
+def read_examples(
+    manifest: Path, model: AcousticModel, on_progress: OnProgress = ignore
+) -> tuple[list[Example], list[Failure]]:
+    """The manifest's utterances after an acoustic pass, and those that failed.
+
+    Raises ``ManifestError`` without any, and ``ServerError`` when the server fails, which is no
+    recording's fault: the cache keeps what was done.
+    """
+    entries = list(with_text(read_manifest(manifest)))
+    failures: list[Failure] = []
+    for entry, result in told("Transcribing", model.run(entries), len(entries), on_progress):
+        error = result.error
+        if isinstance(error, ServerError) and not isinstance(error, InvalidRequest):
+            raise error
+        if error is not None:
+            failures.append(Failure(entry.line, entry.name, str(error)))
+    outputs = model.outputs
+    examples = [
+        Example(entry.fields["text"], outputs[entry.line])
+        for entry in entries
+        if entry.line in outputs
+    ]
+    if not examples:
+        raise ManifestError(f"{manifest}: holds no recordings with text, expected some")
+    return examples, failures
 
 
 class Parts(NamedTuple):
-    """Utterances to tune on, and to check with."""
+    """To tune on, and to check with."""
 
-    tuning: Sequence[Utterance]
-    held_out: Sequence[Utterance]
+    tuning: Sequence[Example]
+    held_out: Sequence[Example]
 
     @property
     def common(self) -> int:
-        """Held-out utterances whose sentence is tuned on."""
+        """Held-out examples whose sentence is tuned on."""
         known = set(map(_sentence, self.tuning))
-        return sum(_sentence(utterance) in known for utterance in self.held_out)
+        return sum(_sentence(example) in known for example in self.held_out)
 
 
-def hold_out(utterances: Sequence[Utterance]) -> Parts:
-    """Hold at most a third of the utterances out, sentence by sentence.
+def hold_out(examples: Sequence[Example]) -> Parts:
+    """Hold at most a third of the examples out, sentence by sentence.
 
     Raises ``ManifestError`` when there are too few sentences, or one makes up too much.
     """
-    counts = Counter(map(_sentence, utterances))
+    counts = Counter(map(_sentence, examples))
     held_out: set[str] = set()
-    room = len(utterances) // 3
+    room = len(examples) // 3
     for sentence in sorted(counts, key=_hash):
         if counts[sentence] <= room:
             held_out.add(sentence)
             room -= counts[sentence]
     if not held_out:
         raise ManifestError(
-            f"{len(utterances)} utterances of {len(counts)} sentences are too few to hold a part"
+            f"{len(examples)} utterances of {len(counts)} sentences are too few to hold a part"
             " out, expected three or more: give another manifest with --held-out"
         )
     return Parts(
-        [utterance for utterance in utterances if _sentence(utterance) not in held_out],
-        [utterance for utterance in utterances if _sentence(utterance) in held_out],
+        [example for example in examples if _sentence(example) not in held_out],
+        [example for example in examples if _sentence(example) in held_out],
     )
 
 
-def count_words(utterances: Iterable[Utterance]) -> int:
+def count_words(examples: Iterable[Example]) -> int:
     """Words of the references."""
-    return sum(len(utterance.reference.split()) for utterance in utterances)
+    return sum(len(example.reference.split()) for example in examples)
 
 
-def _sentence(utterance: Utterance) -> str:
-    return " ".join(utterance.reference.split())
+def _sentence(example: Example) -> str:
+    return " ".join(example.reference.split())
 
 
 def _hash(sentence: str) -> bytes:

@@ -1,6 +1,6 @@
 """Decoders tried on many utterances, in processes that load the language model once.
 
-Flow: decoders and utterances → shares → process → ``log_probs`` from their files → texts → errors
+Flow: decoders and examples → shares → process → ``log_probs`` from their files → texts → errors
 against the references → in the order asked.
 
 A process lives as long as this one holds the end of a pipe: it ends at once when it is told to,
@@ -20,8 +20,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ from ...errors import DecoderError
 from ...language_models import LanguageModel, load_language_model
 from ...wire.contract import Contract
 from ..metrics import errors_by_utterance
-from .acoustics import Utterance
+from .parts import Example
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -65,7 +64,7 @@ Count: TypeAlias = Callable[[Sequence[DecoderOptions]], Iterable[Counted]]
 
 
 class DecodingProcesses:
-    """Tries decoders for one model; a context manager."""
+    """Tries decoders for one model, until it is closed."""
 
     def __init__(self, contract: Contract, processes: int) -> None:
         context = get_context("spawn")
@@ -80,42 +79,31 @@ class DecodingProcesses:
             self._submit(options, ()).result()
 
     def count(
-        self, decoders: Sequence[DecoderOptions], utterances: Sequence[Utterance]
+        self, decoders: Sequence[DecoderOptions], examples: Sequence[Example]
     ) -> Iterator[Counted]:
-        """What each decoder does to the utterances, in order.
+        """What each decoder does to the examples, in order.
 
         Raises ``DecoderError`` when one of them fails, or a process dies.
         """
-        shares = _shares(utterances, -(-self._processes // len(decoders)))
+        shares = _shares(examples, -(-self._processes // len(decoders)))
         with _crashes():
             tasks = [[self._submit(options, share) for share in shares] for options in decoders]
             for of_decoder in tasks:
                 yield _joined(of_decoder)
 
-    def _submit(self, options: DecoderOptions, utterances: Sequence[Utterance]) -> Future[Counted]:
+    def _submit(self, options: DecoderOptions, examples: Sequence[Example]) -> Future[Counted]:
         with _interrupts_held():  # it starts processes
-            return self._executor.submit(_count, self._contract, options, utterances)
+            return self._executor.submit(_count, self._contract, options, examples)
 
     def close(self) -> None:
         """End the processes at once."""
         self._held.close()
         self._executor.shutdown(cancel_futures=True)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _shares(utterances: Sequence[Utterance], number: int) -> list[Sequence[Utterance]]:
-    size = -(-len(utterances) // number)
-    return [utterances[start : start + size] for start in range(0, len(utterances), size)]
+def _shares(examples: Sequence[Example], number: int) -> list[Sequence[Example]]:
+    size = -(-len(examples) // number)
+    return [examples[start : start + size] for start in range(0, len(examples), size)]
 
 
 def _joined(tasks: Sequence[Future[Counted]]) -> Counted:
@@ -158,12 +146,12 @@ def _end_with(held: Connection) -> None:
     os._exit(0)
 
 
-def _count(contract: Contract, options: DecoderOptions, utterances: Sequence[Utterance]) -> Counted:
+def _count(contract: Contract, options: DecoderOptions, examples: Sequence[Example]) -> Counted:
     decoder = _decoder(contract, options)
     start_s = time.perf_counter()
-    texts = [decoder.decode(utterance.log_probs()).text for utterance in utterances]
+    texts = [decoder.decode(example.output.log_probs()).text for example in examples]
     decoding_s = time.perf_counter() - start_s
-    references = [utterance.reference for utterance in utterances]
+    references = [example.reference for example in examples]
     return Counted(errors_by_utterance(references, texts), decoding_s)
 
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 from ...decoding import GreedyOptions
 from ...decoding.preset import Preset
 from ...wire.contract import Contract
-from .acoustics import Utterance
+from ..result import Failure
 from .comparison import Comparison
-from .parts import Parts, count_words
+from .parts import Example, Parts, count_words
 from .trials import Space, Trial, best_of
 
 _DISTRIBUTIONS: Final = ("nemo-ctc-triton", "kenlm", "optuna")
@@ -24,6 +24,7 @@ class Tuning:
     """What was searched and how, and what came of it.
 
     ``manifests`` name the part that was tuned on and the one held out, which may be of one file.
+    Entries that failed are in neither part.
     """
 
     contract: Contract
@@ -33,6 +34,7 @@ class Tuning:
     seed: int
     trials: Sequence[Trial]
     comparison: Comparison
+    failures: tuple[Failure, ...] = ()
 
     @property
     def best(self) -> Trial:
@@ -90,9 +92,9 @@ class Tuning:
         }
 
 
-def _part(manifest: Path, utterances: Sequence[Utterance]) -> dict[str, Any]:
+def _part(manifest: Path, examples: Sequence[Example]) -> dict[str, Any]:
     return {
         "manifest": manifest.name,
-        "utterances": len(utterances),
-        "words": count_words(utterances),
+        "utterances": len(examples),
+        "words": count_words(examples),
     }

@@ -1,4 +1,4 @@
-"""Evaluations from hearing to figures: what fails where, what is kept, and how it is shown."""
+"""Evaluations from acoustics to figures: what fails where, what is kept, and how it is shown."""
 
 import io
 import json
@@ -12,13 +12,13 @@ from client.decoding import BeamOptions, GreedyOptions
 from client.decoding.pool import DecoderPool
 from client.errors import DecoderError, ServerError
 from client.evaluation import decoding
-from client.evaluation.acoustics import AcousticModel
+from client.evaluation.acoustics import AcousticModel, AcousticOptions
 from client.evaluation.as_json import as_json
 from client.evaluation.evaluator import EvaluationOptions, Evaluator
 from client.evaluation.result import System
 from client.evaluation.text import print_evaluation
 from client.long_audio import LongAudioOptions
-from client.manifests.manifest import read_manifest, with_text
+from client.manifests.manifest import read_manifest
 from tests.client.evaluation.tuning.support import Server, log_probs_of, write_arpa, write_wav
 from tests.client.support import CONTRACT, peaky
 
@@ -46,17 +46,20 @@ def manifest(tmp_path):
 
 def evaluate(manifest, systems, models, **options):
     """The evaluation, and each failure as it was told."""
-    entries = list(with_text(read_manifest(manifest)))
-    evaluator = Evaluator(manifest, entries, systems, models, EvaluationOptions(**options))
     told = []
-    for steps in (map(evaluator.hear, models), map(evaluator.decode, systems)):
-        for results in steps:
-            told += [(entry.name, str(each.error)) for entry, each in results if each.error]
-    return evaluator.evaluation(), told
+
+    def on_progress(progress):
+        if progress.result.error:
+            told.append((progress.entry.name, str(progress.result.error)))
+
+    entries = read_manifest(manifest)
+    options = EvaluationOptions(**options)
+    evaluator = Evaluator(manifest, entries, systems, models, options, lambda _: None)
+    return evaluator.run(on_progress), told
 
 
 def model(folder, server=None, **options):
-    return AcousticModel(server or Server(heard), 4, folder / "outputs", **options)
+    return AcousticModel(server or Server(heard), folder / "outputs", AcousticOptions(**options))
 
 
 def shown(evaluation, width=100, most=20):
@@ -118,7 +121,7 @@ def test_outputs_that_are_there_are_not_asked_for_again(manifest, tmp_path):
     assert server.asked == []
     assert again.utterances == first.utterances
     assert (again.audio_s, again.acoustic_s) == (first.audio_s, {"demo": 0.0})
-    assert "kept from before" in shown(again)
+    assert "outputs were kept" in shown(again)
     assert as_json(again)["models"]["demo"]["acoustic_rtfx"] is None
     write_wav(tmp_path / "1.wav", 3000)
     evaluate(manifest, [GREEDY], {"demo": model(tmp_path, server)})

@@ -31,7 +31,7 @@ def read(*arguments):
     add_transcriber(parser)
     add_output(parser, ("text", "json"))
     args = parser.parse_args(["--model", "demo", *map(str, arguments)])
-    return [chosen.system for chosen in read_systems(parser, args)]
+    return read_systems(parser, args)
 
 
 def system(text):

@@ -162,6 +162,7 @@ LINES = "".join(f"{json.dumps(GOOD)}\n" for _ in range(3))
         (b"LJ001|one, two\nLJ002|three\n", "is a table with |"),
         (b"a.wav\nb.wav\n", "is text without any JSON object"),
         (b"RIFF\x24\0\0\0WAVEfmt ", "is a recording"),
+        (b"\xff\xfb\x90\0\n{\0", "is no text"),  # MP3 without a tag
     ],
 )
 @pytest.mark.parametrize("read", [survey, lambda path: next(read_manifest(path))])

@@ -5,7 +5,8 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from client.evaluation.tuning.acoustics import Utterance
+from client.evaluation.acoustics import AcousticOutput
+from client.evaluation.tuning.parts import Example
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
 
 
@@ -18,14 +19,14 @@ def log_probs_of(text, other="", belief=0.6):
     return log_probs
 
 
-def write_utterances(folder, spoken):
-    """Utterances of (reference, heard, in doubt), with their log_probs in ``folder``."""
-    utterances = []
+def write_examples(folder, spoken):
+    """Examples of (reference, heard, in doubt), with their log_probs in ``folder``."""
+    examples = []
     for number, (reference, *heard) in enumerate(spoken):
         path = folder / f"{number}.npy"
         np.save(path, log_probs_of(*heard))
-        utterances.append(Utterance(f"{number}.wav", reference, path))
-    return utterances
+        examples.append(Example(reference, AcousticOutput(path, 1.0)))
+    return examples
 
 
 def write_arpa(folder):

@@ -7,9 +7,10 @@ import pytest
 
 from client.decoding import BeamOptions
 from client.decoding.preset import read_preset, write_preset
-from client.evaluation.tuning.acoustics import Utterance
-from client.evaluation.tuning.comparison import GREEDY, compare
-from client.evaluation.tuning.parts import Parts
+from client.evaluation.acoustics import AcousticOutput
+from client.evaluation.result import GREEDY
+from client.evaluation.tuning.comparison import compare
+from client.evaluation.tuning.parts import Example, Parts
 from client.evaluation.tuning.processes import Counted
 from client.evaluation.tuning.result import Tuning
 from client.evaluation.tuning.trials import Space, Trial
@@ -36,11 +37,11 @@ def tuning(greedy, defaults, tuned):
     comparison = compare(
         counted(greedy[0]), trials, lambda decoders: [counted(held_out[each]) for each in decoders]
     )
-    utterances = [Utterance("a.wav", "one two", Path())]
+    examples = [Example("one two", AcousticOutput(Path(), 1.0))]
     return Tuning(
         CONTRACT,
         (Path("dev.jsonl"), Path("held.jsonl")),
-        Parts(utterances * 2, utterances),
+        Parts(examples * 2, examples),
         Space(BeamOptions("lm.arpa")),
         5,
         trials,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.errors import ManifestError
-from client.evaluation.tuning.acoustics import Utterance
-from client.evaluation.tuning.parts import Parts, count_words, hold_out
+from client.evaluation.acoustics import AcousticOutput
+from client.evaluation.tuning.parts import Example, Parts, count_words, hold_out
 
 SENTENCES = st.lists(
     st.sampled_from(["one", "one ", "two", "two two", "two  two", "three", "four", ""]), min_size=1
@@ -16,7 +16,9 @@ SENTENCES = st.lists(
 
 
 def spoken(sentences):
-    return [Utterance(f"{n}.wav", text, Path()) for n, text in enumerate(sentences)]
+    return [
+        Example(text, AcousticOutput(Path(f"{n}.npy"), 1.0)) for n, text in enumerate(sentences)
+    ]
 
 
 def texts(utterances):
@@ -38,9 +40,9 @@ def test_parts_are_disjoint_in_sentences_and_hold_everything_in_order(sentences)
     if parts is not None:
         assert not texts(parts.tuning) & texts(parts.held_out)
         assert 0 < len(parts.held_out) <= len(utterances) / 3
-        number = {utterance.name: place for place, utterance in enumerate(utterances)}
+        number = {utterance.output.path: place for place, utterance in enumerate(utterances)}
         for part in parts:
-            places = [number[utterance.name] for utterance in part]
+            places = [number[utterance.output.path] for utterance in part]
             assert places == sorted(places)
         assert len(parts.tuning) + len(parts.held_out) == len(utterances)
 

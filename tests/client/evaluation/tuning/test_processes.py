@@ -1,6 +1,7 @@
 """Decoders in processes of their own: the same counts in any number of them, and no hanging."""
 
 import multiprocessing
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from client.decoding import BeamDecoder, BeamOptions, GreedyOptions
 from client.errors import DecoderError
 from client.evaluation.metrics import errors_by_utterance
 from client.evaluation.tuning.processes import DecodingProcesses
-from tests.client.evaluation.tuning.support import write_arpa, write_utterances
+from tests.client.evaluation.tuning.support import write_arpa, write_examples
 from tests.client.support import CONTRACT
 
 GREEDY = GreedyOptions(confidence=True)
@@ -29,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def utterances(folder):
-    return write_utterances(folder, SPOKEN)
+    return write_examples(folder, SPOKEN)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def lm(folder):
 def test_counts_are_those_of_decoding_here_in_the_order_asked(processes, utterances, lm):
     beams = [BeamOptions(lm, alpha=alpha) for alpha in (0.0, 0.5, 3.0)]
     references = [utterance.reference for utterance in utterances]
-    with DecodingProcesses(CONTRACT, processes) as pool:
+    with closing(DecodingProcesses(CONTRACT, processes)) as pool:
         greedy, *counted = pool.count([GREEDY, *beams], utterances)
         (one,) = pool.count([GREEDY], utterances)
     assert greedy.by_utterance.tolist() == [[1, 1], [0, 2], [0, 1], [1, 2], [1, 0]]
@@ -49,7 +50,7 @@ def test_counts_are_those_of_decoding_here_in_the_order_asked(processes, utteran
     np.testing.assert_array_equal(one.by_utterance, greedy.by_utterance)
     for beam, result in zip(beams, counted, strict=True):
         decoder = BeamDecoder(CONTRACT, beam)
-        texts = [decoder.decode(utterance.log_probs()).text for utterance in utterances]
+        texts = [decoder.decode(utterance.output.log_probs()).text for utterance in utterances]
         np.testing.assert_array_equal(result.by_utterance, errors_by_utterance(references, texts))
         assert result.decoding_s > 0
     assert len({result.errors for result in counted}) > 1
@@ -57,7 +58,7 @@ def test_counts_are_those_of_decoding_here_in_the_order_asked(processes, utteran
 
 def test_a_process_loads_the_language_model_once(utterances, tmp_path):
     lm = write_arpa(tmp_path)
-    with DecodingProcesses(CONTRACT, 1) as pool:
+    with closing(DecodingProcesses(CONTRACT, 1)) as pool:
         pool.check(BeamOptions(lm))
         lm.unlink()
         (counted,) = pool.count([BeamOptions(lm, alpha=1.0)], utterances)
@@ -66,14 +67,14 @@ def test_a_process_loads_the_language_model_once(utterances, tmp_path):
 
 def test_a_language_model_that_cannot_be_used_is_the_callers_error(tmp_path):
     with (
-        DecodingProcesses(CONTRACT, 1) as pool,
+        closing(DecodingProcesses(CONTRACT, 1)) as pool,
         pytest.raises(DecoderError, match=r"gone\.arpa"),
     ):
         pool.check(BeamOptions(tmp_path / "gone.arpa"))
 
 
 def test_a_process_that_dies_is_an_error_and_not_a_wait(utterances):
-    with DecodingProcesses(CONTRACT, 1) as pool:
+    with closing(DecodingProcesses(CONTRACT, 1)) as pool:
         list(pool.count([GREEDY], utterances))
         (process,) = multiprocessing.active_children()
         process.kill()

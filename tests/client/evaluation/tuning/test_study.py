@@ -1,5 +1,6 @@
 """The search for weights: what is tried, that it can be repeated, and which trial is best."""
 
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ from client.decoding import BeamOptions, Hotword
 from client.evaluation.tuning.processes import Counted, DecodingProcesses
 from client.evaluation.tuning.study import search
 from client.evaluation.tuning.trials import RANGES, Space, Trial, best_of
-from tests.client.evaluation.tuning.support import write_arpa, write_utterances
+from tests.client.evaluation.tuning.support import write_arpa, write_examples
 from tests.client.support import CONTRACT
 
 TRIALS = 40
@@ -55,12 +56,12 @@ def test_the_same_seed_tries_the_same_weights_and_another_does_not():
 
 def test_the_number_of_processes_changes_nothing(tmp_path):
     spoken = [("cat", "cot", "cat", 0.9), ("cot", "cot", "cat", 0.8), ("dog", "cog", "dog", 0.6)]
-    utterances = write_utterances(tmp_path, spoken * 3)
+    utterances = write_examples(tmp_path, spoken * 3)
     space = Space(BeamOptions(write_arpa(tmp_path)))
     results = []
     for processes in (1, 3):
-        with DecodingProcesses(CONTRACT, processes) as pool:
-            trials = list(search(space, partial(pool.count, utterances=utterances), 25, seed=0))
+        with closing(DecodingProcesses(CONTRACT, processes)) as pool:
+            trials = list(search(space, partial(pool.count, examples=utterances), 25, seed=0))
         results.append([(trial.options, trial.counted.errors) for trial in trials])
     assert results[0] == results[1]
     assert len({errors for _, errors in results[0]}) > 1

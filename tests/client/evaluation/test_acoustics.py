@@ -10,11 +10,13 @@ from threading import Timer
 import numpy as np
 import pytest
 
-from client.errors import AudioError, DecoderError, ManifestError, ServerUnavailable
-from client.evaluation.acoustic_cache import AcousticCache, default_folder
-from client.evaluation.tuning.acoustics import Failure, compute
-from client.manifests.manifest import read_manifest
+from client.errors import AudioError, DecoderError, InvalidRequest, ManifestError, ServerUnavailable
+from client.evaluation.acoustic_cache import default_folder
+from client.evaluation.acoustics import AcousticModel, AcousticOptions
+from client.evaluation.tuning.parts import read_examples
+from client.manifests.manifest import read_manifest, with_text
 from client.wire.contract import LOG_PROBS
+from client.wire.transport import TransportOptions
 from tests.client.evaluation.tuning.support import Server, log_probs_of, write_wav
 from tests.client.support import CONTRACT
 
@@ -35,9 +37,18 @@ def write_manifest(folder, *entries):
     return path
 
 
+def model(manifest, server, in_flight=2):
+    options = AcousticOptions(TransportOptions(max_in_flight=in_flight))
+    return AcousticModel(server, manifest.parent / "cache", options)
+
+
 def run(manifest, server, in_flight=2):
-    cache = AcousticCache(manifest.parent / "cache", server.contract)
-    return list(compute(read_manifest(manifest), server, cache, in_flight))
+    """What became of each entry: its output or its error."""
+    acoustic = model(manifest, server, in_flight)
+    entries = list(with_text(read_manifest(manifest)))
+    errors = {entry.line: result.error for entry, result in acoustic.run(entries)}
+    assert errors.keys() == {entry.line for entry in entries}
+    return [errors[entry.line] or acoustic.outputs[entry.line] for entry in entries]
 
 
 def files(manifest):
@@ -51,9 +62,10 @@ def test_the_model_is_asked_once_for_log_probs_which_come_back_as_they_were(mani
     again = run(manifest, server)
     assert len(server.asked) == 3
     assert again == first
-    for n_samples, utterance in enumerate(again, start=8000):
+    for n_samples, output in enumerate(again, start=8000):
+        assert output.duration_s == n_samples / CONTRACT.sample_rate_hz
         np.testing.assert_array_equal(
-            utterance.log_probs(), log_probs_of("cat", "cot", n_samples / 10_000)
+            output.log_probs(), log_probs_of("cat", "cot", n_samples / 10_000)
         )
 
 
@@ -91,6 +103,7 @@ def test_pieces_of_a_recording_are_kept_apart(manifest):
         for offset, duration in [(0.0, 0.1), (0.1, 0.1), (0.1, 0.2)]
     ]
     server = Server()
+    run(write_manifest(manifest.parent, *pieces), server)
     run(write_manifest(manifest.parent, *pieces, {**pieces[0], "text": "dog"}), server)
     assert [n_samples for n_samples, _ in server.asked] == [1600, 1600, 3200]
 
@@ -111,10 +124,10 @@ def test_a_damaged_file_is_computed_again(manifest, damage):
     run(manifest, Server())
     damage(files(manifest)[1])
     server = Server()
-    utterances = run(manifest, server)
+    outputs = run(manifest, server)
     assert len(server.asked) == 1
-    for utterance in utterances:
-        np.testing.assert_array_equal(utterance.log_probs(), log_probs_of("cat"))
+    for output in outputs:
+        np.testing.assert_array_equal(output.log_probs(), log_probs_of("cat"))
 
 
 def test_recordings_that_cannot_be_used_fail_in_their_place_and_the_others_go_on(manifest):
@@ -129,30 +142,51 @@ def test_recordings_that_cannot_be_used_fail_in_their_place_and_the_others_go_on
         {"audio_filepath": "c.wav", "text": ""},
     )
     results = run(manifest, Server())
-    kinds = [type(each.error) if isinstance(each, Failure) else None for each in results]
+    kinds = [type(each) if isinstance(each, Exception) else None for each in results]
     assert kinds == [AudioError, None, ManifestError, AudioError, ManifestError, None]
-    assert "gone.wav: No such file" in str(results[0].error)
-    assert "line 3 lacks text" in str(results[2].error)
+    assert "gone.wav: No such file" in str(results[0])
+    assert "line 3 lacks text" in str(results[2])
 
 
 def test_outputs_that_no_decoder_takes_are_not_kept(manifest):
     results = run(manifest, Server(lambda _: log_probs_of("cat") * np.nan))
-    assert {type(each.error) for each in results} == {DecoderError}
+    assert set(map(type, results)) == {DecoderError}
     assert files(manifest) == []
 
 
-def test_a_failing_server_ends_the_run_and_what_came_before_stays(manifest):
+def failing(error):
+    """A server that cannot answer for the last recording."""
+
     def answer(samples):
         if len(samples) == 8002:
-            raise ServerUnavailable("down")
+            raise error
         return log_probs_of("cat")
 
-    with pytest.raises(ServerUnavailable):
-        run(manifest, Server(answer))
-    assert len(files(manifest)) == 2
+    return Server(answer)
+
+
+def test_a_failing_server_fails_the_recording_and_what_came_before_stays(manifest):
+    *others, failed = run(manifest, failing(ServerUnavailable("down")))
+    assert isinstance(failed, ServerUnavailable)
+    assert len(others) == len(files(manifest)) == 2
     server = Server()
     run(manifest, server)
     assert server.asked == [(8002, LOG_PROBS)]
+
+
+def test_a_failing_server_ends_a_tuning_and_what_came_before_stays(manifest):
+    with pytest.raises(ServerUnavailable):
+        read_examples(manifest, model(manifest, failing(ServerUnavailable("down"))))
+    server = Server()
+    read_examples(manifest, model(manifest, server))
+    assert server.asked == [(8002, LOG_PROBS)]
+
+
+def test_a_recording_that_the_server_refuses_is_left_out_of_a_tuning(manifest):
+    server = failing(InvalidRequest("too long"))
+    examples, (failure,) = read_examples(manifest, model(manifest, server))
+    assert [example.reference for example in examples] == ["cat", "cat"]
+    assert (failure.line, failure.name, failure.error) == (3, "c.wav", "too long")
 
 
 def test_no_more_requests_are_under_way_than_allowed(manifest):
