@@ -65,7 +65,7 @@ class RawFormat:
         check_format(self.rate_hz, self.channels)
         if self.encoding not in ENCODINGS:
             raise AudioError(
-                f"the encoding is {shortened(self.encoding)}, expected one of "
+                f"the encoding is {shortened(repr(self.encoding))}, expected one of "
                 f"{', '.join(ENCODINGS)}"
             )
 

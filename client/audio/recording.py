@@ -3,8 +3,8 @@
 Flow: file → ``parts`` → libsndfile, or ffmpeg for what it does not
 open → blocks. Where libsndfile cannot read on, ffmpeg does, from there, where it is installed.
 
-One rule for what is damaged or truncated: what is there is read, with a warning, and ``strict``
-refuses it. What holds no samples at all is refused either way.
+One rule for damaged and truncated recordings: the intact part is read, with a warning, and
+``strict`` rejects them. A recording without any samples is always rejected.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from .options import AudioOptions, Clip, RawFormat, Warn, as_warning
 from .reader import AudioReader, CannotOpenError, DamagedError
 
 _CAREFUL_SAMPLES: Final = 256
-"""How much is read at once where it ends in damage, and lost with it."""
+"""The block size near damage: the block that holds it is lost."""
 
 Blocks = Iterator[NDArray[np.float32]]
 
@@ -33,7 +33,7 @@ Blocks = Iterator[NDArray[np.float32]]
 class Recording:
     """An ``AudioReader`` of all that is in ``file``.
 
-    ``clip`` is what will be read of it, and ``warn`` is told what is wrong with it. Raises
+    ``clip`` is the piece that will be read, and ``warn`` is called with what is wrong. Raises
     ``AudioError``.
     """
 
@@ -47,7 +47,7 @@ class Recording:
         self._others: list[Part] = []
         self._at = 0
         self.fault = ""
-        """What is wrong with what was opened or read so far; it may be shorter than it should."""
+        """What is wrong with the parts read so far, for which the recording may be too short."""
         self._fault = ""  # of the part that is open
         found = parts(file) if options.raw is None else iter(())
         self._part: Part | None = None
@@ -68,13 +68,13 @@ class Recording:
             self.n_frames = None
 
     def seek(self, frame: int) -> int:
-        """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
+        """Go to ``frame`` if no reading is needed for it; returns the position afterwards."""
         if self._others:
             return 0
         try:
             self._at = self._reader.seek(frame)
         except DamagedError as error:
-            raise _refusal(str(error)) from error
+            raise _rejection(str(error)) from error
         return self._at
 
     def blocks(self) -> Blocks:
@@ -126,10 +126,10 @@ class Recording:
         self._warn(f"holds a recording, from byte {start} on, that is left out: {error}")
 
     def _opened(self, part: Part) -> AudioReader:
-        """The reader that reads the part; ``fault`` is what its header does not keep."""
+        """A reader of the part; ``fault`` says where its header is wrong."""
         self._find(part.fault)
         if self._fault and self._strict:
-            raise _refusal(self._fault)
+            raise _rejection(self._fault)
         if not part.for_libsndfile:
             return self._by_ffmpeg(part, "unknown signature")
         try:
@@ -162,7 +162,7 @@ class Recording:
             )
 
     def _readable(self, part: Part | None) -> Blocks:
-        """What is there of the part that is open, with at most one warning."""
+        """The intact samples of the open part, with at most one warning."""
         warned = False
         begin = self._at
         try:
@@ -174,7 +174,7 @@ class Recording:
                 yield block
         except DamagedError as error:
             if self._strict:
-                raise _refusal(str(error)) from error
+                raise _rejection(str(error)) from error
             self._find(self._fault or str(error))
             for block in self._rest(part):
                 self._at += len(block)
@@ -183,12 +183,12 @@ class Recording:
                     warned = True
                 yield block
         if self._fault and self._at == begin:
-            raise _refusal(self._fault)
+            raise _rejection(self._fault)
         if self._fault and not warned:
             self._warn(_warning(self._fault))
 
     def _rest(self, part: Part | None) -> Blocks:
-        """What another reader makes of the part from here on."""
+        """What another reader finds in the part from here on."""
         if part is None or isinstance(self._reader, FfmpegReader):
             return
         with (
@@ -214,10 +214,10 @@ def _headerless(file: FileIO, raw: RawFormat | None) -> AudioReader:
     try:
         return SndfileReader(file, None, raw)
     except CannotOpenError as error:
-        raise _refusal(str(error)) from error
+        raise _rejection(str(error)) from error
 
 
-def _refusal(reason: str) -> AudioError:
+def _rejection(reason: str) -> AudioError:
     return AudioError(f"is damaged or truncated: {reason}: copy or record it again")
 
 

@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Decoder(Protocol):
-    """Turns one utterance's model output into a transcript."""
+    """Turns the model's outputs for one utterance into a transcript."""
 
     @property
     def output(self) -> str:

@@ -28,7 +28,7 @@ from .search import Found, PrefixSearch
 class BeamDecoder:
     """Searches the best text of an utterance's ``log_probs``.
 
-    ``language_model`` is ``options.lm``, for those who have loaded it. Raises
+    ``language_model`` is ``options.lm`` already loaded. Raises
     ``DecoderError`` for a language model that cannot be used: it is damaged, or the acoustic
     model can write none of its words.
     """
@@ -92,7 +92,7 @@ def _closed_up(options: BeamOptions, detokenizer: Detokenizer) -> BeamOptions:
 def _check_spelling(
     model: LanguageModel | None, options: BeamOptions, detokenizer: Detokenizer
 ) -> None:
-    """Refuse words that the acoustic model cannot write: they could only do harm.
+    """Reject words that the acoustic model cannot write: they could only do harm.
 
     A language model none of whose words can be written would make everything an unknown word; a
     hotword that cannot would pull hypotheses towards it that have to give the bonus back.

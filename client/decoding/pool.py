@@ -1,4 +1,4 @@
-"""Decoding in several processes, which are replaced when they crash.
+"""Decoding in several worker processes, which are replaced when they crash.
 
 Flow: ``submit`` → queue → an idle worker takes its share → pipe → ``decoding.worker`` →
 pipe → futures. Every worker has a pair of pipes and a thread here that writes a request, then
@@ -110,10 +110,10 @@ class DecoderPool(Closing):
     def submit(self, log_probs: NDArray[Any], duration_s: float = math.inf) -> Future[Transcript]:
         """Queue one utterance, as ``Decoder.decode`` takes it; waits while the queue is full.
 
-        Any thread may call it, save one that runs a callback of these futures: it could wait for
-        itself. The array is read later and must stay as it is until the future is done. Futures
-        are done in any order: for results in order, keep the futures in order. A future raises
-        what ``decode`` raises, and ``DecoderError`` when the utterance crashed two processes.
+        Any thread may call it, except in a callback of these futures, which could wait for itself.
+        The array is read later and must stay as it is until the future is done. Futures finish in
+        any order: for results in order, keep the futures in order. A future raises what ``decode``
+        raises, and ``DecoderError`` when the utterance crashed two processes.
 
         Raises ``DecoderError`` when the pool is closed, before or while it waits, and when
         no process starts any more; ``ForkError`` in a forked child.
@@ -184,7 +184,7 @@ class DecoderPool(Closing):
         try:
             outcomes = worker.decode([job.arguments for job in batch])
         except _WorkerDied as death:
-            self._try_again(batch, death)
+            self._retry(batch, death)
             return False
         for job, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, AsrError):
@@ -194,7 +194,7 @@ class DecoderPool(Closing):
         return True
 
     def _take(self, worker: "_Worker") -> "list[_Job]":
-        """Wait for work: one utterance to try again, or a fair share; none for a dead worker."""
+        """Wait for work: one utterance to retry, or a fair share; none for a dead worker."""
         with self._lock:
             while True:
                 self._work.wait_for(lambda: self._end or self._retries or self._queue)
@@ -210,8 +210,8 @@ class DecoderPool(Closing):
                 if wanted := [job for job in batch if job.wanted()]:
                     return wanted
 
-    def _try_again(self, batch: "list[_Job]", death: "_WorkerDied") -> None:
-        """Queue what a dead worker held, one by one; what killed two workers fails."""
+    def _retry(self, batch: "list[_Job]", death: "_WorkerDied") -> None:
+        """Queue what a dead worker held, one by one; an utterance that killed two workers fails."""
         with self._lock:
             again = [] if self._end else [each for each in batch if not each.tried]
             for job in again:
@@ -228,7 +228,7 @@ class DecoderPool(Closing):
             raise copy(self._end)
 
     def _stop(self, end: AsrError) -> None:
-        """Decode nothing more, for the first reason given; what waits fails with it."""
+        """Stop, for the first reason given; utterances that wait fail with it."""
         with self._lock:
             self._end = end = self._end or end
             stranded = [*self._retries, *self._queue]
