@@ -54,8 +54,8 @@ class FfmpegReader:
 
     ``reason`` is why libsndfile does not read the file. Samples before ``start_s`` may be skipped,
     as ``seek`` tells. Where ffmpeg finds damage it continues, or stops if ``strict``; either way
-    ``blocks`` raises ``DamagedError`` in the end. Raises ``AudioError`` when ffmpeg is not installed
-    or cannot read it either.
+    ``blocks`` raises ``DamagedError`` in the end. Raises ``AudioError`` when ffmpeg is not
+    installed or cannot read it either.
     """
 
     n_frames: int | None = None
