@@ -9,7 +9,6 @@ bounded by the number of windows, not by the length of recordings.
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from threading import BoundedSemaphore, Event
 from typing import Any, Final, TypeAlias
 
@@ -48,26 +47,30 @@ class Reader:
         return cut(read_item(item, self.rate_hz, self.audio, warn), self.plan)
 
 
-@dataclass(frozen=True)
 class Pipeline:
-    """All that items flow through in one process; any number of threads may use it at once.
+    """All that items flow through in one process, for any number of threads at once.
 
-    Their requests in flight are ``max_in_flight`` together. Without a ``reader`` nothing is cut.
+    Together they have ``max_in_flight`` requests in flight. Without a ``reader`` nothing is cut.
     With ``keep_log_probs``, which needs a stage that decodes them, results have them.
     """
 
-    transport: Transport
-    decoding: Stage
-    max_in_flight: int
-    reader: Reader | None = None
-    keep_log_probs: bool = False
-
-    @cached_property
-    def _sender(self) -> "_Sender":
-        contract = self.transport.contract
-        reader = self.reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
-        permits = BoundedSemaphore(self.max_in_flight)
-        return _Sender(self.transport, self.decoding.output, reader, permits)
+    def __init__(
+        self,
+        transport: Transport,
+        decoding: Stage,
+        max_in_flight: int,
+        reader: Reader | None = None,
+        *,
+        keep_log_probs: bool = False,
+    ) -> None:
+        contract = transport.contract
+        reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
+        permits = BoundedSemaphore(max_in_flight)
+        self.transport: Final = transport
+        self.max_in_flight: Final = max_in_flight
+        self._decoding = decoding
+        self._sender = _Sender(transport, decoding.output, reader, permits)
+        self._keep_log_probs = keep_log_probs
 
     def transcribe(
         self, items: Iterable[Item], stop: Event | None = None
@@ -76,23 +79,23 @@ class Pipeline:
         ahead = requests_ahead(self.max_in_flight)
         sent = self._sender.requests(items, stop or Event())
         requests = in_order(sent, lambda each: each.outputs, ahead)
-        heard = _heard(requests, self.decoding)
-        for each in in_order(heard, lambda each: each.decoded, self.decoding.ahead):
+        heard = _heard(requests, self._decoding)
+        for each in in_order(heard, lambda each: each.decoded, self._decoding.ahead):
             yield self._finish(each)
 
     def close(self) -> None:
         """Disconnect and release what the decoder holds."""
         self.transport.close()
-        self.decoding.close()
+        self._decoding.close()
 
     def _finish(self, heard: "_Heard") -> Result:
         recording = heard.recording
         result = Result(recording.index, recording.duration_s, warnings=tuple(recording.warnings))
         try:
-            transcript = self.decoding.finish(heard.decoded, recording.duration_s)
+            transcript = self._decoding.finish(heard.decoded, recording.duration_s)
         except AsrError as error:
             return replace(result, error=error)
-        log_probs = heard.outputs.result() if self.keep_log_probs else None
+        log_probs = heard.outputs.result() if self._keep_log_probs else None
         return replace(result, transcript=transcript, log_probs=log_probs)
 
 

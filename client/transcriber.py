@@ -72,17 +72,8 @@ class Transcriber(Closing):
         log_probs: bool = False,
     ) -> None:
         self._model = f"{model!r} at {url!r}"
-        connect = partial(
-            _connect,
-            url,
-            model,
-            decoder=decoder,
-            processes=processes,
-            options=options,
-            audio=audio,
-            long_audio=long_audio,
-            log_probs=log_probs,
-        )
+        given = (decoder, processes, options or TransportOptions(), audio, long_audio, log_probs)
+        connect = partial(_connect, url, model, *given)
         self._pipeline = PerProcess(connect)
 
     @property
@@ -156,42 +147,31 @@ def transcript_of(result: Result) -> Transcript:
     return result.unwrap()
 
 
-def _connect(  # noqa: PLR0913  # as Transcriber
+def _connect(  # noqa: PLR0913, PLR0917  # as Transcriber
     url: str | Sequence[str],
     model: str,
-    *,
     decoder: DecoderOptions | None,
     processes: int,
-    options: TransportOptions | None,
+    options: TransportOptions,
     audio: AudioOptions | None,
     long_audio: LongAudioOptions | None,
-    log_probs: bool,
+    log_probs: bool,  # noqa: FBT001
 ) -> Pipeline:
-    options = options or TransportOptions()
+    decoder = decoder or GreedyOptions()
+    if log_probs and isinstance(decoder, GreedyOptions):
+        decoder = replace(decoder, confidence=True)  # asks the server for them
     transport = TritonTransport(url, model, options)
+    contract = transport.contract
+    decoding: Stage
     try:
-        contract = transport.contract
         plan = plan_windows(contract, long_audio)
         reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
-        ahead = requests_ahead(options.max_in_flight)
-        decoding = _stage(contract, decoder, processes, ahead, log_probs=log_probs)
+        if isinstance(decoder, BeamOptions) and processes:
+            make = partial(BeamDecoder, contract, decoder)
+            decoding = InPool(make, processes, requests_ahead(options.max_in_flight))
+        else:
+            decoding = InThread(make_decoder(contract, decoder))
     except BaseException:
         transport.close()
         raise
     return Pipeline(transport, decoding, options.max_in_flight, reader, keep_log_probs=log_probs)
-
-
-def _stage(
-    contract: Contract,
-    decoder: DecoderOptions | None,
-    processes: int,
-    ahead: int,
-    *,
-    log_probs: bool,
-) -> Stage:
-    if isinstance(decoder, BeamOptions) and processes:
-        return InPool(partial(BeamDecoder, contract, decoder), processes, ahead)
-    decoder = decoder or GreedyOptions()
-    if log_probs and isinstance(decoder, GreedyOptions):
-        decoder = replace(decoder, confidence=True)  # what asks the server for them
-    return InThread(make_decoder(contract, decoder))

@@ -68,8 +68,9 @@ class InThread:
 class InPool:
     """Searches in ``processes`` worker processes, each with a decoder of its own.
 
-    ``most`` bounds the utterances that one iterator of results has in the pool. Where workers fall
-    behind with hours of audio, ``begin`` waits, to bound memory. Raises as ``DecoderPool`` does.
+    ``most`` bounds the utterances in the queue: whoever begins more waits, and so does the thread
+    that sets a future begun before its outputs arrived. Where workers fall behind with hours of
+    audio, it waits too, to bound memory. Raises as ``DecoderPool`` does.
     """
 
     def __init__(self, make: Callable[[], BeamDecoder], processes: int, most: int) -> None:
