@@ -132,8 +132,7 @@ def named_errors(name: str) -> Iterator[None]:
     try:
         yield
     except AudioError as error:
-        named = error.amended(message=f"{name}: {error.message}", source=name)
-        raise named from error.__cause__
+        raise error.amended(message=f"{name}: {error.message}", source=name) from error.__cause__
     except OSError as error:
-        reason = error.strerror or error
-        raise AudioError(f"{name}: cannot be read: {reason}", source=name) from error
+        said = f"{name}: cannot be read: {error.strerror or error}"
+        raise AudioError(said, source=name) from error
