@@ -106,6 +106,16 @@ def test_a_thread_that_stops_taking_results_holds_up_no_other():
         assert len(list(transcriber.transcribe(map(item_of, [1] * 50)))) == 50
 
 
+def test_results_end_early_once_another_thread_sets_stop():
+    stop = threading.Event()
+    endless = (item_of(0) for _ in iter(int, 1))
+    with scripted_server(infer) as url, Transcriber(url, "demo") as transcriber:
+        results = transcriber.transcribe(endless, stop=stop)
+        assert [next(results).text for _ in range(5)] == ["cat"] * 5
+        threading.Timer(0.1, stop.set).start()
+        assert {result.text for result in results} == {"cat"}
+
+
 def test_one_threads_bad_items_are_its_own():
     def errors(number):
         items = ["gone.wav" if number % 2 else item_of(0)] * 20
