@@ -2,24 +2,28 @@
 
 ::
 
-    from nemo_ctc import Transcriber
+    import nemo_ctc
 
-    with Transcriber("localhost:8001", "demo") as transcriber:
+    print(nemo_ctc.transcribe("a.wav", "localhost:8001", "demo").text)
+
+    with nemo_ctc.Transcriber("localhost:8001", "demo") as transcriber:
         for result in transcriber.transcribe(["a.wav", "b.flac"]):
-            print(result.transcript or result.error)
+            print(result.error or result.text)
 
-Names are loaded when first used, so that the contract's module stays free of everything else.
+Names are loaded at their first use: ``wire.contract`` imports without the client's packages.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .asynchronous import AsyncTranscriber
     from .audio import AudioOptions, Clip, RawFormat, load_audio, to_pcm
     from .decoding import BeamOptions, GreedyOptions, Hotword
     from .errors import AsrError, AudioWarning
     from .long_audio import LongAudioOptions
-    from .transcriber import Result, Transcriber
+    from .result import Result
+    from .transcriber import Transcriber, transcribe
     from .transcript import Hypothesis, Token, Transcript, Word
     from .wire.connection import ConnectionOptions
     from .wire.contract import Contract
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsrError",
+    "AsyncTranscriber",
     "AudioOptions",
     "AudioWarning",
     "BeamOptions",
@@ -48,10 +53,12 @@ __all__ = [
     "Word",
     "load_audio",
     "to_pcm",
+    "transcribe",
 ]
 
 _HOMES = {
     "AsrError": ".errors",
+    "AsyncTranscriber": ".asynchronous",
     "AudioOptions": ".audio",
     "AudioWarning": ".errors",
     "BeamOptions": ".decoding",
@@ -64,7 +71,7 @@ _HOMES = {
     "Hypothesis": ".transcript",
     "LongAudioOptions": ".long_audio",
     "RawFormat": ".audio",
-    "Result": ".transcriber",
+    "Result": ".result",
     "Token": ".transcript",
     "Transcriber": ".transcriber",
     "Transcript": ".transcript",
@@ -72,6 +79,7 @@ _HOMES = {
     "Word": ".transcript",
     "load_audio": ".audio",
     "to_pcm": ".audio",
+    "transcribe": ".transcriber",
 }
 
 

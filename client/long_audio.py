@@ -1,12 +1,12 @@
-"""Recordings longer than a model takes: cut into overlapping windows, their outputs put together.
+"""Recordings longer than a model takes: cut into overlapping windows, their outputs stitched.
 
 Flow: blocks of samples → ``cut`` → ``Window``, one request each → ``tokens [S]`` or
 ``log_probs [S, V]`` of each window → ``Stitcher`` → those of the whole recording, for *one*
 decoding pass. A frame is the model's own throughout: windows start at whole frames, and how many
 frames a window has is what the model returned for it.
 
-Stitching knows no decoder: what ``Stitcher.add`` returns is final, and could be decoded while
-the recording still goes on.
+Stitching is independent of decoding: the frames that ``Stitcher.add`` returns are final, and could
+be decoded while the recording goes on.
 """
 
 import math
@@ -28,13 +28,13 @@ _LEAST_WINDOW_S: Final = 1.0
 
 @dataclass(frozen=True)
 class LongAudioOptions:
-    """How recordings are cut that are too long for one request."""
+    """How recordings that are too long for one request are cut."""
 
     window_s: float | None = None
     """Longer recordings are cut into windows of this length; ``None``: those longer than the model
     takes, into windows of 30 s."""
     overlap_s: float = 4.0
-    """What two neighbouring windows share. Half of it is each one's context at the seam."""
+    """The overlap of two neighbouring windows; half of it is the context of each at the seam."""
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for windows that are too short, or overlap by more than half."""
@@ -52,7 +52,7 @@ class WindowPlan:
     """How recordings are cut for one model, in samples; made by ``plan_windows``."""
 
     frame: int
-    """Between two of the model's frames."""
+    """From one of the model's frames to the next."""
     window: int
     hop: int
     """From the start of one window to the next: whole frames."""
@@ -83,7 +83,8 @@ def plan_windows(contract: Contract, options: LongAudioOptions | None) -> Window
     if window > contract.max_samples:
         raise AudioError(
             f"windows are {options.window_s:g} s long, the model takes at most "
-            f"{contract.max_samples / rate_hz:g} s: choose shorter ones"
+            f"{contract.max_samples / rate_hz:g} s: choose shorter ones",
+            options=("LongAudioOptions.window_s",),
         )
     overlap = min(round(options.overlap_s * rate_hz), window // 2)
     return WindowPlan(frame, window, max(1, (window - overlap) // frame) * frame, longest)
@@ -103,7 +104,7 @@ def cut(blocks: Iterable[Pcm], plan: WindowPlan) -> Iterator[Window]:
 
     Reads blocks when they are needed, and holds two windows of samples at most (or the longest
     recording that is not cut). The last window is moved back until it is as long as the others: a
-    model hears badly in a window of hardly any context.
+    model is inaccurate in a window with hardly any context.
     """
     tape = _Tape(blocks)
     if not tape.reaches_beyond(plan.longest):
@@ -119,7 +120,7 @@ def cut(blocks: Iterable[Pcm], plan: WindowPlan) -> Iterator[Window]:
 
 
 class _Tape:
-    """A recording that is read as far as needed, and forgotten from the beginning."""
+    """A recording that is read as far as needed, and whose beginning is dropped after use."""
 
     def __init__(self, blocks: Iterable[Pcm]) -> None:
         self._blocks = iter(blocks)
@@ -141,39 +142,39 @@ class _Tape:
         return self._held[start - self._start : None if end is None else end - self._start]
 
     def forget(self, end: int) -> None:
-        """Let go of the samples before ``end``."""
+        """Drop the samples before ``end``."""
         self._held = self._held[end - self._start :]
         self._start = end
 
 
 class Stitcher:
-    """Puts the outputs of overlapping windows together, window after window.
+    """Stitches the outputs of overlapping windows, one window after the other.
 
-    The seam is in the middle of each overlap. (Near it where both windows hear nothing is no
-    better: what a window hears gets worse towards its edge.)
+    The seam is in the middle of each overlap. (A blank near it is no better as a seam: a
+    window gets less accurate towards its edge.)
     """
 
     def __init__(self) -> None:
         self._start = 0  # the frame of held[0]
         self._held: NDArray[Any] | None = None
 
-    def add(self, start_frame: int, posteriors: NDArray[Any]) -> NDArray[Any]:
-        """Take the next window's ``[S]`` or ``[S, V]``; gives the frames that are final now.
+    def add(self, start_frame: int, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Take the next window's ``[S]`` or ``[S, V]``; returns the frames that are now final.
 
         Raises ``ServerError`` when it does not fit the window before.
         """
-        held = posteriors[:0] if self._held is None else self._held
-        held_end, end = self._start + len(held), start_frame + len(posteriors)
+        held = outputs[:0] if self._held is None else self._held
+        held_end, end = self._start + len(held), start_frame + len(outputs)
         low = max(start_frame, self._start)
-        if held.shape[1:] != posteriors.shape[1:] or not low <= held_end <= end:
+        if held.shape[1:] != outputs.shape[1:] or not low <= held_end <= end:
             raise ServerError(
-                f"a window's output, {posteriors.shape} from frame {start_frame}, does not go on "
+                f"a window's output, {outputs.shape} from frame {start_frame}, does not go on "
                 f"from the one before, {held.shape} from frame {self._start}: export the model "
                 "again, or cut with more overlap"
             )
         seam = (low + held_end) // 2
         final = held[: seam - self._start]
-        self._held, self._start = posteriors[seam - start_frame :], seam
+        self._held, self._start = outputs[seam - start_frame :], seam
         return final
 
     def finish(self) -> NDArray[Any]:

@@ -1,84 +1,62 @@
-"""The main path: recordings in, results out, in order, many requests in flight.
+"""The way in: a model on a server that transcribes recordings, many or one.
 
-Flow: item → ``audio`` → windows (``long_audio``; most recordings are one) →
-``wire.transport`` → stitched → ``decoding`` → result. A thread takes and reads items
-while the server works on what is in flight; decoding happens in the caller's thread, or in
-processes of its own. What is held is bounded in windows, not in recordings.
+Flow: ``Transcriber`` connects, and makes the ``Pipeline`` that items flow through, one in each
+process.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Generator, Iterable, Sequence, Sized
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from threading import BoundedSemaphore
-from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from threading import Event
+from typing import Final, TypedDict, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .audio import AudioOptions, AudioSource, Clip, Pcm, Warn, read_blocks, to_pcm
+from .audio import AudioItem, AudioOptions, is_single
 from .decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from .decoding.stage import InPool, InThread, Stage
-from .errors import AsrError, AudioError
-from .long_audio import (
-    LongAudioOptions,
-    Stitcher,
-    Window,
-    WindowPlan,
-    cut,
-    plan_windows,
-)
+from .display import with_progress
+from .errors import AudioWarning
+from .long_audio import LongAudioOptions, plan_windows
+from .pipeline import Item, Pipeline, Reader, requests_ahead
+from .result import Result
 from .transcript import Transcript
+from .utils.closing import Closing
 from .utils.forks import PerProcess
-from .utils.in_order import in_order
-from .utils.shortened import shortened
 from .wire.contract import Contract
-from .wire.transport import Transport, TransportOptions, TritonTransport
+from .wire.transport import TransportOptions, TritonTransport
 
-_SINGLE: Final = (str, Path, Clip)
-_OF_ONE: Final = ("read", "__array__", "__array_interface__")
-"""Attributes of open files and of arrays, in any library."""
 _LONG_AUDIO: Final = LongAudioOptions()
-_BLOCK_SAMPLES: Final = 1 << 16
-_AHEAD: Final = 4
-"""Batches do not finish in the order in which they began: with results awaited in order and no more
-items than requests, the server would run out of work while the first is slow."""
-
-Item: TypeAlias = AudioSource | Clip | NDArray[Any] | AsrError
-"""A recording; an array of samples at the model's rate; or an error that takes an item's place."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of the item at position ``index``: a transcript, or an error.
+class TranscriberOptions(TypedDict, total=False):
+    """The options of ``Transcriber``, for functions that pass them on."""
 
-    ``duration_s`` is the length of the audio sent, 0 when there was none to send. ``warnings`` say
-    what is wrong with a recording of which all that is there was transcribed.
-    """
-
-    index: int
-    duration_s: float = 0.0
-    transcript: Transcript | None = None
-    error: AsrError | None = None
-    warnings: tuple[str, ...] = ()
+    decoder: DecoderOptions | None
+    processes: int
+    options: TransportOptions | None
+    audio: AudioOptions | None
+    long_audio: LongAudioOptions | None
+    log_probs: bool
 
 
-class Transcriber:
-    """A model on a server, ready to transcribe; a context manager.
+class Transcriber(Closing):
+    """A model on a server, ready to transcribe; a context manager, and safe to share.
 
-    ``decoder`` chooses greedy decoding or beam search, ``None`` greedy decoding. Beam search runs
-    in ``processes`` of its own, or in the caller's thread for 0. Recordings are read as ``audio``
-    says. Those that the model does not take whole are cut and stitched as ``long_audio`` says; with
-    ``None`` they are errors.
+    ``decoder`` chooses greedy decoding (``None``) or beam search. Beam search runs in ``processes``
+    worker processes, or for 0 in the thread that takes the results. ``audio`` says how recordings
+    are read, and ``long_audio`` how those longer than the model takes are cut and stitched; with
+    ``None`` they are errors. With ``log_probs``, results have the model's outputs, ``float32
+    [S, V]``, and words of greedy decoding a confidence; a reply is then V times as large.
 
-    A forked child connects and starts decoding processes of its own at its first use, which raises
-    what the constructor does; closing it there leaves the parent's alone. ``ForkError`` is
-    raised where gRPC does not survive the fork, and by results that were begun before it.
+    Any number of threads may call all methods at once. They share ``options.max_in_flight``
+    requests; each iterator of results belongs to the thread that takes from it.
 
-    Raises the errors of ``TritonTransport``, ``DecoderError`` for a
-    language model that cannot be used, and those of ``plan_windows``.
+    A forked child connects and starts worker processes of its own at its first use, which raises
+    what the constructor does; closing it there leaves the parent's open. ``ForkError`` is raised
+    where gRPC does not survive the fork, and by iterators of results from before it.
+
+    Raises the errors of ``TritonTransport``, ``DecoderError`` for a language model that cannot be
+    used, and those of ``plan_windows``.
     """
 
     def __init__(  # noqa: PLR0913  # all but two are options that most callers leave alone
@@ -91,78 +69,82 @@ class Transcriber:
         options: TransportOptions | None = None,
         audio: AudioOptions | None = None,
         long_audio: LongAudioOptions | None = _LONG_AUDIO,
+        log_probs: bool = False,
     ) -> None:
-        connect = partial(
-            _connect,
-            url,
-            model,
-            decoder,
-            processes,
-            options or TransportOptions(),
-            audio,
-            long_audio,
-        )
-        self._connected = PerProcess(connect)
+        self._model = f"{model!r} at {url!r}"
+        given = (decoder, processes, options or TransportOptions(), audio, long_audio, log_probs)
+        connect = partial(_connect, url, model, *given)
+        self._pipeline = PerProcess(connect)
 
     @property
     def contract(self) -> Contract:
         """What the model says of itself."""
-        return self._connected.get().transport.contract
+        return self._pipeline.get().transport.contract
 
-    def transcribe(self, items: Iterable[Item]) -> Iterator[Result]:
-        """One result for each item, in order; an item's error is in its result, and its warnings.
+    @property
+    def max_in_flight(self) -> int:
+        """How many requests may be in flight at once."""
+        return self._pipeline.get().max_in_flight
 
-        Items are taken and read in a thread of their own when their turn comes, at most four times
-        as many as requests in flight ahead of the result that is waited for, and twice that with
-        processes that decode. A result does not wait for the next item, so that they may come from
-        a live source; an exception that ``items`` raises comes after the results before it. Raises
-        ``TypeError`` at once for a single recording, whose parts would be taken for items.
+    def transcribe(
+        self, items: Iterable[Item], *, progress: bool = False, stop: Event | None = None
+    ) -> Generator[Result, None, None]:
+        """One result for each item, in order, with the item's error and its warnings.
+
+        Samples without a sample rate are taken at the model's. Items are taken and read in a thread
+        of their own, at most four times as many as requests in flight ahead of the result that is
+        waited for, and twice that with worker processes. A result does not wait for the next item,
+        so items may come from a live source; an exception that ``items`` raises comes after the
+        results before it. With ``progress``, terminals and notebooks show a progress bar. Setting
+        ``stop``, from any thread, ends the results after the items that have been sent.
+
+        Raises ``TypeError`` at once for a single recording, whose parts would be taken for items.
         """
-        if _is_single(items):
+        if is_single(items):
             raise TypeError(
                 f"items are one {type(items).__name__}, expected an iterable of recordings: "
-                "pass a list, transcribe([recording])"
+                "transcribe_one(recording) transcribes a single one; samples belong in a NumPy "
+                "array"
             )
-        here = self._connected.get()
-        return transcribe(items, here.transport, here.decoding, here.max_in_flight, here.reader)
+        results = self._pipeline.get().transcribe(items, stop)
+        total = len(items) if isinstance(items, Sized) else None
+        return with_progress(results, total) if progress else results
+
+    def transcribe_one(self, item: AudioItem) -> Transcript:
+        """The transcript of one recording.
+
+        Samples without a sample rate are taken at the model's. A damaged recording of which the
+        intact part was transcribed is a Python ``AudioWarning``. Raises the item's ``AsrError``.
+        """
+        (result,) = self._pipeline.get().transcribe([item])
+        return transcript_of(result)
 
     def close(self) -> None:
-        """Hang up and release the language model."""
-        if (here := self._connected.made) is not None:
-            here.transport.close()
-            here.decoding.close()
+        """Disconnect and release the language model; items in flight in other threads fail."""
+        if (pipeline := self._pipeline.made) is not None:
+            pipeline.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def __repr__(self) -> str:
+        return f"<Transcriber of {self._model}>"
 
 
-def _is_single(items: Any) -> bool:
-    """Whether these are no items but one recording: a path, a file, an array, or its bytes."""
-    if isinstance(items, _SINGLE) or any(hasattr(items, each) for each in _OF_ONE):
-        return True
-    try:
-        memoryview(items)
-    except TypeError:
-        return False
-    return True
+def transcribe(
+    item: AudioItem, url: str | Sequence[str], model: str, **options: Unpack[TranscriberOptions]
+) -> Transcript:
+    """The transcript of one recording, over a connection of its own: for scripts and notebooks.
+
+    ``options`` are those of ``Transcriber``, which transcribes many faster: it connects once.
+    Raises what the constructor of ``Transcriber`` and ``transcribe_one`` raise.
+    """
+    with Transcriber(url, model, **options) as transcriber:
+        return transcriber.transcribe_one(item)
 
 
-@dataclass(frozen=True)
-class _Connected:
-    """What a transcriber has in one process."""
-
-    transport: Transport
-    decoding: Stage
-    max_in_flight: int
-    reader: "Reader"
+def transcript_of(result: Result) -> Transcript:
+    """The transcript, with Python's warnings for what is wrong; raises the result's error."""
+    for warning in result.warnings:
+        warnings.warn(warning, AudioWarning, stacklevel=3)
+    return result.unwrap()
 
 
 def _connect(  # noqa: PLR0913, PLR0917  # as Transcriber
@@ -173,7 +155,11 @@ def _connect(  # noqa: PLR0913, PLR0917  # as Transcriber
     options: TransportOptions,
     audio: AudioOptions | None,
     long_audio: LongAudioOptions | None,
-) -> _Connected:
+    log_probs: bool,  # noqa: FBT001
+) -> Pipeline:
+    decoder = decoder or GreedyOptions()
+    if log_probs and isinstance(decoder, GreedyOptions):
+        decoder = replace(decoder, confidence=True)  # asks the server for them
     transport = TritonTransport(url, model, options)
     contract = transport.contract
     decoding: Stage
@@ -182,176 +168,10 @@ def _connect(  # noqa: PLR0913, PLR0917  # as Transcriber
         reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
         if isinstance(decoder, BeamOptions) and processes:
             make = partial(BeamDecoder, contract, decoder)
-            decoding = InPool(make, processes, window(options.max_in_flight))
+            decoding = InPool(make, processes, requests_ahead(options.max_in_flight))
         else:
-            decoding = InThread(make_decoder(contract, decoder or GreedyOptions()))
+            decoding = InThread(make_decoder(contract, decoder))
     except BaseException:
         transport.close()
         raise
-    return _Connected(transport, decoding, options.max_in_flight, reader)
-
-
-@dataclass(frozen=True)
-class Reader:
-    """How items become samples at ``rate_hz``, and windows of them."""
-
-    rate_hz: int
-    plan: WindowPlan
-    audio: AudioOptions = field(default_factory=AudioOptions)
-
-    def windows(self, item: Item, warn: Warn) -> Iterator[Window]:
-        """The item's windows, read as they are asked for; raises the item's ``AsrError``."""
-        return cut(self._blocks(item, warn), self.plan)
-
-    def _blocks(self, item: Item, warn: Warn) -> Iterator[Pcm]:
-        """The samples, ``int16 [n]`` at a time."""
-        if isinstance(item, AsrError):
-            raise item
-        if not isinstance(item, np.ndarray):
-            yield from read_blocks(item, self.rate_hz, self.audio, warn)
-            return
-        samples = np.atleast_1d(item)
-        for at in range(0, max(1, len(samples)), _BLOCK_SAMPLES):
-            yield to_pcm(samples[at : at + _BLOCK_SAMPLES], self.rate_hz, self.rate_hz)
-
-
-def transcribe(
-    items: Iterable[Item],
-    transport: Transport,
-    decoding: Stage,
-    max_in_flight: int,
-    reader: Reader | None = None,
-) -> Iterator[Result]:
-    """The bounded, ordered loop behind ``Transcriber.transcribe``; cuts nothing by default."""
-    contract = transport.contract
-    reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
-    sender = _Sender(transport, decoding.output, reader, BoundedSemaphore(max_in_flight))
-    requests = in_order(sender.requests(items), lambda each: each.posteriors, window(max_in_flight))
-    begun = _begun(requests, decoding)
-    for each in in_order(begun, lambda each: each.decoded, decoding.ahead):
-        yield _finish(each, decoding)
-
-
-def window(max_in_flight: int) -> int:
-    """How many requests are in flight or wait for an earlier one; as many items, for decoding."""
-    return _AHEAD * max_in_flight
-
-
-class _Recording:
-    """An item whose windows are under way; what is answered is put together in their order."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.duration_s = 0.0
-        self.warnings: list[str] = []
-        self.ended = False
-        self._stitcher = Stitcher()
-        self._final: list[NDArray[Any]] = []
-
-    def take(self, request: "_Request") -> Future[NDArray[Any]] | None:
-        """Wait for the next window; the last one, or the first that fails, ends the recording.
-
-        Then a future of its outputs, ``[S]`` or ``[S, V]``, or of the error; ``None`` otherwise.
-        """
-        if self.ended:
-            return None
-        outputs: Future[NDArray[Any]] = Future()
-        try:
-            frames = request.posteriors.result()
-            self._final.append(self._stitcher.add(request.start_frame, frames))
-            if not request.last:
-                return None
-            whole = np.concatenate([*self._final, self._stitcher.finish()])
-            outputs.set_result(whole)
-        except AsrError as error:
-            outputs.set_exception(error)
-        self.ended = True
-        self._final.clear()
-        return outputs
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A window under way."""
-
-    recording: _Recording
-    start_frame: int
-    posteriors: Future[NDArray[Any]]
-    last: bool
-
-
-@dataclass(frozen=True)
-class _Sender:
-    """Sends recordings, window after window, as many at once as there are permits."""
-
-    transport: Transport
-    output: str
-    reader: Reader
-    permits: BoundedSemaphore
-
-    def requests(self, items: Iterable[Item]) -> Iterator[_Request]:
-        """At least one for each item; taking one sends it."""
-        for index, item in enumerate(items):
-            recording = _Recording(index)
-            try:
-                yield from self._windows(recording, item)
-            except MemoryError:
-                raise
-            except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
-                failed: Future[NDArray[Any]] = Future()
-                failed.set_exception(_of_item(error))
-                yield _Request(recording, 0, failed, last=True)
-
-    def _windows(self, recording: _Recording, item: Item) -> Iterator[_Request]:
-        for piece in self.reader.windows(item, recording.warnings.append):
-            if recording.ended:  # for one window has failed
-                return
-            end = piece.start_frame * self.reader.plan.frame + len(piece.samples)
-            recording.duration_s = end / self.reader.rate_hz
-            posteriors = self._submit(piece.samples)
-            yield _Request(recording, piece.start_frame, posteriors, piece.last)
-
-    def _submit(self, samples: Pcm) -> Future[NDArray[Any]]:
-        self.permits.acquire()
-        try:
-            posteriors = self.transport.submit(samples, self.output)
-        except BaseException:
-            self.permits.release()
-            raise
-        posteriors.add_done_callback(lambda _: self.permits.release())
-        return posteriors
-
-
-def _of_item(error: Exception) -> AsrError:
-    if isinstance(error, AsrError):
-        return error
-    said = f"{type(error).__name__}: {shortened(error)}"
-    told = AudioError(f"an item cannot be read or sent: {said}: open or fetch it again")
-    told.__cause__ = error
-    return told
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """An item that is being decoded."""
-
-    recording: _Recording
-    decoded: Future[Any]
-
-
-def _begun(requests: Iterable[_Request], decoding: Stage) -> Iterator[_Begun]:
-    """The recordings whose windows are all there; taking one begins to decode it."""
-    for request in requests:
-        recording = request.recording
-        if (posteriors := recording.take(request)) is not None:
-            decoded = decoding.begin(posteriors, recording.duration_s)
-            yield _Begun(recording, decoded)
-
-
-def _finish(begun: _Begun, decoding: Stage) -> Result:
-    recording = begun.recording
-    result = Result(recording.index, recording.duration_s, warnings=tuple(recording.warnings))
-    try:
-        return replace(result, transcript=decoding.finish(begun.decoded, recording.duration_s))
-    except AsrError as error:
-        return replace(result, error=error)
+    return Pipeline(transport, decoding, options.max_in_flight, reader, keep_log_probs=log_probs)

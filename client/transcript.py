@@ -1,11 +1,14 @@
-"""What decoding makes of one utterance: text, words and tokens with times, other hypotheses.
+"""The result of decoding one utterance: text, words and tokens with times, other hypotheses.
 
-Times are seconds from the utterance's start. A token lasts from the frame that first emits it to
-the end of its last; a word from its first token's start to its last token's end.
+Times are in seconds from the start of the utterance. A token lasts from the first frame that emits
+it to the end of the last; a word from the start of its first token to the end of its last.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from .display import html_of_transcript
+from .utils.shortened import shortened
 
 
 class Token(NamedTuple):
@@ -25,7 +28,7 @@ class Word(NamedTuple):
     confidence: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hypothesis:
     """One text that beam search found, with its scores in natural logarithm.
 
@@ -43,15 +46,26 @@ class Hypothesis:
         """What hypotheses are ranked by."""
         return self.acoustic_score + self.language_model_score
 
+    def __repr__(self) -> str:
+        return f"Hypothesis({shortened(self.text)!r}, score={self.score:.2f})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Transcript:
     """The text of one utterance, as the acoustic model writes it (case, punctuation).
 
-    ``words`` are those of ``text.split()``. ``nbest`` is best first, and empty for greedy.
+    ``words`` are those of ``text.split()``. ``nbest`` is best first, and empty after greedy
+    decoding.
     """
 
     text: str
     words: tuple[Word, ...] = ()
     tokens: tuple[Token, ...] = ()
     nbest: tuple[Hypothesis, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Transcript({shortened(self.text)!r})"
+
+    def _repr_html_(self) -> str:
+        """How notebooks show it."""
+        return html_of_transcript(self)

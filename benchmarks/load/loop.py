@@ -24,7 +24,7 @@ from client.audio import Pcm
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError, ServerError
-from client.transcriber import transcribe, window
+from client.pipeline import Pipeline, requests_ahead
 from client.wire.contract import Contract
 
 FAILURES_TO_CHECK: Final = 20
@@ -144,7 +144,7 @@ def _closed(session: _Session, in_flight: int, seconds: float, requests: int | N
                 return
             yield samples
 
-    results = transcribe(items(), recorder, session.decoding, in_flight)
+    results = Pipeline(recorder, session.decoding, in_flight).transcribe(items())
     for result in results:
         _note_done(recorder.sent[first + result.index], session.decoder, result.error)
         health.note(result.error)
@@ -259,7 +259,7 @@ def _decoding(
 ) -> tuple[Stage, TimedDecoder | None]:
     if isinstance(options.decoder, BeamOptions) and options.processes:
         make = partial(BeamDecoder, contract, options.decoder)
-        return InPool(make, options.processes, window(most)), None
+        return InPool(make, options.processes, requests_ahead(most)), None
     decoder = TimedDecoder(make_decoder(contract, options.decoder))
     return InThread(decoder), decoder
 

@@ -2,31 +2,37 @@
 
 Flow, block by block::
 
-    path, bytes or open file
+    item
+      → items         a source, or samples in an array of any library
+    source: path, bytes or open file
       → sources       a regular file, within the limits
       → containers    what is it, how many recordings, and are they whole?
       → recording     all of them as one, by
           libsndfile  WAV, FLAC, Ogg, MP3, AIFF, SPHERE …     or
           ffmpeg      anything else, in a process of its own
-      → reading       the piece asked for
+      → reading       the piece of the clip
       → conversion    mean of the channels or one of them, soxr (resample) → ``int16 [n_samples]``
 
 Sixteen-bit mono audio at the right rate comes through bit by bit.
 """
 
 from .conversion import Pcm, to_pcm
+from .items import AudioItem, is_single, read_item
 from .options import AudioOptions, AudioSource, Clip, RawFormat, Warn
 from .reading import length_of, load_audio, read_blocks
 
 __all__ = [
+    "AudioItem",
     "AudioOptions",
     "AudioSource",
     "Clip",
     "Pcm",
     "RawFormat",
     "Warn",
+    "is_single",
     "length_of",
     "load_audio",
     "read_blocks",
+    "read_item",
     "to_pcm",
 ]

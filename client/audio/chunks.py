@@ -1,4 +1,4 @@
-"""Where the samples of a file are, as its header says: in chunks, or behind one header."""
+"""Where a file's header places its samples: in chunks, or right after the header."""
 
 import os
 import re
@@ -26,17 +26,17 @@ class Samples:
     ends: tuple[int, ...]
     """Where the recording may end, and another begin: the first is the samples' own end."""
     size_field: tuple[int, struct.Struct] | None = None
-    """Where the size is written, and how, if that may be corrected."""
+    """Position and layout of the size field, where it may be corrected."""
     extensible: bool = True
-    """Whether libsndfile reads on beyond the size, or once that is corrected."""
+    """Whether libsndfile reads beyond the stated size, at least once that is corrected."""
 
     @property
     def rest(self) -> int:
-        """Where what belongs to the recording ends, as far as its chunks tell."""
+        """The end of the last chunk that belongs to the recording."""
         return self.ends[-1]
 
     def corrected(self, size: int) -> tuple[int, bytes] | None:
-        """Where the size is written, and what should be; ``None`` where that is not known."""
+        """Position and right content of the size field; ``None`` where it is unknown."""
         if self.size_field is None:
             return None
         at, layout = self.size_field
@@ -64,7 +64,7 @@ def samples_of(file: FileIO, kind: str, start: int) -> Samples | None:
 
 @dataclass(frozen=True)
 class _Chunks:
-    """How a file is cut into chunks: each a header of its name and size, and then its content."""
+    """The layout of a chunked file: each chunk is a header with name and size, then content."""
 
     header: struct.Struct
     first: int
@@ -109,12 +109,12 @@ class _Chunks:
         return tuple(ends)
 
     def _next(self, file: FileIO, at: int, size: int) -> int:
-        """Where the chunk after this one begins; some writers leave out the bytes that fill up."""
+        """Where the next chunk begins; some writers omit the padding before it."""
         end = at + size
         return end if self._whole_chunk(file, end) is not None else at + self._padded(size)
 
     def _whole_chunk(self, file: FileIO, at: int) -> int | None:
-        """The size of a chunk with a name in ASCII that is all there; ``None`` if none is there."""
+        """The size of a complete chunk with an ASCII name; ``None`` where there is none."""
         chunk = self._chunk(file, at)
         if chunk is None or not _NAME.fullmatch(chunk[0][:4]):
             return None
@@ -150,7 +150,7 @@ def _wav(file: FileIO, start: int) -> Samples | None:
 
 
 def _rf64(file: FileIO, start: int) -> Samples | None:
-    """A WAV file whose sizes, too large for their places, stand in a chunk of their own."""
+    """A WAV file whose sizes exceed 32 bits and have a chunk of their own."""
     header = bytes_at(file, start + 12, 24)
     if len(header) < 24 or header[:4] != b"ds64":
         return None

@@ -1,11 +1,11 @@
-"""What a file holds, by its bytes: its recordings, and whether each has all that its header says.
+"""The recordings in a file, found by their bytes, and whether each has what its header promises.
 
-Flow: file → ``parts``, most often one → a ``Part`` each, for a decoder. Files joined with
-``cat`` hold several recordings; a decoder reads the first of most kinds, in silence.
+Flow: file → ``parts``, most often one → a ``Part`` each, for an ``AudioReader``. Files joined with
+``cat`` hold several recordings, of which libsndfile and ffmpeg mostly read the first, silently.
 
-libsndfile reads most truncated files without a word, as shorter recordings; and how long an MP3
-file is, it guesses. What is not listed here is never shown to libsndfile: it has readers for
-rare formats, and each is one more for hostile files to try.
+libsndfile also silently reads truncated files as shorter recordings, and guesses the length of MP3
+files. It gets only the formats listed here: each of its readers for rare formats would be one more
+target for hostile files.
 """
 
 import re
@@ -46,8 +46,8 @@ _BEGINNINGS: Final = {
     "matroska": rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82.(?:webm|matroska)",
     "mp3": _SIGNATURES["mp3"] + rb".(?:.{9}|.{17}|.{32})(?:Xing|Info)\x00{3}[\x01-\x0f]",
 }
-"""What only a recording's first bytes are, wherever they stand. The page of Ogg that a stream
-begins with has type 2 and position and number 0 (RFC 3533)."""
+"""Patterns that only the beginning of a recording matches, at any position. The page of Ogg that a
+stream begins with has type 2 and position and number 0 (RFC 3533)."""
 _PATTERNS: Final = {
     kind: re.compile(pattern, re.DOTALL) for kind, pattern in (_BEGINNINGS | _SIGNATURES).items()
 }
@@ -55,10 +55,10 @@ _SEARCHED: Final = {
     **dict.fromkeys((re.compile(each, re.DOTALL) for each in _BEGINNINGS.values()), 0),
     re.compile(rb"ftyp(?<=\x00{3}[\x08-\xff]ftyp)"): 4,
 }
-"""What is searched for, and how far behind a recording's beginning that is. Each begins with a
-letter or two that are fixed: that makes the search fast."""
+"""Patterns to search for → their distance from the recording's beginning. Each begins with fixed
+bytes, which makes the search fast."""
 _ENDLESS: Final = ("asf", "flv", "voc", "tta", "matroska")
-"""Of those that ffmpeg reads, kinds that do not say where they end."""
+"""Kinds read by ffmpeg that do not state where they end."""
 _EMBEDDED_FLAC: Final = re.compile(rb"\x7fFLAC.{4}fLaC|\x63\xa2.{1,8}fLaC", re.DOTALL)
 """The header of a FLAC stream within Ogg, and within Matroska."""
 _BOX: Final = struct.Struct(">I4s")
@@ -77,23 +77,23 @@ class Part:
     """A recording, in the bytes from ``start`` to ``end`` of its file (see ``end_of``)."""
 
     kind: str
-    """What it is, empty when it is nothing that we know."""
+    """Its format; empty if unknown."""
     start: int
     end: int
     audio: int
     """Where the audio begins: after an ID3 tag."""
     length_known: bool = True
-    """Whether the header says how long it is, rather than that libsndfile guesses."""
+    """Whether the header states the length; otherwise libsndfile guesses it."""
     fault: str = ""
-    """How the header contradicts what is there; empty where it does not."""
+    """How the header contradicts the file; empty where it does not."""
     gap: int = 0
-    """How many bytes after its end are neither its own nor another recording's."""
+    """Bytes after its end that belong to no recording."""
     correction: tuple[int, bytes] | None = None
-    """A place of the file and the bytes that belong there, for decoders that trust the header."""
+    """A position in the file and the right bytes there, for readers that trust the header."""
 
     @property
     def for_libsndfile(self) -> bool:
-        """Whether libsndfile shall read it."""
+        """Whether libsndfile reads it, rather than ffmpeg."""
         return self.kind in _SIGNATURES
 
 
@@ -113,7 +113,7 @@ def parts(file: FileIO) -> Iterator[Part]:
 
 
 def end_of(file: FileIO, part: Part) -> int:
-    """Where the part ends; in FLAC that takes a search, which most pieces of it can do without."""
+    """Where the part ends; for FLAC this takes a search, done only where the end is needed."""
     if part.kind != "flac":
         return part.end
     return _next_beginning(file, _frames_of_flac(file, part.audio), part.end)
@@ -134,7 +134,7 @@ def _part(file: FileIO, start: int, size: int) -> Part:
 
 
 def _sized(file: FileIO, part: Part, samples: Samples) -> Part:
-    """The part that begins like this one, where its header and what follows agree that it ends."""
+    """The part with the end on which its header and the bytes after it agree."""
     end = next((at for at in samples.ends if _begins(file, at)), None)
     if end is not None or samples.ends[0] <= part.end <= samples.rest:
         return replace(part, end=end or part.end)
@@ -151,7 +151,7 @@ def _sized(file: FileIO, part: Part, samples: Samples) -> Part:
 
 
 def _continues(file: FileIO, samples: Samples, end: int) -> bool:
-    """Whether more samples follow than the header promises; what may be anything would be noise."""
+    """Whether the bytes after the promised samples are samples too; others would be noise."""
     if samples.size == 0:  # a recorder writes it in the end
         return True
     follows = samples.rest == samples.ends[0] and samples.extensible
@@ -159,14 +159,14 @@ def _continues(file: FileIO, samples: Samples, end: int) -> bool:
 
 
 def _kind(head: bytes) -> str:
-    """The kind that begins so, empty when it is none of ours."""
+    """The format that begins with these bytes; empty if unknown."""
     if head[4:8] == b"ftyp":
         return MP4
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.match(head)), "")
 
 
 def _begins(file: FileIO, at: int) -> bool:
-    """Whether a recording begins there; of MP3, only what has a tag or a table is sure to."""
+    """Whether a recording begins there; an MP3 counts only with a tag or a table of frames."""
     audio = _end_of_id3(file, at)
     head = bytes_at(file, audio, _LONGEST_BEGINNING)
     kind = _kind(head)

@@ -8,27 +8,41 @@ import soxr
 from numpy.typing import NDArray
 
 from ..errors import AudioError
-from .options import MOST_CHANNELS, check_format
+from .options import MOST_CHANNELS, check_channel, check_format
 
 Pcm: TypeAlias = NDArray[np.int16]
 
 NO_SAMPLES: Final = "holds no samples: record or export it again"
 _FULL_SCALE: Final = 32768
 _BLOCK_FRAMES: Final = 1 << 16
+_MOST_PEAK: Final = 10.0
+"""Of an array's floating samples, +20 dBFS. Loud masters and the overshoot of resampling stay below
+4; the quietest of 3,083 recordings of speech in 16-bit integers reaches 343."""
 
 
 def to_pcm(samples: NDArray[Any], rate_hz: int, sample_rate_hz: int) -> Pcm:
     """Convert samples at ``rate_hz`` to mono PCM, ``int16 [n_samples]`` at ``sample_rate_hz``.
 
-    ``samples`` is ``[n]`` or ``[n, channels]``, either int16 or floating in [-1, 1]; where the mean
-    of the channels lies beyond, it is clipped. Raises ``AudioError`` for other types and
-    shapes, no samples, NaN or infinite samples, and sample rates that no recording has.
+    ``samples`` is ``[n]`` or ``[n, channels]``, either int16 or floating in [-1, 1]; a mean of the
+    channels somewhat beyond is clipped. Raises ``AudioError`` for other types, shapes and scales,
+    no samples, NaN or infinite samples, and sample rates that no recording has.
+    """
+    return joined(pcm_blocks(samples, rate_hz, sample_rate_hz))
+
+
+def pcm_blocks(
+    samples: NDArray[Any], rate_hz: int, sample_rate_hz: int, channel: int | None = None
+) -> Iterator[Pcm]:
+    """What ``to_pcm`` gives, in blocks ``int16 [n]``; of ``channel``, counted from 1, or the mean.
+
+    Raises what ``to_pcm`` raises, for the values when their block is reached.
     """
     _check_array(samples)
     check_format(rate_hz, channels=1)
+    check_channel(channel, 1 if samples.ndim == 1 else samples.shape[1])
     starts = range(0, len(samples), _BLOCK_FRAMES)
-    blocks = (mono(samples[start : start + _BLOCK_FRAMES]) for start in starts)
-    return joined(converted(blocks, rate_hz, sample_rate_hz))
+    blocks = (_to_scale(mono(samples[at : at + _BLOCK_FRAMES], channel)) for at in starts)
+    yield from converted(blocks, rate_hz, sample_rate_hz)
 
 
 def mono(samples: NDArray[Any], channel: int | None = None) -> NDArray[Any]:
@@ -41,7 +55,7 @@ def mono(samples: NDArray[Any], channel: int | None = None) -> NDArray[Any]:
         return scaled
     if channel is not None:
         return scaled[:, channel - 1]
-    with np.errstate(over="ignore", invalid="ignore"):  # converted() finds what is not finite
+    with np.errstate(over="ignore", invalid="ignore"):  # _check_finite() finds what is not finite
         mean: NDArray[Any] = scaled.mean(axis=1)
         return mean
 
@@ -104,3 +118,14 @@ def _check_finite(samples: NDArray[Any]) -> None:
     if not finite.all():
         bad = samples.size - int(finite.sum())
         raise AudioError(f"{bad} of {samples.size} samples are NaN or infinite: export it again")
+
+
+def _to_scale(samples: NDArray[Any]) -> NDArray[Any]:
+    """The samples, unless they are of another scale than [-1, 1]."""
+    peak = float(np.abs(samples).max(initial=0))
+    if _MOST_PEAK < peak < np.inf:
+        raise AudioError(
+            f"floating samples reach {peak:,.6g}, expected a scale of [-1, 1]: divide by "
+            f"{_FULL_SCALE} if they were 16-bit integers"
+        )
+    return samples

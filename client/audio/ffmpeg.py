@@ -1,4 +1,4 @@
-"""Decoding by ``ffmpeg``, in a process of its own: MP4, WebM, AMR and whatever else is sound.
+"""Decoding by ``ffmpeg``, in a process of its own: MP4, WebM, AMR and other formats.
 
 It gets the file's descriptor and no name, may open no other file and no address, and reads only
 the containers listed here: playlists and scripts, which name other files, are not among them.
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import AudioError
 from .chunks import size_of
 from .containers import MP4, Part, end_of
-from .decoder import DamagedError
+from .reader import DamagedError
 
 _CONTAINERS: Final = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,"
@@ -40,26 +40,26 @@ _OUTPUT: Final = (
 )
 _MEMORY_BYTES: Final = 1 << 30
 _STALL_S: Final = 60.0
-"""ffmpeg is given up when it has given nothing for so long: on a busy machine it starts slowly."""
+"""ffmpeg is stopped after this time without output: on a busy machine it starts slowly."""
 _RUN_UP_S: Final = 2
-"""Decoded before a piece and left out: decoders need to have heard a little to be exact."""
+"""Decoded before a piece and discarded: codecs need some preceding frames to be exact."""
 _READ_BYTES: Final = 1 << 16
 _COMPLAINT_BYTES: Final = 1 << 12
 _AU: Final = struct.Struct(">4s5I")
 _SAMPLE: Final = np.dtype(">f4")
 
 
-class FfmpegDecoder:
-    """A recording being decoded: its format, and its samples in blocks.
+class FfmpegReader:
+    """An ``AudioReader`` of what ffmpeg decodes.
 
-    ``reason`` is why libsndfile does not read the file. What is before ``start_s`` may be left out:
-    ``seek`` tells. Where ffmpeg finds damage it reads on, or stops if ``strict``; either way
-    that is told in the end. Raises ``AudioError`` when ffmpeg is not installed or does not
-    read it either.
+    ``reason`` is why libsndfile does not read the file. Samples before ``start_s`` may be skipped,
+    as ``seek`` tells. Where ffmpeg finds damage it continues, or stops if ``strict``; either way
+    ``blocks`` raises ``DamagedError`` in the end. Raises ``AudioError`` when ffmpeg is not
+    installed or cannot read it either.
     """
 
     n_frames: int | None = None
-    """Only the end tells."""
+    """Unknown until the end."""
 
     def __init__(
         self, file: FileIO, part: Part, reason: str, *, start_s: float = 0.0, strict: bool = False
@@ -104,7 +104,7 @@ class FfmpegDecoder:
         self._skipped = skipped_s * self.rate_hz
 
     def seek(self, frame: int) -> int:  # noqa: ARG002
-        """Stay where it is; gives where that is."""
+        """Return the position; it cannot be changed."""
         return self._skipped
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
@@ -129,7 +129,7 @@ class FfmpegDecoder:
         self._errors.close()
 
     def _header(self) -> tuple[int, int]:
-        """Sample rate and channels, from the header of the AU stream, which is passed over."""
+        """Sample rate and channels, from the header of the AU stream, which is consumed."""
         _, start, _, _, rate_hz, channels = _AU.unpack(self._read_exactly(_AU.size))
         self._read_exactly(start - _AU.size)
         return rate_hz, channels
@@ -155,16 +155,16 @@ class FfmpegDecoder:
                 poll.unregister(self._errors)
             if self._audio.fileno() in ready:
                 return self._audio.read(n_bytes)
-        raise _refusal(f"ffmpeg gave nothing for {_STALL_S:g} s")
+        raise _refusal(f"ffmpeg gave no output for {_STALL_S:g} s")
 
     def _hear(self) -> bool:
-        """Read a complaint, and keep it if it is one of the first; whether there was any."""
+        """Read from standard error, and keep the beginning; whether there was anything."""
         more = self._errors.read(_READ_BYTES)
         self._complaints += more[: _COMPLAINT_BYTES - len(self._complaints)]
         return bool(more)
 
     def _complaint(self) -> str:
-        """What ffmpeg complains about in the end: there may be gaps; empty where all is well."""
+        """What ffmpeg complained about by the end, as of gaps; empty where all is well."""
         while self._hear():
             pass
         status = self._process.wait()
@@ -173,7 +173,7 @@ class FfmpegDecoder:
             return ""
         first = complaints.replace(_CONTAINERS, "…").partition("\n")[0]
         first = re.sub(r"\[.*? @ \w+\] |(subfile,\S*)?file:/dev/fd/0: ", "", first)
-        # They may quote the file, and go to a terminal.
+        # Complaints may quote the file, and messages go to terminals.
         printable = "".join(filter(str.isprintable, first))
         return f"ffmpeg says: {printable or f'exit status {status}'}"
 

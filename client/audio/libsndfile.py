@@ -13,8 +13,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from .containers import Part
-from .decoder import CannotOpenError, DamagedError
 from .options import ENCODINGS, RawFormat
+from .reader import CannotOpenError, DamagedError
 
 BLOCK_SAMPLES: Final = 1 << 16
 _MPEG_SLACK_FRAMES: Final = 2 * 1152
@@ -22,8 +22,8 @@ _MPEG_SLACK_FRAMES: Final = 2 * 1152
 _UNKNOWN_FRAMES: Final = 1 << 60  # libsndfile's "I don't know" is 2**63 - 1
 
 
-class SndfileDecoder:
-    """A recording being decoded: its format, and its samples in blocks.
+class SndfileReader:
+    """An ``AudioReader`` of what libsndfile decodes.
 
     ``part`` is where it is in the file, ``None`` for headerless audio. Blocks hold at most
     ``block_samples``: what comes in a block before damage is lost with it. Raises
@@ -59,7 +59,7 @@ class SndfileDecoder:
         self._at = 0
 
     def seek(self, frame: int) -> int:
-        """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
+        """Go to ``frame`` if no reading is needed for it; returns the position afterwards."""
         within = min(frame, self._file.frames)
         with _damage():
             self._at = int(self._file.seek(within)) if within and self._file.seekable() else 0
@@ -89,7 +89,7 @@ class SndfileDecoder:
 
 @contextmanager
 def _damage() -> Iterator[None]:
-    """What libsndfile finds wrong with the samples, as our error."""
+    """Turn libsndfile's errors into ``DamagedError``."""
     try:
         yield
     except soundfile.SoundFileError as error:
@@ -111,7 +111,7 @@ def _arguments(raw: RawFormat | None) -> dict[str, Any]:
 
 
 def _readable(file: FileIO, part: Part | None) -> "int | _View":
-    """What libsndfile reads: the file itself where that is the part as it stands."""
+    """The file itself where the part is all of it, uncorrected; otherwise a view of the part."""
     file.seek(0)
     whole = part is None or (part.start == 0 and part.end == os.fstat(file.fileno()).st_size)
     if part is None or (whole and part.correction is None):

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
 from ..errors import AudioError, AudioWarning
+from ..utils.shortened import shortened
 
 AudioSource: TypeAlias = Path | str | bytes | BinaryIO
-"""A path, a file's bytes, or an open binary file, which need not be able to seek (a pipe)."""
+"""A path, the bytes of a file, or an open binary file; a pipe will do."""
 
 Warn: TypeAlias = Callable[[str], None]
-"""Told what is wrong with a recording that is read all the same."""
+"""Called with what is wrong with a recording that is read all the same."""
 
 MOST_CHANNELS: Final = 8
 RATES_HZ: Final = (1_000, 1_000_000)  # outside is a damaged header; resampling it fills memory
@@ -36,7 +37,7 @@ ENCODINGS: Final = {
 """Encodings of headerless audio under ffmpeg's names → libsndfile's subtype and byte order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Clip:
     """A piece of a recording: from ``offset_s`` on, ``duration_s`` long (``None``: to the end)."""
 
@@ -44,10 +45,15 @@ class Clip:
     offset_s: float = 0.0
     duration_s: float | None = None
 
+    def __repr__(self) -> str:
+        source = shortened(self.source)
+        named = repr(source) if isinstance(self.source, (str, Path)) else source
+        return f"Clip({named}, offset_s={self.offset_s}, duration_s={self.duration_s})"
+
 
 @dataclass(frozen=True)
 class RawFormat:
-    """What headerless audio does not say of itself."""
+    """The format of headerless audio, which is stated nowhere in it."""
 
     rate_hz: int
     channels: int = 1
@@ -55,17 +61,18 @@ class RawFormat:
     """A key of ``ENCODINGS``."""
 
     def __post_init__(self) -> None:
-        """Raise ``AudioError`` when nothing could be read so."""
+        """Raise ``AudioError`` for a format that cannot be read."""
         check_format(self.rate_hz, self.channels)
         if self.encoding not in ENCODINGS:
             raise AudioError(
-                f"the encoding is {self.encoding!r}, expected one of {', '.join(ENCODINGS)}"
+                f"the encoding is {shortened(repr(self.encoding))}, expected one of "
+                f"{', '.join(ENCODINGS)}"
             )
 
 
 @dataclass(frozen=True)
 class AudioOptions:
-    """How to read recordings, and what is too much of one."""
+    """How to read recordings, and the largest ones accepted."""
 
     channel: int | None = None
     """The one channel to take, counted from 1 as by sox, sph2pipe and CTM files (Kaldi's programs
@@ -73,19 +80,20 @@ class AudioOptions:
     raw: RawFormat | None = None
     """Sources are headerless audio of this format; ``None`` for files that say what they are."""
     strict: bool = False
-    """Refuse a damaged or truncated recording, rather than read what is there and warn."""
+    """Reject a damaged or truncated recording, instead of reading what is intact and warning."""
     max_bytes: int = 4 << 30
-    """The largest source, by its size as a file: 4 GiB, which is also the largest WAV file. One
-    without a name (a pipe, bytes) is copied to a temporary file of up to this size."""
+    """The largest source, by its size as a file: 4 GiB, which is also the largest WAV file. Bytes
+    and open files are copied to a temporary file of up to this size."""
     max_duration_s: float = 6 * 3600
-    """The most audio of one recording or piece. ``load_audio`` holds it in
-    memory: 0.7 GB for six hours at 16 kHz."""
+    """The longest recording or piece. ``load_audio`` holds it in memory: 0.7 GB for six hours at
+    16 kHz."""
 
     def __post_init__(self) -> None:
-        """Raise ``AudioError`` when nothing could be read so."""
+        """Raise ``AudioError`` for options that no recording could meet."""
         if self.channel is not None and not 1 <= self.channel <= MOST_CHANNELS:
             raise AudioError(
-                f"the channel is {self.channel}, expected 1 to {MOST_CHANNELS}: they count from 1"
+                f"the channel is {self.channel}, expected 1 to {MOST_CHANNELS}: they count from 1",
+                options=("AudioOptions.channel",),
             )
         if not (self.max_bytes >= 1 and self.max_duration_s > 0):
             raise AudioError(
@@ -95,10 +103,10 @@ class AudioOptions:
 
 
 STRICT: Final = AudioOptions(strict=True)
-"""For what goes with a text, which half a recording does not fit."""
+"""For recordings with a reference, which does not fit half a recording."""
 
 SLACK_S: Final = 0.1
-"""How far a piece may reach beyond the end: manifests round durations."""
+"""How far a piece may reach beyond the end: durations in manifests are rounded."""
 
 
 def check_format(rate_hz: int, channels: int) -> None:
@@ -109,6 +117,15 @@ def check_format(rate_hz: int, channels: int) -> None:
     if not 1 <= channels <= MOST_CHANNELS:
         raise AudioError(
             f"it has {channels} channels, expected 1 to {MOST_CHANNELS}: split it, if not damaged"
+        )
+
+
+def check_channel(channel: int | None, channels: int) -> None:
+    """Raise ``AudioError`` when a recording of so many channels lacks the one asked for."""
+    if channel is not None and channel > channels:
+        raise AudioError(
+            f"has {channels} channels, expected at least {channel}: choose one that is there",
+            options=("AudioOptions.channel",),
         )
 
 

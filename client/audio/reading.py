@@ -17,6 +17,7 @@ from .options import (
     Clip,
     Warn,
     as_warning,
+    check_channel,
     check_format,
 )
 from .recording import Recording
@@ -66,16 +67,13 @@ def read_blocks(
     with (
         named_errors(name),
         open_source(clip.source, options.max_bytes) as file,
-        closing(Recording(file, clip, options, lambda said: warn(f"{name}: {said}"))) as decoder,
+        closing(Recording(file, clip, options, lambda said: warn(f"{name}: {said}"))) as recording,
     ):
-        check_format(decoder.rate_hz, decoder.channels)
-        if options.channel is not None and options.channel > decoder.channels:
-            raise AudioError(
-                f"has {decoder.channels} channels, channel {options.channel} is asked for"
-            )
-        frames = _piece(decoder, clip, options.max_duration_s)
+        check_format(recording.rate_hz, recording.channels)
+        check_channel(options.channel, recording.channels)
+        frames = _piece(recording, clip, options.max_duration_s)
         blocks = (mono(block, options.channel) for block in frames)
-        yield from filter(len, converted(blocks, decoder.rate_hz, sample_rate_hz))
+        yield from filter(len, converted(blocks, recording.rate_hz, sample_rate_hz))
 
 
 def length_of(source: AudioSource) -> float:
@@ -86,38 +84,38 @@ def length_of(source: AudioSource) -> float:
     with (
         named_errors(name_of(source)),
         open_source(source, STRICT.max_bytes) as file,
-        closing(Recording(file, Clip(source), STRICT)) as decoder,
+        closing(Recording(file, Clip(source), STRICT)) as recording,
     ):
-        rate_hz = decoder.rate_hz
-        check_format(rate_hz, decoder.channels)
-        begin = max(0, (decoder.n_frames or 0) - round(_END_S * rate_hz))
-        end = _piece(decoder, Clip(source, begin / rate_hz), STRICT.max_duration_s)
+        rate_hz = recording.rate_hz
+        check_format(rate_hz, recording.channels)
+        begin = max(0, (recording.n_frames or 0) - round(_END_S * rate_hz))
+        end = _piece(recording, Clip(source, begin / rate_hz), STRICT.max_duration_s)
         return (begin + sum(map(len, end))) / rate_hz
 
 
-def _piece(decoder: Recording, clip: Clip, max_duration_s: float) -> Iterator[NDArray[Any]]:
+def _piece(recording: Recording, clip: Clip, max_duration_s: float) -> Iterator[NDArray[Any]]:
     """The clip's samples as decoded, ``float32 [n, channels]``."""
-    rate_hz, n_frames = decoder.rate_hz, decoder.n_frames
+    rate_hz, n_frames = recording.rate_hz, recording.n_frames
     if n_frames == 0:
         raise AudioError(NO_SAMPLES)
     start, stop = _bounds(clip, n_frames, rate_hz)
     most = start + math.ceil(max_duration_s * rate_hz)
     if n_frames is not None and stop > most:
-        raise _too_long((stop - start) / rate_hz, max_duration_s)
-    at = decoder.seek(start)
-    for block in decoder.blocks():
+        raise too_long((stop - start) / rate_hz, max_duration_s)
+    at = recording.seek(start)
+    for block in recording.blocks():
         yield block[max(0, start - at) : max(0, stop - at)]
         at += len(block)
         if at >= stop:
             return
         if at > most:
-            raise _too_long(None, max_duration_s)
+            raise too_long(None, max_duration_s)
     if at == 0:
         raise AudioError(NO_SAMPLES)
-    if decoder.fault:  # there is a warning that it ends early
+    if recording.fault:  # there is a warning that it ends early
         if at <= start:
             raise AudioError(
-                f"is damaged or truncated before the piece asked for: {decoder.fault}: copy or "
+                f"is damaged or truncated before the piece: {recording.fault}: copy or "
                 "record it again"
             )
     elif n_frames is None or at <= start:
@@ -135,15 +133,17 @@ def _bounds(clip: Clip, n_frames: int | None, rate_hz: int) -> tuple[int, int]:
         length = "of unknown length" if n_frames is None else f"{length_s:.2f} s long"
         end = "the end" if clip.duration_s is None else f"{stop_s:.2f} s"
         raise AudioError(
-            f"is {length}, the piece asked for goes from {clip.offset_s:.2f} s to {end}: correct "
+            f"is {length}, the piece goes from {clip.offset_s:.2f} s to {end}: correct "
             "offset and duration"
         )
     start = min(total - 1, round(clip.offset_s * rate_hz))
     return start, min(total, start + max(1, round((stop_s - clip.offset_s) * rate_hz)))
 
 
-def _too_long(length_s: float | None, max_duration_s: float) -> AudioError:
+def too_long(length_s: float | None, max_duration_s: float) -> AudioError:
+    """The error for a recording beyond the limit, whose length may not be known."""
     length = "longer" if length_s is None else f"{length_s:.1f} s long"
     return AudioError(
-        f"is {length}, expected at most {max_duration_s:g} s: cut it, or raise max_duration_s"
+        f"is {length}, expected at most {max_duration_s:g} s: cut it, or raise the limit",
+        options=("AudioOptions.max_duration_s",),
     )

@@ -1,10 +1,10 @@
-"""A file as one recording: all its parts, each by the decoder that reads it.
+"""A file as one recording: all its parts, each by the reader that reads it.
 
 Flow: file → ``parts`` → libsndfile, or ffmpeg for what it does not
 open → blocks. Where libsndfile cannot read on, ffmpeg does, from there, where it is installed.
 
-One rule for what is damaged or truncated: what is there is read, with a warning, and ``strict``
-refuses it. What holds no samples at all is refused either way.
+One rule for damaged and truncated recordings: the intact part is read, with a warning, and
+``strict`` rejects them. A recording without any samples is always rejected.
 """
 
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ from ..errors import AudioError
 from .chunks import size_of
 from .containers import Part, parts
 from .conversion import NO_SAMPLES
-from .decoder import CannotOpenError, DamagedError, Decoder
-from .ffmpeg import FfmpegDecoder
-from .libsndfile import SndfileDecoder
+from .ffmpeg import FfmpegReader
+from .libsndfile import SndfileReader
 from .options import AudioOptions, Clip, RawFormat, Warn, as_warning
+from .reader import AudioReader, CannotOpenError, DamagedError
 
 _CAREFUL_SAMPLES: Final = 256
-"""How much is read at once where it ends in damage, and lost with it."""
+"""The block size near damage: the block that holds it is lost."""
 
 Blocks = Iterator[NDArray[np.float32]]
 
 
 class Recording:
-    """A ``Decoder`` of all that is in ``file``.
+    """An ``AudioReader`` of all that is in ``file``.
 
-    ``clip`` is what will be read of it, and ``warn`` is told what is wrong with it. Raises
+    ``clip`` is the piece that will be read, and ``warn`` is called with what is wrong. Raises
     ``AudioError``.
     """
 
@@ -47,17 +47,17 @@ class Recording:
         self._others: list[Part] = []
         self._at = 0
         self.fault = ""
-        """What is wrong with what was opened or read so far; it may be shorter than it should."""
+        """What is wrong with the parts read so far, for which the recording may be too short."""
         self._fault = ""  # of the part that is open
         found = parts(file) if options.raw is None else iter(())
         self._part: Part | None = None
         if options.raw is None:
-            self._part, self._decoder = self._first(found)
+            self._part, self._reader = self._first(found)
         else:
-            self._decoder = _headerless(file, options.raw)
-        self.rate_hz = self._decoder.rate_hz
-        self.channels = self._decoder.channels
-        self.n_frames = None if self.fault else self._decoder.n_frames
+            self._reader = _headerless(file, options.raw)
+        self.rate_hz = self._reader.rate_hz
+        self.channels = self._reader.channels
+        self.n_frames = None if self.fault else self._reader.n_frames
         if self._reaches_the_end():
             try:
                 self._others = list(found)
@@ -68,13 +68,13 @@ class Recording:
             self.n_frames = None
 
     def seek(self, frame: int) -> int:
-        """Go to ``frame`` if it can be reached without reading on; gives where it is then."""
+        """Go to ``frame`` if no reading is needed for it; returns the position afterwards."""
         if self._others:
             return 0
         try:
-            self._at = self._decoder.seek(frame)
+            self._at = self._reader.seek(frame)
         except DamagedError as error:
-            raise _refusal(str(error)) from error
+            raise _rejection(str(error)) from error
         return self._at
 
     def blocks(self) -> Blocks:
@@ -83,8 +83,8 @@ class Recording:
         for part in (self._part, *self._others):
             try:
                 if part is not None and part is not self._part:
-                    self._decoder.close()
-                    self._decoder, self._at = self._opened(part), 0
+                    self._reader.close()
+                    self._reader, self._at = self._opened(part), 0
                     self._check_format()
                 yield from self._readable(part)
             except AudioError as error:
@@ -97,7 +97,7 @@ class Recording:
 
     def close(self) -> None:
         """Release what it holds."""
-        self._decoder.close()
+        self._reader.close()
 
     def _reaches_the_end(self) -> bool:
         """Whether the clip reaches the end of the first part: only then are others looked for."""
@@ -105,12 +105,12 @@ class Recording:
             return True
         return self._clip.offset_s + self._clip.duration_s > self.n_frames / self.rate_hz
 
-    def _first(self, found: Iterator[Part]) -> tuple[Part, Decoder]:
+    def _first(self, found: Iterator[Part]) -> tuple[Part, AudioReader]:
         """The first part that can be opened; raises what the very first does if none can."""
         failed: list[tuple[Part, AudioError]] = []
         for part in found:
             try:
-                decoder = self._opened(part)
+                reader = self._opened(part)
             except AudioError as error:
                 if self._strict:
                     raise
@@ -118,27 +118,27 @@ class Recording:
             else:
                 for each in failed:
                     self._leave_out(*each)
-                return part, decoder
+                return part, reader
         raise failed[0][1]
 
     def _leave_out(self, part: Part | None, error: AudioError) -> None:
         start = part.start if part else 0
         self._warn(f"holds a recording, from byte {start} on, that is left out: {error}")
 
-    def _opened(self, part: Part) -> Decoder:
-        """The decoder that reads the part; ``fault`` is what its header does not keep."""
+    def _opened(self, part: Part) -> AudioReader:
+        """A reader of the part; ``fault`` says where its header is wrong."""
         self._find(part.fault)
         if self._fault and self._strict:
-            raise _refusal(self._fault)
+            raise _rejection(self._fault)
         if not part.for_libsndfile:
             return self._by_ffmpeg(part, "unknown signature")
         try:
-            decoder = SndfileDecoder(self._file, part)
+            reader = SndfileReader(self._file, part)
         except CannotOpenError as error:
             return self._by_ffmpeg(part, str(error))
-        if decoder.n_frames != 0:
-            return decoder
-        decoder.close()
+        if reader.n_frames != 0:
+            return reader
+        reader.close()
         if not self._fault:
             raise AudioError(NO_SAMPLES)
         return self._by_ffmpeg(part, self._fault)
@@ -147,14 +147,14 @@ class Recording:
         self._fault = fault
         self.fault = self.fault or fault
 
-    def _by_ffmpeg(self, part: Part, reason: str) -> Decoder:
+    def _by_ffmpeg(self, part: Part, reason: str) -> AudioReader:
         alone = part.start == 0 and part.end == size_of(self._file)
         start_s = self._clip.offset_s if alone else 0.0
-        return FfmpegDecoder(self._file, part, reason, start_s=start_s, strict=self._strict)
+        return FfmpegReader(self._file, part, reason, start_s=start_s, strict=self._strict)
 
     def _check_format(self) -> None:
         """Raise ``AudioError`` where a part is of another format than the first."""
-        rate_hz, channels = self._decoder.rate_hz, self._decoder.channels
+        rate_hz, channels = self._reader.rate_hz, self._reader.channels
         if (rate_hz, channels) != (self.rate_hz, self.channels):
             raise AudioError(
                 f"is at {rate_hz} Hz with {channels} channels, after one at {self.rate_hz} Hz with "
@@ -162,11 +162,11 @@ class Recording:
             )
 
     def _readable(self, part: Part | None) -> Blocks:
-        """What is there of the part that is open, with at most one warning."""
+        """The intact samples of the open part, with at most one warning."""
         warned = False
         begin = self._at
         try:
-            for block in self._decoder.blocks():
+            for block in self._reader.blocks():
                 self._at += len(block)
                 if self._fault and not warned:
                     self._warn(_warning(self._fault))
@@ -174,7 +174,7 @@ class Recording:
                 yield block
         except DamagedError as error:
             if self._strict:
-                raise _refusal(str(error)) from error
+                raise _rejection(str(error)) from error
             self._find(self._fault or str(error))
             for block in self._rest(part):
                 self._at += len(block)
@@ -183,16 +183,16 @@ class Recording:
                     warned = True
                 yield block
         if self._fault and self._at == begin:
-            raise _refusal(self._fault)
+            raise _rejection(self._fault)
         if self._fault and not warned:
             self._warn(_warning(self._fault))
 
     def _rest(self, part: Part | None) -> Blocks:
-        """What another decoder makes of the part from here on."""
-        if part is None or isinstance(self._decoder, FfmpegDecoder):
+        """What another reader finds in the part from here on."""
+        if part is None or isinstance(self._reader, FfmpegReader):
             return
         with (
-            suppress(CannotOpenError, DamagedError),  # the first decoder has said so
+            suppress(CannotOpenError, DamagedError),  # the first reader has said so
             closing(self._second_opinion(part)) as other,
         ):
             if (other.rate_hz, other.channels) != (self.rate_hz, self.channels):
@@ -203,21 +203,21 @@ class Recording:
                 yield block[max(0, start - at) :]
                 at += len(block)
 
-    def _second_opinion(self, part: Part) -> Decoder:
+    def _second_opinion(self, part: Part) -> AudioReader:
         try:
-            return FfmpegDecoder(self._file, part, "")
+            return FfmpegReader(self._file, part, "")
         except AudioError:
-            return SndfileDecoder(self._file, part, block_samples=_CAREFUL_SAMPLES)
+            return SndfileReader(self._file, part, block_samples=_CAREFUL_SAMPLES)
 
 
-def _headerless(file: FileIO, raw: RawFormat | None) -> Decoder:
+def _headerless(file: FileIO, raw: RawFormat | None) -> AudioReader:
     try:
-        return SndfileDecoder(file, None, raw)
+        return SndfileReader(file, None, raw)
     except CannotOpenError as error:
-        raise _refusal(str(error)) from error
+        raise _rejection(str(error)) from error
 
 
-def _refusal(reason: str) -> AudioError:
+def _rejection(reason: str) -> AudioError:
     return AudioError(f"is damaged or truncated: {reason}: copy or record it again")
 
 

@@ -1,4 +1,4 @@
-"""What follows the samples that a header promises: metadata, more samples, or nobody knows what."""
+"""Tells what follows the samples that a header promises: metadata, samples, or unknown bytes."""
 
 import codecs
 import re
@@ -31,7 +31,7 @@ def is_metadata(file: FileIO, start: int, end: int) -> bool:
 
 
 def looks_like_samples(file: FileIO, start: int, end: int) -> bool:
-    """Whether these bytes may be samples that are not compressed: text and random bytes are not."""
+    """Whether these bytes may be uncompressed samples; text and random bytes are not."""
     at = _first_nonzero(file, start, end)
     data = bytes_at(file, at, min(_JUDGED_BYTES, end - at))
     return not _is_text(data) and len(zlib.compress(data)) < _COMPRESSED * len(data)

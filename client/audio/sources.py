@@ -1,4 +1,4 @@
-"""Where recordings come from: each becomes a regular file that can seek, within the limits."""
+"""Sources of recordings as regular files that can seek, within the limits."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ _COPY_BYTES: Final = 1 << 20
 
 
 def name_of(source: AudioSource) -> str:
-    """What to call a source in messages."""
+    """The name of a source in messages."""
     if isinstance(source, bytes):
         return f"audio of {len(source)} bytes"
     if isinstance(source, (str, Path)):
@@ -30,9 +30,9 @@ def name_of(source: AudioSource) -> str:
 def open_source(source: AudioSource, max_bytes: int) -> FileIO:
     """The source as an unbuffered regular file, at its beginning.
 
-    Decoders get its descriptor, never its name: what a file is called says nothing about what is in
-    it, and no decoder reads more into it. Raises ``AudioError`` for what is empty, larger than
-    ``max_bytes``, no regular file or no source at all, and ``OSError``.
+    Readers get its descriptor, never its name, so that only the bytes decide the format. Raises
+    ``AudioError`` for a source that is empty, larger than ``max_bytes``, no regular file or of
+    another type, and ``OSError``.
     """
     if isinstance(source, bytes):
         file = _copied([source], max_bytes)
@@ -42,7 +42,8 @@ def open_source(source: AudioSource, max_bytes: int) -> FileIO:
         file = _copied(_chunks(source), max_bytes)
     else:
         raise AudioError(
-            f"is of type {type(source).__name__}, expected a path, bytes or an open binary file"
+            f"is of type {type(source).__name__}, expected a path, bytes, an open binary "
+            "file or an array of samples"
         )
     size = os.fstat(file.fileno()).st_size
     if 0 < size <= max_bytes:
@@ -67,7 +68,7 @@ def _opened(path: str | Path) -> FileIO:
     os.close(descriptor)
     kind = "directory" if stat.S_ISDIR(mode) else "device or pipe"
     raise AudioError(
-        f"is a {kind}, expected an audio file: give files, or a manifest (`client manifest`)"
+        f"is a {kind}, expected an audio file: pass each of its files, or the bytes of a stream"
     )
 
 
@@ -105,7 +106,7 @@ def _chunks(stream: Any) -> Iterator[bytes]:
 
 
 def _read(stream: Any) -> Any:
-    """A chunk of what others open: it may be anything, and so may be what goes wrong there."""
+    """The next chunk; streams are others' code, and may return or raise anything."""
     try:
         chunk = stream.read(_COPY_BYTES)
     except (OSError, MemoryError):
@@ -114,19 +115,20 @@ def _read(stream: Any) -> Any:
         said = f"{type(error).__name__}: {shortened(error)}"
         raise AudioError(f"cannot be read: {said}: open or fetch it again") from error
     if chunk is None:
-        raise AudioError("has nothing to read yet, expected an open file that waits for its bytes")
+        raise AudioError("has nothing to read yet, expected an open file that blocks until it has")
     return chunk
 
 
 def _too_large(size: int, max_bytes: int) -> AudioError:
     return AudioError(
-        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise max_bytes"
+        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise the limit",
+        options=("AudioOptions.max_bytes",),
     )
 
 
 @contextmanager
 def named_errors(name: str) -> Iterator[None]:
-    """Name the recording in every error, and make the system's errors ours."""
+    """Name the recording in every ``AudioError``, and turn ``OSError`` into one."""
     try:
         yield
     except AudioError as error:

@@ -11,7 +11,7 @@ from typing import Final
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..manifests.manifest import Entry, Size, duration_of
-from ..transcriber import Result
+from ..result import Result
 from .streams import messages
 
 _COLUMNS: Final = (

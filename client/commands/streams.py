@@ -11,7 +11,9 @@ from rich.console import Console
 
 from ..errors import AsrError
 from ..manifests.manifest import Entry
-from ..transcriber import Item, Result, Transcriber
+from ..pipeline import Item
+from ..result import Result
+from ..transcriber import Transcriber
 from ..utils.files import written_whole
 from ..utils.shortened import shortened
 from .flags import FLAGS

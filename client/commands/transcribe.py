@@ -40,7 +40,8 @@ from ..decoding.preset import Preset
 from ..errors import AudioError, ManifestError, OutputError
 from ..manifests.manifest import Entry, Size, read_manifest, survey
 from ..manifests.sources.files import AUDIO_SUFFIXES, files_below
-from ..transcriber import Result, Transcriber
+from ..result import Result
+from ..transcriber import Transcriber
 from ..utils.files import is_stream, written_whole
 from .arguments import (
     add_transcriber,

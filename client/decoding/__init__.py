@@ -24,13 +24,13 @@ __all__ = [
 
 
 class Decoder(Protocol):
-    """Turns one utterance's model output into a transcript."""
+    """Turns the model's outputs for one utterance into a transcript."""
 
     @property
     def output(self) -> str:
         """The ensemble's tensor that ``decode`` needs, and so the one to ask for."""
 
-    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+    def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Decode one utterance, ``[S]`` or ``[S, V]``, trimmed to its own frames.
 
         ``duration_s`` is the length of its audio, after which no word ends.

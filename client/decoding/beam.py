@@ -28,7 +28,7 @@ from .search import Found, PrefixSearch
 class BeamDecoder:
     """Searches the best text of an utterance's ``log_probs``.
 
-    ``language_model`` is ``options.lm``, for those who have loaded it. Raises
+    ``language_model`` is ``options.lm`` already loaded. Raises
     ``DecoderError`` for a language model that cannot be used: it is damaged, or the acoustic
     model can write none of its words.
     """
@@ -53,15 +53,15 @@ class BeamDecoder:
         scorer = WordScorer(language_model, options)
         self._search = PrefixSearch(self._detokenizer, contract.blank, scorer, options)
 
-    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+    def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Texts of ``log_probs``, ``[S, V]``, natural logarithms; no frames, no text.
 
         Raises ``DecoderError`` when V is not the contract's or the values are something else.
         """
-        check_log_probs(posteriors, self._blank + 1)
-        if len(posteriors) == 0:
+        check_log_probs(outputs, self._blank + 1)
+        if len(outputs) == 0:
             return Transcript("")
-        log_probs, best = self._pauses.mark_log_probs(posteriors, posteriors.argmax(axis=1))
+        log_probs, best = self._pauses.mark_log_probs(outputs, outputs.argmax(axis=1))
         candidates = select_candidates(log_probs, best, self._blank, self._token_min_logp)
         found = self._search.run(candidates)
         runs = [runs_of_path(each.tokens, each.frames, log_probs, self._blank) for each in found]
@@ -92,7 +92,7 @@ def _closed_up(options: BeamOptions, detokenizer: Detokenizer) -> BeamOptions:
 def _check_spelling(
     model: LanguageModel | None, options: BeamOptions, detokenizer: Detokenizer
 ) -> None:
-    """Refuse words that the acoustic model cannot write: they could only do harm.
+    """Reject words that the acoustic model cannot write: they could only do harm.
 
     A language model none of whose words can be written would make everything an unknown word; a
     hotword that cannot would pull hypotheses towards it that have to give the bonus back.

@@ -30,13 +30,13 @@ class GreedyDecoder:
         self._clock = Clock(self._detokenizer, contract.frame_stride_s)
         self._blank = contract.blank
 
-    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
+    def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Text of ``tokens``, ``int32 [S]``, or of ``log_probs``, ``[S, V]``; no frames, no text.
 
         Raises ``DecoderError`` when a token lies outside the contract's vocabulary, or when
         the ``log_probs`` are none.
         """
-        runs = self._runs(posteriors)
+        runs = self._runs(outputs)
         return Transcript(
             self._detokenizer.text(runs.tokens),
             self._clock.words(runs, duration_s),
@@ -46,17 +46,17 @@ class GreedyDecoder:
     def close(self) -> None:
         """Nothing to release."""
 
-    def _runs(self, posteriors: NDArray[Any]) -> Runs:
+    def _runs(self, outputs: NDArray[Any]) -> Runs:
         if self.output == LOG_PROBS:
-            check_log_probs(posteriors, self._blank + 1)
-            best = self._pauses.mark_tokens(posteriors.argmax(axis=1))
-            return with_log_probs(runs_of_best_tokens(best, self._blank), posteriors)
-        if posteriors.ndim != 1:
+            check_log_probs(outputs, self._blank + 1)
+            best = self._pauses.mark_tokens(outputs.argmax(axis=1))
+            return with_log_probs(runs_of_best_tokens(best, self._blank), outputs)
+        if outputs.ndim != 1:
             raise DecoderError(
-                f"tokens have shape {posteriors.shape}, expected [frames]: for log_probs use "
+                f"tokens have shape {outputs.shape}, expected [frames]: for log_probs use "
                 "GreedyOptions(confidence=True)"
             )
-        runs = runs_of_best_tokens(self._pauses.mark_tokens(posteriors), self._blank)
+        runs = runs_of_best_tokens(self._pauses.mark_tokens(outputs), self._blank)
         if runs.tokens and not 0 <= min(runs.tokens) <= max(runs.tokens) < self._blank:
             raise DecoderError(
                 f"the server's tokens lie in {min(runs.tokens)} to {max(runs.tokens)}, the "

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from .options import Hotword
 
 Matches: TypeAlias = frozenset[tuple[int, int]]
-"""Phrases under way, as (hotword, words matched)."""
+"""Partly matched phrases, as (hotword, words matched)."""
 
 NO_MATCHES: Final[Matches] = frozenset()
 
@@ -43,11 +43,11 @@ class HotwordMatcher:
         """All words of all hotwords."""
 
     def after(self, matches: Matches, word: str) -> tuple[float, Matches]:
-        """The bonus of the hotwords that ``word`` completes, and what is under way after it."""
+        """The bonus of the hotwords that ``word`` completes, and the partly matched ones."""
         if word not in self.words:
             return 0.0, NO_MATCHES
         bonus = 0.0
-        under_way = set()
+        partly = set()
         for index, matched in matches | self._starts:
             phrase = self._phrases[index]
             if phrase.words[matched] != word:
@@ -55,13 +55,13 @@ class HotwordMatcher:
             if matched + 1 == len(phrase.words):
                 bonus += phrase.weight
             else:
-                under_way.add((index, matched + 1))
-        return bonus, frozenset(under_way)
+                partly.add((index, matched + 1))
+        return bonus, frozenset(partly)
 
     def credit(self, matches: Matches, beginning: str) -> float | None:
         """What the beginning of a word is worth after ``matches``; ``None`` if no hotword fits.
 
-        ``beginning`` may be empty: then what is under way counts, without another word.
+        ``beginning`` may be empty: then only partly matched phrases count.
         """
         candidates = matches | self._starts if beginning else matches
         credits_ = (

@@ -33,10 +33,10 @@ MOST_WEIGHT: Final = 100.0
 
 @dataclass(frozen=True)
 class GreedyOptions:
-    """Greedy decoding; its replies are a token a frame, which tells no probabilities."""
+    """Greedy decoding. Replies hold one token a frame, and no probabilities."""
 
     confidence: bool = False
-    """Ask for ``log_probs`` instead, and tell how sure each word is."""
+    """Ask for ``log_probs`` instead, for the confidence of each word."""
     exact_nemo_text: bool = False
     """Write NeMo's text to the letter: with models of characters, words run together over pauses
     (``decoding.pauses``)."""
@@ -44,7 +44,7 @@ class GreedyOptions:
 
 @dataclass(frozen=True)
 class Hotword:
-    """A word or phrase to listen for, as the acoustic model writes it."""
+    """A word or phrase to favour, as the acoustic model writes it."""
 
     text: str
     weight: float | None = None
@@ -61,7 +61,7 @@ class Hotword:
 
 @dataclass(frozen=True)
 class BeamOptions:
-    """How to search, and how much to believe the language model.
+    """How to search, and how much the language model and hotwords weigh.
 
     Weights suit one acoustic and one language model; tune them on a development set: wrong ones do
     worse than greedy.
@@ -77,7 +77,7 @@ class BeamOptions:
     alpha: float = 0.5
     """Weight of the language model's log-probability (natural logarithm)."""
     beta: float = 1.5
-    """Bonus for each word, against the language model's liking for few words."""
+    """Bonus for each word, against the language model's preference for few words."""
     unk_score_offset: float = -10.0
     """Added to the language model's log10 probability of a word that it does not know; hotwords
     are exempt. For the beginning of such a word it is added as it is, in natural logarithm."""
@@ -88,11 +88,11 @@ class BeamOptions:
     token_min_logp: float = -5.0
     """Tokens below this log-probability are not tried, save the frame's best."""
     hotwords: tuple[Hotword, ...] = ()
-    """Words and phrases to listen for, known to the language model or not."""
+    """Words and phrases to favour, known to the language model or not."""
     hotword_weight: float = 5.0
     """Bonus of a hotword without a weight of its own (natural logarithm)."""
     nbest: int = 1
-    """Hypotheses to return. More than one keeps apart what the language model could merge."""
+    """Hypotheses to return. With more than one, the language model merges none that differ."""
     exact_nemo_text: bool = False
     """Mark no pauses, as in NeMo: with models of characters, words run together over them
     (``decoding.pauses``)."""

@@ -83,7 +83,7 @@ class Pauses:
         if not len(long):
             return _NONE, _NONE
         before, after = emitting[long], emitting[long + 1]
-        # Clipped: a token that is none has to reach the decoder, which tells of it.
+        # Clipped: the decoder reports tokens outside the vocabulary.
         may_end = self._may_precede.take(best[before], mode="clip")
         may_end &= self._may_follow.take(best[after], mode="clip")
         return before[may_end], after[may_end]

@@ -1,4 +1,4 @@
-"""Decoding in several processes, which are replaced when they crash.
+"""Decoding in several worker processes, which are replaced when they crash.
 
 Flow: ``submit`` → queue → an idle worker takes its share → pipe → ``decoding.worker`` →
 pipe → futures. Every worker has a pair of pipes and a thread here that writes a request, then
@@ -22,15 +22,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE, Popen
 from threading import Condition, Event, Lock, Thread
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 from weakref import WeakSet
 
 from numpy.typing import NDArray
 
 from ..errors import AsrError, DecoderError
 from ..transcript import Transcript
+from ..utils.closing import Closing
 from ..utils.forks import OwnerProcess, never_freed
+from ..utils.shortened import shortened
 from .worker import portable
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _ONE_THREAD: Final = {
 }
 
 
-class DecoderPool:
+class DecoderPool(Closing):
     """Decodes in ``processes`` processes; a context manager.
 
     ``make`` is called once in each process, and so must be picklable: a function of a module, or
@@ -80,13 +81,13 @@ class DecoderPool:
             self._make: Final = pickle.dumps(make)
         except Exception as error:
             raise TypeError(
-                f"{make!r} cannot be pickled, expected a function of a module or a"
+                f"{shortened(repr(make))} cannot be pickled, expected a function of a module or a"
                 f" functools.partial of one: {error}"
             ) from error
         self._owner: Final = OwnerProcess("this pool of decoding processes")
         self._max_queued: Final = max_queued
-        self._queue: Final[deque[_Utterance]] = deque()
-        self._retries: Final[deque[_Utterance]] = deque()
+        self._queue: Final[deque[_Job]] = deque()
+        self._retries: Final[deque[_Job]] = deque()
         self._workers: Final[list[_Worker | None]] = [None] * processes
         self._end: AsrError | None = None  # why nothing is decoded any more
         self._lock: Final = Lock()  # of all above
@@ -109,22 +110,22 @@ class DecoderPool:
     def submit(self, log_probs: NDArray[Any], duration_s: float = math.inf) -> Future[Transcript]:
         """Queue one utterance, as ``Decoder.decode`` takes it; waits while the queue is full.
 
-        Any thread may call it, save one that runs a callback of these futures: it could wait for
-        itself. The array is read later and must stay as it is until the future is done. Futures
-        are done in any order: for results in order, keep the futures in order. A future raises
-        what ``decode`` raises, and ``DecoderError`` when the utterance crashed two processes.
+        Any thread may call it, except in a callback of these futures, which could wait for itself.
+        The array is read later and must stay as it is until the future is done. Futures finish in
+        any order: for results in order, keep the futures in order. A future raises what ``decode``
+        raises, and ``DecoderError`` when the utterance crashed two processes.
 
         Raises ``DecoderError`` when the pool is closed, before or while it waits, and when
         no process starts any more; ``ForkError`` in a forked child.
         """
         self._owner.check()
-        utterance = _Utterance((log_probs, duration_s))
+        job = _Job((log_probs, duration_s))
         with self._lock:
             self._room.wait_for(lambda: self._end or len(self._queue) < self._max_queued)
             self._check_open()
-            self._queue.append(utterance)
+            self._queue.append(job)
             self._work.notify()
-        return utterance.future
+        return job.future
 
     def close(self) -> None:
         """End the processes at once; what is not decoded yet fails with ``DecoderError``.
@@ -140,17 +141,6 @@ class DecoderPool:
             worker.kill()
         for thread in self._threads:
             thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _serve(self, slot: int) -> None:
         """Feed one worker after another, in a thread of its own."""
@@ -192,19 +182,19 @@ class DecoderPool:
         if not batch:
             return False
         try:
-            outcomes = worker.decode([utterance.arguments for utterance in batch])
+            outcomes = worker.decode([job.arguments for job in batch])
         except _WorkerDied as death:
-            self._try_again(batch, death)
+            self._retry(batch, death)
             return False
-        for utterance, outcome in zip(batch, outcomes, strict=True):
+        for job, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, AsrError):
-                utterance.future.set_exception(outcome)
+                job.future.set_exception(outcome)
             else:
-                utterance.future.set_result(outcome)
+                job.future.set_result(outcome)
         return True
 
-    def _take(self, worker: "_Worker") -> "list[_Utterance]":
-        """Wait for work: one utterance to try again, or a fair share; none for a dead worker."""
+    def _take(self, worker: "_Worker") -> "list[_Job]":
+        """Wait for work: one utterance to retry, or a fair share; none for a dead worker."""
         with self._lock:
             while True:
                 self._work.wait_for(lambda: self._end or self._retries or self._queue)
@@ -217,28 +207,28 @@ class DecoderPool:
                 share = -(-len(self._queue) // len(self._workers))
                 batch = [self._queue.popleft() for _ in range(min(share, _MOST_IN_BATCH))]
                 self._room.notify(len(batch))
-                if wanted := [utterance for utterance in batch if utterance.wanted()]:
+                if wanted := [job for job in batch if job.wanted()]:
                     return wanted
 
-    def _try_again(self, batch: "list[_Utterance]", death: "_WorkerDied") -> None:
-        """Queue what a dead worker held, one by one; what killed two workers fails."""
+    def _retry(self, batch: "list[_Job]", death: "_WorkerDied") -> None:
+        """Queue what a dead worker held, one by one; an utterance that killed two workers fails."""
         with self._lock:
             again = [] if self._end else [each for each in batch if not each.tried]
-            for utterance in again:
-                utterance.tried = True
+            for job in again:
+                job.tried = True
             self._retries.extend(again)
             self._work.notify(len(again))
             end = self._end
-        for utterance in batch:
-            if utterance not in again:
-                utterance.future.set_exception(copy(end) if end else _crash(utterance, death))
+        for job in batch:
+            if job not in again:
+                job.future.set_exception(copy(end) if end else _crash(job, death))
 
     def _check_open(self) -> None:
         if self._end:
             raise copy(self._end)
 
     def _stop(self, end: AsrError) -> None:
-        """Decode nothing more, for the first reason given; what waits fails with it."""
+        """Stop, for the first reason given; utterances that wait fail with it."""
         with self._lock:
             self._end = end = self._end or end
             stranded = [*self._retries, *self._queue]
@@ -247,14 +237,14 @@ class DecoderPool:
             self._work.notify_all()
             self._room.notify_all()
         self._started.set()
-        for utterance in stranded:
-            if utterance.wanted():
-                utterance.future.set_exception(copy(end))
+        for job in stranded:
+            if job.wanted():
+                job.future.set_exception(copy(end))
 
 
 @dataclass(eq=False)
-class _Utterance:
-    """An utterance that waits or is decoded; ``tried`` when a worker died over it."""
+class _Job:
+    """An utterance that waits or is being decoded; ``tried`` if a worker died while decoding it."""
 
     arguments: _Arguments
     future: Future[Transcript] = field(default_factory=Future)
@@ -345,9 +335,9 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _crash(utterance: _Utterance, death: _WorkerDied) -> DecoderError:
+def _crash(job: _Job, death: _WorkerDied) -> DecoderError:
     error = DecoderError(
-        f"an utterance of shape {utterance.arguments[0].shape} crashed two decoding processes,"
+        f"an utterance of shape {job.arguments[0].shape} crashed two decoding processes,"
         f" the second {death}: look for memory to run out, or decode it without a pool"
     )
     error.__cause__ = death

@@ -1,8 +1,8 @@
-"""Where decoding happens: in the caller's thread, or in processes of their own.
+"""Where decoding happens: in the caller's thread, or in worker processes.
 
-Flow: a future of ``posteriors`` → ``Stage.begin`` → a future of what ``Stage.finish`` makes
-the transcript of. In the caller's thread all the work is in ``finish``; a pool begins by itself as
-soon as the posteriors are there, and ``finish`` only hands over.
+Flow: a future of the model's outputs → ``Stage.begin`` → a future of what ``Stage.finish`` makes
+the transcript of. In the caller's thread all the work is in ``finish``; a pool starts as soon as
+the outputs have arrived, and ``finish`` only waits for it.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from .pool import DecoderPool
 from .worker import portable
 
 _MOST_BYTES: Final = 1 << 28
-"""Of posteriors that a pool has not decoded: many utterances, some hours, or one recording."""
+"""Of outputs that wait for a pool: those of many utterances, some hours, or one recording."""
 
 
 class Stage(Protocol):
@@ -29,8 +29,8 @@ class Stage(Protocol):
     ahead: int
     """How many utterances to begin, at most, before the first of them is finished."""
 
-    def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
-        """Take the posteriors, there or under way, of an utterance ``duration_s`` long."""
+    def begin(self, outputs: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
+        """Take the outputs, arrived or in flight, of an utterance ``duration_s`` long."""
 
     def finish(self, begun: Future[Any], duration_s: float) -> Transcript:
         """Its transcript; waits for it. Raises what the request or the decoder raised."""
@@ -48,15 +48,15 @@ class InThread:
         self.output: str = decoder.output
         self._decoder = decoder
 
-    def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:  # noqa: ARG002
-        """Nothing yet."""
-        return posteriors
+    def begin(self, outputs: Future[NDArray[Any]], duration_s: float) -> Future[Any]:  # noqa: ARG002
+        """Do nothing yet."""
+        return outputs
 
     def finish(self, begun: Future[Any], duration_s: float) -> Transcript:
-        """Decode, once the posteriors are there; whatever the decoder raises is this item's."""
-        posteriors = begun.result()
+        """Decode when the outputs have arrived; what the decoder raises is this item's error."""
+        outputs = begun.result()
         try:
-            return self._decoder.decode(posteriors, duration_s)
+            return self._decoder.decode(outputs, duration_s)
         except Exception as error:
             raise portable(error, "the decoder failed") from error
 
@@ -66,11 +66,11 @@ class InThread:
 
 
 class InPool:
-    """Searches in ``processes`` processes, each with a decoder of its own.
+    """Searches in ``processes`` worker processes, each with a decoder of its own.
 
-    Raises as ``DecoderPool`` does. ``most`` bounds the utterances
-    begun and not finished, so that none has to wait for the pool on a thread of the transport.
-    Where decoding falls behind with hours of audio, ``begin`` waits, for memory's sake.
+    ``most`` bounds the utterances in the queue: whoever begins more waits, and so does the thread
+    that sets a future begun before its outputs arrived. Where workers fall behind with hours of
+    audio, it waits too, to bound memory. Raises as ``DecoderPool`` does.
     """
 
     def __init__(self, make: Callable[[], BeamDecoder], processes: int, most: int) -> None:
@@ -79,8 +79,8 @@ class InPool:
         self._pool = DecoderPool(make, processes, most)
         self._room = _Room(_MOST_BYTES)
 
-    def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
-        """Queue the posteriors when they are there."""
+    def begin(self, outputs: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
+        """Queue the outputs when they have arrived."""
         begun: Future[Transcript] = Future()
 
         def hand_over(result: Future[Any], then: Callable[[Any], None]) -> None:
@@ -100,7 +100,7 @@ class InPool:
             decoded.add_done_callback(lambda _: self._room.give_back(n_bytes))
             decoded.add_done_callback(lambda future: hand_over(future, begun.set_result))
 
-        posteriors.add_done_callback(lambda future: hand_over(future, decode))
+        outputs.add_done_callback(lambda future: hand_over(future, decode))
         return begun
 
     def finish(self, begun: Future[Any], duration_s: float) -> Transcript:  # noqa: ARG002
@@ -109,12 +109,12 @@ class InPool:
         return transcript
 
     def close(self) -> None:
-        """End the processes."""
+        """End the worker processes."""
         self._pool.close()
 
 
 class _Room:
-    """Bytes to share; who needs more than there are waits until nobody else has any."""
+    """A budget of bytes; who needs more than the whole waits until nobody else has any."""
 
     def __init__(self, n_bytes: int) -> None:
         self._n_bytes = n_bytes
@@ -122,7 +122,7 @@ class _Room:
         self._changed = Condition()
 
     def take(self, n_bytes: int) -> None:
-        """Wait until there are so many."""
+        """Wait until so many are free."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._taken == 0 or self._taken + n_bytes <= self._n_bytes
@@ -130,7 +130,7 @@ class _Room:
             self._taken += n_bytes
 
     def give_back(self, n_bytes: int) -> None:
-        """Let others have them."""
+        """Return them."""
         with self._changed:
             self._taken -= n_bytes
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A decoding process: a factory comes in on standard input, then utterances; transcripts go out.
+"""A worker process: reads a factory and then utterances, and writes their transcripts.
 
 Flow, in pickles: factory → ``None``, or the error that it raised → (number of utterances,
 arguments of ``decode`` for each → list of transcripts and errors) again and again. It is started
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def main() -> NoReturn:
-    """Serve the parent until it hangs up."""
+    """Serve the parent until it closes the pipe."""
     # Never closed by Python, so that the parent sees it end when the exit status is there to read.
     replies = os.fdopen(os.dup(1), "wb", closefd=False)
     os.dup2(2, 1)  # what a library prints must not get between the replies
@@ -34,7 +34,7 @@ def main() -> NoReturn:
 
 
 def _end_with_parent() -> None:
-    """End in the middle of an utterance too, however long it takes."""
+    """End with the parent, even in the middle of an utterance."""
     hang_up = select.poll()
     hang_up.register(0, 0)  # no event but that the other end is closed
     hang_up.poll()
@@ -67,7 +67,7 @@ def _decode(decoder: "Decoder", requests: IO[bytes]) -> Transcript | AsrError:
 
 
 def portable(error: Exception, failure: str) -> AsrError:
-    """The error itself where it is ours and survives pickling, else one that tells of it."""
+    """The error itself if it is ours and survives pickling, otherwise one that describes it."""
     if isinstance(error, AsrError):
         with suppress(Exception):  # as of a subclass whose arguments are not its message
             pickle.loads(pickle.dumps(error))  # noqa: S301

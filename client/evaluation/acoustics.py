@@ -21,7 +21,8 @@ from ..audio import AudioOptions, Clip
 from ..errors import AsrError, ManifestError
 from ..long_audio import LongAudioOptions, plan_windows
 from ..manifests.manifest import Entry
-from ..transcriber import Reader, Result, transcribe
+from ..pipeline import Pipeline, Reader
+from ..result import Result
 from ..transcript import Transcript
 from ..wire.contract import LOG_PROBS, Contract
 from ..wire.transport import Transport, TransportOptions, TritonTransport
@@ -89,8 +90,8 @@ class AcousticModel:
         missing = [task for task in tasks if task.entry.line not in lines]
         stage = _Storing(self._cache, [task.path for task in missing])
         items = (task.item for task in missing)
-        results = transcribe(items, self._transport, stage, self._max_in_flight, self._reader)
-        for task, result in zip(missing, results, strict=True):
+        pipeline = Pipeline(self._transport, stage, self._max_in_flight, self._reader)
+        for task, result in zip(missing, pipeline.transcribe(items), strict=True):
             yield task.entry, self._noted(task, result)
         self.seconds = 0.0 if kept else perf_counter() - start_s
 
@@ -157,9 +158,9 @@ class _Storing:
         self._cache = cache
         self._paths = iter(paths)
 
-    def begin(self, posteriors: Future[NDArray[Any]], duration_s: float) -> Future[Any]:  # noqa: ARG002
+    def begin(self, outputs: Future[NDArray[Any]], duration_s: float) -> Future[Any]:  # noqa: ARG002
         """Nothing yet."""
-        return posteriors
+        return outputs
 
     def finish(self, begun: Future[Any], duration_s: float) -> Transcript:  # noqa: ARG002
         """Write them; there is no text yet."""

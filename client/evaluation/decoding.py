@@ -42,10 +42,10 @@ class TimedDecoder:
         self._decoder = make_decoder(contract, options)
         self.output: Final = self._decoder.output
 
-    def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> TimedTranscript:
+    def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> TimedTranscript:
         """As ``Decoder.decode``."""
         start_s = thread_time()
-        transcript = self._decoder.decode(posteriors, duration_s)
+        transcript = self._decoder.decode(outputs, duration_s)
         return TimedTranscript(
             transcript.text,
             transcript.words,

@@ -17,7 +17,7 @@ from ..audio import Clip, Warn
 from ..decoding import make_decoder
 from ..errors import AsrError, ManifestError
 from ..manifests.manifest import Entry, duration_of, read_entries, read_manifest, with_text
-from ..transcriber import Result
+from ..result import Result
 from ..utils.extras import import_extra
 from .acoustics import AcousticModel, AcousticOptions, acoustic_models
 from .ctc_loss import ctc_loss

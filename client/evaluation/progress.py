@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..manifests.manifest import Entry
-from ..transcriber import Result
+from ..result import Result
 
 
 @dataclass(frozen=True)

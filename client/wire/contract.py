@@ -35,7 +35,7 @@ class Route:
     model: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Contract:
     """The facts that a client needs to use a model, and all of them.
 
@@ -63,6 +63,12 @@ class Contract:
     exporter_version: str
     routes: tuple[Route, ...] = ()
     model_version: int = 1
+
+    def __repr__(self) -> str:
+        return (
+            f"Contract({self.checkpoint!r}, {self.sample_rate_hz} Hz, {len(self.vocabulary)} "
+            f"{self.vocabulary_kind} tokens, {self.precision})"
+        )
 
     def __post_init__(self) -> None:
         """Raise ``ContractError`` naming every field that does not hold."""

@@ -40,7 +40,7 @@ def blocks_of(samples, sizes):
 
 def stitched(parts):
     stitcher = Stitcher()
-    final = [stitcher.add(start_frame, posteriors) for start_frame, posteriors in parts]
+    final = [stitcher.add(start_frame, outputs) for start_frame, outputs in parts]
     return np.concatenate([*final, stitcher.finish()])
 
 

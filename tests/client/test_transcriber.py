@@ -31,7 +31,7 @@ from client.errors import (
     ServerError,
 )
 from client.long_audio import LongAudioOptions
-from client.transcriber import transcribe
+from client.pipeline import Pipeline
 from client.wire.failure_policy import FailurePolicy
 from client.wire.transport import TransportOptions, TritonTransport
 from tests.client.decoding.decoders import Gated, Scripted
@@ -173,7 +173,7 @@ def test_a_result_is_given_while_a_live_source_has_no_next_item(make_stage):
     coming = SimpleQueue()
     stage = make_stage()
     items = (coming.get(timeout=10) for _ in range(3))
-    results = transcribe(items, Instant(), stage, max_in_flight=4)
+    results = Pipeline(Instant(), stage, 4).transcribe(items)
     for number in range(3):
         coming.put(SAMPLES)
         assert next(results).index == number
@@ -210,13 +210,13 @@ def test_one_bad_item_loses_nothing_else():
 
 def test_a_decoder_that_fails_fails_for_its_item_alone():
     class Fragile(GreedyDecoder):
-        def decode(self, posteriors, duration_s):
+        def decode(self, outputs, duration_s):
             if items[0] is None:
                 raise ZeroDivisionError("once")
-            return super().decode(posteriors, duration_s)
+            return super().decode(outputs, duration_s)
 
     items = [SAMPLES, None, SAMPLES]
-    stream = transcribe([SAMPLES] * 3, Instant(), InThread(Fragile(CONTRACT)), max_in_flight=1)
+    stream = Pipeline(Instant(), InThread(Fragile(CONTRACT)), 1).transcribe([SAMPLES] * 3)
     assert next(stream).transcript.text == "cat"
     items[0] = None
     failed = next(stream)
@@ -561,7 +561,7 @@ def test_one_recording_in_place_of_a_list_is_refused_at_once(single):
     with (
         scripted_server() as url,
         Transcriber(url, "demo") as transcriber,
-        pytest.raises(TypeError, match=r"pass a list, transcribe\(\[recording\]\)"),
+        pytest.raises(TypeError, match=r"transcribe_one\(recording\)"),
     ):
         transcriber.transcribe(single)
 

@@ -14,7 +14,7 @@ from .subtitles import srt, vtt
 
 if TYPE_CHECKING:
     from ...manifests.manifest import Entry
-    from ...transcriber import Result
+    from ...result import Result
 
 __all__ = ["FORMATS", "Format"]
 

@@ -12,7 +12,7 @@ from ...transcript import Word
 
 if TYPE_CHECKING:
     from ...manifests.manifest import Entry
-    from ...transcriber import Result
+    from ...result import Result
 
 MONO: Final = 1
 """The channel of recordings that have one, or of the mean of several."""

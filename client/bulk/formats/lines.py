@@ -12,7 +12,7 @@ from ...utils.utf8 import json_text
 
 if TYPE_CHECKING:
     from ...manifests.manifest import Entry
-    from ...transcriber import Result
+    from ...result import Result
 
 WARNINGS = "warnings"
 _OURS = ("pred_text", "words", "nbest", "error", WARNINGS)

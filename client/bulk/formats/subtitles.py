@@ -14,7 +14,7 @@ from ...transcript import Word
 
 if TYPE_CHECKING:
     from ...manifests.manifest import Entry
-    from ...transcriber import Result
+    from ...result import Result
 
 _MOST_CHARACTERS: Final = 42
 _MOST_LINES: Final = 2

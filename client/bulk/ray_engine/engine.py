@@ -10,7 +10,7 @@ from typing import Final
 
 from ...errors import AsrError, ManifestError, RayJobError
 from ...manifests.manifest import Entry, duration_of, parse_entry, read_manifest
-from ...transcriber import Result
+from ...result import Result
 from ...transcript import Transcript
 from ..formats.lines import WARNINGS
 from ..results import ERROR, LINE, Results

@@ -193,11 +193,7 @@ def test_pcm_survives_floats(samples, kind):
     np.testing.assert_array_equal(to_pcm((samples / 32768).astype(kind), 8000, 8000), samples)
 
 
-@given(
-    arrays.arrays(
-        np.float64, st.integers(1, 100), elements=st.floats(allow_nan=False, allow_infinity=False)
-    )
-)
+@given(arrays.arrays(np.float64, st.integers(1, 100), elements=st.floats(-10, 10)))
 def test_floats_are_rounded_and_clipped(samples):
     exact = np.clip(np.clip(samples, -1, 1) * 32768, -32768, 32767)
     assert np.abs(to_pcm(samples, 16000, 16000) - exact).max() <= 0.51

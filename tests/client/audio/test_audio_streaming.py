@@ -136,7 +136,7 @@ def test_an_ffmpeg_that_hangs_is_given_up_and_ended(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("client.audio.ffmpeg._STALL_S", 0.5)
     begun = time.monotonic()
-    with pytest.raises(AudioError, match=r"ffmpeg gave nothing for 0\.5 s"):
+    with pytest.raises(AudioError, match=r"ffmpeg gave no output for 0\.5 s"):
         load_audio(b"no audio", 16000)
     assert time.monotonic() - begun < 5
     process = int((tmp_path / "process").read_text())

@@ -13,7 +13,7 @@ from client.bulk.formats import FORMATS
 from client.bulk.formats.subtitles import cues
 from client.errors import AudioError
 from client.manifests.manifest import Entry
-from client.transcriber import Result
+from client.result import Result
 from client.transcript import Transcript, Word
 
 

@@ -22,9 +22,9 @@ class Scripted:
 
     output = LOG_PROBS
 
-    def decode(self, posteriors, *_):
+    def decode(self, outputs, *_):
         """Obey, or repeat."""
-        match word := str(posteriors[0]):
+        match word := str(outputs[0]):
             case "exit":
                 os._exit(3)
             case "kill":
@@ -65,11 +65,11 @@ class Gated(Scripted):
     def __init__(self, port):
         self._port = port
 
-    def decode(self, posteriors, *_):
+    def decode(self, outputs, *_):
         """Call and wait, then obey or repeat."""
         with socket.create_connection(("127.0.0.1", self._port)) as call:
             call.recv(1)
-        return super().decode(posteriors)
+        return super().decode(outputs)
 
 
 class Fragile(Scripted):
@@ -80,20 +80,20 @@ class Fragile(Scripted):
         if missing_then and marker.exists():
             raise DecoderError("the language model is gone")
 
-    def decode(self, posteriors, *_):
+    def decode(self, outputs, *_):
         """Crash, or obey or repeat."""
-        if posteriors[0] == "once" and not self._marker.exists():
+        if outputs[0] == "once" and not self._marker.exists():
             self._marker.touch()
             os._exit(3)
-        return super().decode(posteriors)
+        return super().decode(outputs)
 
 
 class Echo(Scripted):
     """Answers with a checksum, repeated until the text is as large as the array."""
 
-    def decode(self, posteriors, *_):
+    def decode(self, outputs, *_):
         """A text of one byte for each of the array's."""
-        return Transcript(f"{zlib.crc32(posteriors.tobytes()):08x}" * (posteriors.nbytes // 8))
+        return Transcript(f"{zlib.crc32(outputs.tobytes()):08x}" * (outputs.nbytes // 8))
 
 
 def make_nothing():

@@ -1,0 +1,134 @@
+"""What callers hand over as one recording: a source, or samples in an array of any library.
+
+Flow: item → a source or ``Clip`` → ``read_blocks``, or samples and their rate → ``pcm_blocks``.
+"""
+
+from collections.abc import Iterator, Mapping
+from numbers import Number
+from operator import index
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AudioError
+from ..utils.shortened import shortened
+from .conversion import Pcm, pcm_blocks
+from .options import AudioOptions, AudioSource, Clip, Warn
+from .reading import read_blocks, too_long
+
+
+class SupportsArray(Protocol):
+    """An array of any library that converts itself to NumPy, such as a tensor on the CPU."""
+
+    def __array__(self) -> NDArray[Any]: ...
+
+
+class SupportsDLPack(Protocol):
+    """An array of any library that lends its memory (``numpy.from_dlpack``)."""
+
+    def __dlpack__(self) -> Any: ...
+
+
+Samples: TypeAlias = NDArray[Any] | SupportsArray | SupportsDLPack
+"""``[n]`` or ``[n, channels]``, int16 or floating in [-1, 1]."""
+
+AudioItem: TypeAlias = AudioSource | Clip | Samples | tuple[Samples, int] | Mapping[str, Any]
+"""One recording: a path, the bytes of a file, an open binary file, or a ``Clip`` of these; samples,
+at the model's rate unless they come as ``(samples, rate_hz)``; or a dictionary of Hugging Face's,
+``{"array": …, "sampling_rate": …}``, or ``{"bytes": …, "path": …}`` as ``Audio(decode=False)``."""
+
+_ARRAYS: Final = ("__array__", "__dlpack__", "__array_interface__")
+
+
+def read_item(
+    item: AudioItem, sample_rate_hz: int, options: AudioOptions, warn: Warn
+) -> Iterator[Pcm]:
+    """The item as mono PCM at ``sample_rate_hz``, in blocks ``int16 [n]``.
+
+    Of ``options``, ``channel`` and ``max_duration_s`` hold for arrays too. Raises ``AudioError`` as
+    ``read_blocks`` and ``to_pcm`` do, and for what is no recording.
+    """
+    given: Any = _of_mapping(item) if isinstance(item, Mapping) else item
+    if not (isinstance(given, (tuple, list)) or _is_array(given)):
+        yield from read_blocks(given, sample_rate_hz, options, warn)
+        return
+    array, rate_hz = _with_rate(given) if isinstance(given, tuple) else (given, sample_rate_hz)
+    samples = _as_numpy(array)
+    length_s = len(np.atleast_1d(samples)) / rate_hz
+    if length_s > options.max_duration_s:
+        raise too_long(length_s, options.max_duration_s)
+    yield from pcm_blocks(samples, rate_hz, sample_rate_hz, options.channel)
+
+
+def is_single(items: Any) -> bool:
+    """Whether these are not several items but one, whose parts would be taken for items."""
+    if isinstance(items, (str, bytes, Path, Clip, Mapping)) or hasattr(items, "read"):
+        return True
+    if isinstance(items, (tuple, list)):
+        with_rate = isinstance(items, tuple) and len(items) == 2 and isinstance(items[1], Number)
+        return with_rate or (len(items) > 0 and isinstance(items[0], Number))
+    return _is_array(items) or _has_buffer(items)
+
+
+def _is_array(item: Any) -> bool:
+    return any(hasattr(item, name) for name in _ARRAYS)
+
+
+def _has_buffer(item: Any) -> bool:
+    try:
+        memoryview(item)
+    except TypeError:
+        return False
+    return True
+
+
+def _of_mapping(item: Mapping[str, Any]) -> tuple[Any, Any] | Any:
+    if "array" in item and "sampling_rate" in item:
+        return item["array"], item["sampling_rate"]
+    for name in ("bytes", "path"):
+        if item.get(name) is not None:
+            return item[name]
+    raise AudioError(
+        f"is a dictionary with {shortened(list(item))}, expected one with 'array' and "
+        "'sampling_rate', or with 'bytes' or 'path'"
+    )
+
+
+def _with_rate(item: tuple[Any, ...]) -> tuple[Any, int]:
+    try:
+        samples, rate = item
+        rate_hz = index(rate)
+    except (ValueError, TypeError) as error:
+        raise AudioError(
+            f"is a tuple {shortened(item)}, expected (samples, rate_hz), the rate a whole number"
+        ) from error
+    if rate_hz < 1:
+        raise AudioError(f"the sample rate is {rate_hz} Hz, expected that of the samples")
+    return samples, rate_hz
+
+
+def _as_numpy(given: Any) -> NDArray[Any]:
+    """The samples as they are, without a copy where the library allows it."""
+    if isinstance(given, np.ndarray):  # first: asarray() drops the mask of a masked array
+        return given
+    if not _is_array(given):
+        raise AudioError(
+            f"is a {type(given).__name__}, {shortened(given)}, expected one recording: samples as "
+            "numpy.array(samples, numpy.float32), several recordings through Transcriber.transcribe"
+        )
+    try:
+        return np.from_dlpack(given) if _only_dlpack(given) else np.asarray(given)
+    except MemoryError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {shortened(error)}"
+        raise AudioError(
+            f"a {type(given).__name__} cannot be read as a NumPy array ({said}): convert it first, "
+            "as a tensor by tensor.detach().cpu().numpy()"
+        ) from error
+
+
+def _only_dlpack(given: Any) -> bool:
+    return not any(hasattr(given, name) for name in _ARRAYS if name != "__dlpack__")

@@ -1,0 +1,219 @@
+"""From items to results: in order, many requests in flight, one failure for one item.
+
+Flow: item → ``audio`` → windows (``long_audio``; most recordings are one) → ``wire.transport`` →
+stitched → ``decoding`` → ``Result``. A thread takes and reads items while the server works on the
+requests in flight; decoding happens in the caller's thread, or in worker processes. Memory is
+bounded by the number of windows, not by the length of recordings.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from threading import BoundedSemaphore, Event
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio import AudioItem, AudioOptions, Pcm, Warn, read_item
+from .decoding.stage import Stage
+from .errors import AsrError, AudioError
+from .long_audio import Stitcher, Window, WindowPlan, cut, plan_windows
+from .result import Result
+from .utils.in_order import in_order
+from .utils.shortened import shortened
+from .wire.transport import Transport
+
+_AHEAD: Final = 4
+"""Batches do not finish in the order in which they began: with results awaited in order and no more
+items than requests, the server would run out of work while the first is slow."""
+
+Item: TypeAlias = AudioItem | AsrError
+"""A recording, or an error that takes an item's place."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How items become samples at ``rate_hz``, and windows of them."""
+
+    rate_hz: int
+    plan: WindowPlan
+    audio: AudioOptions = field(default_factory=AudioOptions)
+
+    def windows(self, item: Item, warn: Warn) -> Iterator[Window]:
+        """The item's windows, read as they are needed; raises the item's ``AsrError``."""
+        if isinstance(item, AsrError):
+            raise item
+        return cut(read_item(item, self.rate_hz, self.audio, warn), self.plan)
+
+
+class Pipeline:
+    """All that items flow through in one process, for any number of threads at once.
+
+    Together they have ``max_in_flight`` requests in flight. Without a ``reader`` nothing is cut.
+    With ``keep_log_probs``, which needs a stage that decodes them, results have them.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        decoding: Stage,
+        max_in_flight: int,
+        reader: Reader | None = None,
+        *,
+        keep_log_probs: bool = False,
+    ) -> None:
+        contract = transport.contract
+        reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
+        permits = BoundedSemaphore(max_in_flight)
+        self.transport: Final = transport
+        self.max_in_flight: Final = max_in_flight
+        self._decoding = decoding
+        self._sender = _Sender(transport, decoding.output, reader, permits)
+        self._keep_log_probs = keep_log_probs
+
+    def transcribe(
+        self, items: Iterable[Item], stop: Event | None = None
+    ) -> Generator[Result, None, None]:
+        """One result for each item, in order; none for what is not sent when ``stop`` is set."""
+        ahead = requests_ahead(self.max_in_flight)
+        sent = self._sender.requests(items, stop or Event())
+        requests = in_order(sent, lambda each: each.outputs, ahead)
+        heard = _heard(requests, self._decoding)
+        for each in in_order(heard, lambda each: each.decoded, self._decoding.ahead):
+            yield self._finish(each)
+
+    def close(self) -> None:
+        """Disconnect and release what the decoder holds."""
+        self.transport.close()
+        self._decoding.close()
+
+    def _finish(self, heard: "_Heard") -> Result:
+        recording = heard.recording
+        result = Result(recording.index, recording.duration_s, warnings=tuple(recording.warnings))
+        try:
+            transcript = self._decoding.finish(heard.decoded, recording.duration_s)
+        except AsrError as error:
+            return replace(result, error=error)
+        log_probs = heard.outputs.result() if self._keep_log_probs else None
+        return replace(result, transcript=transcript, log_probs=log_probs)
+
+
+def requests_ahead(max_in_flight: int) -> int:
+    """How many requests are in flight or wait for an earlier one; as many items, for decoding."""
+    return _AHEAD * max_in_flight
+
+
+class _Recording:
+    """An item whose windows are in flight; their outputs are stitched in order."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.duration_s = 0.0
+        self.warnings: list[str] = []
+        self.ended = False
+        self._stitcher = Stitcher()
+        self._final: list[NDArray[Any]] = []
+
+    def take(self, request: "_Request") -> Future[NDArray[Any]] | None:
+        """Wait for the next window; the last one, or the first that fails, ends the recording.
+
+        Returns a future of the recording's outputs, ``[S]`` or ``[S, V]``, or of its error, at the
+        end; ``None`` before and after.
+        """
+        if self.ended:
+            return None
+        outputs: Future[NDArray[Any]] = Future()
+        try:
+            frames = request.outputs.result()
+            self._final.append(self._stitcher.add(request.start_frame, frames))
+            if not request.last:
+                return None
+            whole = np.concatenate([*self._final, self._stitcher.finish()])
+            outputs.set_result(whole)
+        except AsrError as error:
+            outputs.set_exception(error)
+        self.ended = True
+        self._final.clear()
+        return outputs
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A window in flight."""
+
+    recording: _Recording
+    start_frame: int
+    outputs: Future[NDArray[Any]]
+    last: bool
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Sends recordings window by window, with at most as many in flight as there are permits."""
+
+    transport: Transport
+    output: str
+    reader: Reader
+    permits: BoundedSemaphore
+
+    def requests(self, items: Iterable[Item], stop: Event) -> Iterator[_Request]:
+        """At least one request for each item; taking it sends it."""
+        for index, item in enumerate(items):
+            if stop.is_set():
+                return
+            recording = _Recording(index)
+            try:
+                yield from self._windows(recording, item, stop)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
+                failed: Future[NDArray[Any]] = Future()
+                failed.set_exception(_of_item(error))
+                yield _Request(recording, 0, failed, last=True)
+
+    def _windows(self, recording: _Recording, item: Item, stop: Event) -> Iterator[_Request]:
+        for piece in self.reader.windows(item, recording.warnings.append):
+            if recording.ended or stop.is_set():  # it ends early where a window failed
+                return
+            end = piece.start_frame * self.reader.plan.frame + len(piece.samples)
+            recording.duration_s = end / self.reader.rate_hz
+            outputs = self._submit(piece.samples)
+            yield _Request(recording, piece.start_frame, outputs, piece.last)
+
+    def _submit(self, samples: Pcm) -> Future[NDArray[Any]]:
+        self.permits.acquire()
+        try:
+            outputs = self.transport.submit(samples, self.output)
+        except BaseException:
+            self.permits.release()
+            raise
+        outputs.add_done_callback(lambda _: self.permits.release())
+        return outputs
+
+
+def _of_item(error: Exception) -> AsrError:
+    if isinstance(error, AsrError):
+        return error
+    said = f"{type(error).__name__}: {shortened(error)}"
+    told = AudioError(f"an item cannot be read or sent: {said}: open or fetch it again")
+    told.__cause__ = error
+    return told
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """An item whose outputs have arrived and are being decoded."""
+
+    recording: _Recording
+    outputs: Future[NDArray[Any]]
+    decoded: Future[Any]
+
+
+def _heard(requests: Iterable[_Request], decoding: Stage) -> Iterator[_Heard]:
+    """The recordings whose windows have all been answered; taking one begins to decode it."""
+    for request in requests:
+        recording = request.recording
+        if (outputs := recording.take(request)) is not None:
+            decoded = decoding.begin(outputs, recording.duration_s)
+            yield _Heard(recording, outputs, decoded)

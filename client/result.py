@@ -1,0 +1,50 @@
+"""What became of one item: its transcript, or its error."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .display import html_of_error, html_of_transcript
+from .errors import AsrError
+from .transcript import Transcript
+from .utils.shortened import shortened
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What became of the item at position ``index``: a transcript, or an error.
+
+    ``duration_s`` is the length of the audio that was sent, 0 where none was. ``warnings`` say what
+    is wrong with a recording whose intact part was transcribed. ``log_probs``, ``float32 [S, V]``,
+    are the model's own, natural logarithms with the blank last, where the transcriber was asked for
+    them.
+    """
+
+    index: int
+    duration_s: float = 0.0
+    transcript: Transcript | None = None
+    error: AsrError | None = None
+    warnings: tuple[str, ...] = ()
+    log_probs: NDArray[np.float32] | None = field(default=None, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The transcript's text; raises ``error`` where there is one."""
+        return self.unwrap().text
+
+    def unwrap(self) -> Transcript:
+        """The transcript; raises ``error`` where there is one."""
+        if self.transcript is None:
+            raise self.error or AsrError("this result has no transcript and no error")
+        return self.transcript
+
+    def __repr__(self) -> str:
+        outcome = self.transcript if self.error is None else shortened(repr(self.error))
+        return f"Result({self.index}, {self.duration_s:.2f} s, {outcome})"
+
+    def _repr_html_(self) -> str:
+        """How notebooks show it."""
+        if self.transcript is None:
+            return html_of_error(str(self.error), self.warnings)
+        return html_of_transcript(self.transcript, self.warnings)
