@@ -79,26 +79,28 @@ def evaluate(  # noqa: PLR0913 -- all but two have defaults
         raise ValueError(f"url is missing, expected the server of {', '.join(names)}")
     if len({system.name for system in systems}) < len(systems):
         raise ValueError("several systems have one name, expected a name for each")
-    path = Path(manifest) if isinstance(manifest, (str, Path)) else Path("entries")
+    if isinstance(manifest, (str, Path)):
+        path, lines = Path(manifest), read_manifest(Path(manifest))
+    else:
+        path, lines = Path("entries"), read_entries(manifest)
+    entries = list(with_text(lines if names else map(_without_recording, lines)))
+    _check_entries(path, entries, options.by)
     with acoustic_models(url, names, options.acoustics) as models:
-        entries = (
-            read_manifest(path) if isinstance(manifest, (str, Path)) else read_entries(manifest)
-        )
         return Evaluator(path, entries, systems, models, options, warn).run(on_progress)
 
 
 class Evaluator:
     """Runs the models, decodes and compares, once.
 
-    ``models`` are those of the systems by name. Raises ``ManifestError`` without entries or
-    without a field to group by, and ``DecoderError`` for a system that cannot decode or a
-    tokenizer that is no model's: all before hours of acoustics.
+    ``models`` are those of the systems by name, ``entries`` have a ``text`` or are errors. Raises
+    ``DecoderError`` for a system that cannot decode or a tokenizer that is no model's, before hours
+    of acoustics.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- as evaluate
         self,
         manifest: Path,
-        entries: Iterable[Entry],
+        entries: Sequence[Entry],
         systems: Sequence[System],
         models: Mapping[str, AcousticModel],
         options: EvaluationOptions,
@@ -109,15 +111,14 @@ class Evaluator:
         self._models = models
         self._options = options
         self._warn = warn
-        self._entries = list(with_text(entries if models else map(_without_recording, entries)))
-        self._remaining = {entry.line: entry for entry in self._entries}
+        self._entries = entries
+        self._remaining = {entry.line: entry for entry in entries}
         self._failures: dict[int, Failure] = {}
         self._texts: dict[str, dict[int, TimedTranscript]] = {each.name: {} for each in systems}
         self._spell: dict[str, Spell] = {}
         for name, model in models.items():
             if (spell := options.tokenizers.spell(model.contract)) is not None:
                 self._spell[name] = spell
-        self._check_entries()
         self._check_systems()
         self._check_references()
 
@@ -140,19 +141,6 @@ class Evaluator:
     def _decoded(self) -> list[System]:
         """The systems that decode a model's outputs."""
         return [system for system in self._systems if not system.scored]
-
-    def _check_entries(self) -> None:
-        if not self._entries:
-            raise ManifestError(
-                f"{self._manifest}: holds no utterances to evaluate, expected JSON Lines with text"
-            )
-        known = dict.fromkeys(name for entry in self._entries for name in entry.fields)
-        for name in self._options.by:
-            if name not in known:
-                raise ManifestError(
-                    f"{self._manifest}: no entry has the field {name!r} to group by, expected one "
-                    f"of {', '.join(known)}"
-                )
 
     def _check_systems(self) -> None:
         for system in self._decoded:
@@ -265,6 +253,20 @@ class Evaluator:
 
     def _normalized(self, text: str) -> str:
         return normalized(text, self._options.normalization)
+
+
+def _check_entries(manifest: Path, entries: Sequence[Entry], by: Sequence[str]) -> None:
+    if not entries:
+        raise ManifestError(
+            f"{manifest}: holds no utterances to evaluate, expected JSON Lines with text"
+        )
+    known = dict.fromkeys(name for entry in entries for name in entry.fields)
+    for name in by:
+        if name not in known:
+            raise ManifestError(
+                f"{manifest}: no entry has the field {name!r} to group by, expected one of "
+                f"{', '.join(known)}"
+            )
 
 
 def _without_recording(entry: Entry) -> Entry:

@@ -172,6 +172,12 @@ def test_an_address_of_the_web_is_told_from_an_unknown_host(capsys):
     assert "give only HOST:PORT" in capsys.readouterr().err
 
 
+def test_a_recording_given_as_a_manifest_is_one_line_before_any_server_is_asked(capsys):
+    assert run("evaluate", "--manifest", "good.wav", url="127.0.0.1:1") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: good.wav: is a recording, expected JSON Lines")
+
+
 def test_evaluate_of_nothing_is_an_error(folder, server, capsys):
     (folder / "m.jsonl").write_text("\n")
     assert run("evaluate", "--manifest", "m.jsonl", url=server) == 1

@@ -18,7 +18,7 @@ from client.evaluation.evaluator import EvaluationOptions, Evaluator
 from client.evaluation.result import System
 from client.evaluation.text import print_evaluation
 from client.long_audio import LongAudioOptions
-from client.manifests.manifest import read_manifest
+from client.manifests.manifest import read_manifest, with_text
 from tests.client.evaluation.tuning.support import Server, log_probs_of, write_arpa, write_wav
 from tests.client.support import CONTRACT, peaky
 
@@ -52,7 +52,7 @@ def evaluate(manifest, systems, models, **options):
         if progress.result.error:
             told.append((progress.entry.name, str(progress.result.error)))
 
-    entries = read_manifest(manifest)
+    entries = list(with_text(read_manifest(manifest)))
     options = EvaluationOptions(**options)
     evaluator = Evaluator(manifest, entries, systems, models, options, lambda _: None)
     return evaluator.run(on_progress), told
