@@ -3,7 +3,6 @@
 The acoustic model runs once; :mod:`client.tuning.acoustics` keeps its outputs on disk.
 """
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
 from client.acoustic_cache import AcousticCache, default_folder
-from client.commands.arguments import add_model
 from client.contract import Contract
-from client.decoding import Decoder
 from client.manifest import read_manifest
 from client.transport import TransportOptions, TritonTransport
 from client.tuning.acoustics import Failure, compute
@@ -34,33 +31,6 @@ class Speech:
     def audio_s(self) -> float:
         """Seconds of audio, as frames count them."""
         return sum(map(len, self.log_probs)) * self.contract.frame_stride_s
-
-    def texts(self, decoder: Decoder) -> list[str]:
-        """What the decoder makes of each utterance."""
-        return [decoder.decode(log_probs).text for log_probs in self.log_probs]
-
-
-def add_speech(parser: ArgumentParser) -> None:
-    """The server, its model and the recordings; :func:`speech_of` loads them."""
-    add_model(parser)
-    add_manifests(parser)
-
-
-def add_manifests(parser: ArgumentParser) -> None:
-    """``--manifest``, once or more."""
-    parser.add_argument(
-        "--manifest",
-        type=Path,
-        required=True,
-        action="append",
-        metavar="M.jsonl",
-        help="JSON Lines with text; may be repeated",
-    )
-
-
-def speech_of(args: Namespace) -> Speech:
-    """The speech of the arguments; raises as :func:`load_speech` does."""
-    return load_speech(args.url, args.model, args.manifest)
 
 
 def load_speech(url: str, model: str, manifests: Sequence[Path]) -> Speech:
