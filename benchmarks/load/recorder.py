@@ -1,11 +1,5 @@
-"""A transport that notes what becomes of each request, around the client's own.
+"""A transport that notes what becomes of each request, around the client's own."""
 
-The transport's observer tells of exchanges in the order of answers, on threads of gRPC's, and does
-not say of which request. But requests are sent by one thread, one after another: an exchange
-belongs to the request during whose submission it was sent.
-"""
-
-from bisect import bisect_right
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import perf_counter, thread_time
@@ -26,29 +20,51 @@ Reply: TypeAlias = Future[NDArray[Any]]
 
 @dataclass
 class Sent:
-    """A request under way, filled in as things happen."""
+    """A request under way, filled in as things happen; ``exchange`` once it is answered."""
 
     duration_s: float
     called_s: float
-    returned_s: float = float("inf")
     planned_s: float | None = None
     replied_s: float | None = None
     done_s: float | None = None
     decode_s: float | None = None
     error: str | None = None
+    exchange: Exchange | None = None
+
+    def record(self) -> Record:
+        """What is kept of it when it is done."""
+        done_s = self.called_s if self.done_s is None else self.done_s
+        # The future tells its callbacks after those who wait for it: who waited may be here first.
+        replied_s = done_s if self.replied_s is None else self.replied_s
+        sent_s = self.called_s
+        exchange = self.exchange
+        if exchange is not None:
+            sent_s, replied_s = exchange.sent_s, exchange.replied_s
+        return Record(
+            duration_s=self.duration_s,
+            planned_s=sent_s if self.planned_s is None else self.planned_s,
+            sent_s=sent_s,
+            replied_s=replied_s,
+            done_s=done_s,
+            decode_s=self.decode_s,
+            request_bytes=exchange.request_bytes if exchange else 0,
+            reply_bytes=exchange.reply_bytes if exchange else 0,
+            frames=exchange.frames if exchange else 0,
+            batch_frames=exchange.batch_frames if exchange else 0,
+            error=self.error,
+        )
 
 
 class Recorder:
-    """The :class:`~client.transport.Transport` of one load."""
+    """The :class:`~client.transport.Transport` of one load; one thread submits."""
 
     def __init__(self, url: str, model: str, timeout_s: float, max_in_flight: int) -> None:
         self.sent: list[Sent] = []
-        self._exchanges: list[Exchange] = []
         options = TransportOptions(
             timeout_s,
             max_in_flight=max_in_flight,
             failures=FailurePolicy(retries=False),  # they are what is measured
-            observer=self._exchanges.append,
+            observer=self._note_exchange,
         )
         self._transport = TritonTransport(url, model, options)
 
@@ -62,7 +78,6 @@ class Recorder:
         sent = Sent(len(samples) / self.contract.sample_rate_hz, perf_counter())
         self.sent.append(sent)
         reply = self._transport.submit(samples, output)
-        sent.returned_s = perf_counter()
         reply.add_done_callback(lambda future: _note_reply(sent, future))
         return reply
 
@@ -72,12 +87,10 @@ class Recorder:
 
     def records(self) -> list[Record]:
         """One for each request that is done, in the order of sending."""
-        exchanges = match(self.sent, self._exchanges)
-        return [
-            _record(sent, exchange)
-            for sent, exchange in zip(self.sent, exchanges, strict=True)
-            if sent.done_s is not None
-        ]
+        return [sent.record() for sent in self.sent if sent.done_s is not None]
+
+    def _note_exchange(self, exchange: Exchange) -> None:
+        self.sent[exchange.request].exchange = exchange
 
 
 class TimedDecoder:
@@ -101,40 +114,7 @@ class TimedDecoder:
         self._decoder.close()
 
 
-def match(sent: list[Sent], exchanges: list[Exchange]) -> list[Exchange | None]:
-    """The exchange of each request, in the order of sending; ``None`` for those that failed."""
-    starts = [each.called_s for each in sent]
-    found: list[Exchange | None] = [None] * len(sent)
-    for exchange in list(exchanges):
-        at = bisect_right(starts, exchange.sent_s) - 1
-        if at >= 0 and exchange.sent_s <= sent[at].returned_s:
-            found[at] = exchange
-    return found
-
-
 def _note_reply(sent: Sent, reply: Reply) -> None:
     sent.replied_s = perf_counter()
     if (error := reply.exception()) is not None:
         sent.error = type(error).__name__
-
-
-def _record(sent: Sent, exchange: Exchange | None) -> Record:
-    done_s = sent.called_s if sent.done_s is None else sent.done_s
-    # The future tells its callbacks after those who wait for it: who waited may be here first.
-    replied_s = done_s if sent.replied_s is None else sent.replied_s
-    sent_s = sent.called_s
-    if exchange is not None:
-        sent_s, replied_s = exchange.sent_s, exchange.replied_s
-    return Record(
-        duration_s=sent.duration_s,
-        planned_s=sent_s if sent.planned_s is None else sent.planned_s,
-        sent_s=sent_s,
-        replied_s=replied_s,
-        done_s=done_s,
-        decode_s=sent.decode_s,
-        request_bytes=exchange.request_bytes if exchange else 0,
-        reply_bytes=exchange.reply_bytes if exchange else 0,
-        frames=exchange.frames if exchange else 0,
-        batch_frames=exchange.batch_frames if exchange else 0,
-        error=sent.error,
-    )

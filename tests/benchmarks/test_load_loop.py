@@ -45,6 +45,19 @@ def test_every_request_is_recorded_with_its_audio_bytes_and_frames(level):
         assert each.decode_s is not None
 
 
+def test_answers_in_another_order_are_recorded_with_their_requests():
+    def shortest_last(request, _):
+        time.sleep(0.05 if len(request.raw_input_contents[0]) < 6000 else 0)  # 3,000 samples
+        return infer_reply()
+
+    with scripted_server(shortest_last) as url:
+        outcome = press(url, Level(CLOSED, 4))
+    replied_s = [each.replied_s for each in outcome.records]
+    assert replied_s != sorted(replied_s)
+    for each in outcome.records:
+        assert each.request_bytes == 2 * round(each.duration_s * 16000)
+
+
 @pytest.mark.parametrize("level", [Level(CLOSED, 2), Level(OPEN, 100.0)])
 def test_exactly_so_many_requests_are_measured(level):
     with scripted_server() as url:
