@@ -21,13 +21,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.table import Table
-
+from benchmarks.arguments import above
 from benchmarks.errors import LoadError
-from benchmarks.load.packages import PACKAGES
-from benchmarks.numbers import above
+from benchmarks.packages import PACKAGES
 from benchmarks.processes import family
-from benchmarks.report import write_report
+from benchmarks.report import Cells, write_report
+from benchmarks.tables import rich_table
 from client.commands.outputs import output_path
 from client.commands.streams import messages, tables
 from client.errors import AsrError, ManifestError
@@ -77,7 +76,8 @@ def main(arguments: Sequence[str]) -> int:
         with _server(parsed.repository) as (url, pid):
             job = Job(manifest, parsed.model, url, pid, parsed.utterances)
             verdict = job.compare(folder)
-    tables(sys.stdout).print(_table(verdict))
+    killed = "killed: " + ", ".join(verdict.killed)
+    tables(sys.stdout).print(rich_table(_cells(verdict), killed))
     write_report(parsed.output, PACKAGES, ["chaos", *arguments], {"verdict": asdict(verdict)})
     return 0 if verdict.holds else 1
 
@@ -212,13 +212,13 @@ def _texts(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _table(verdict: Verdict) -> Table:
-    title = "killed: " + ", ".join(verdict.killed)
-    table = Table(title=title, show_header=False, title_justify="left", min_width=60)
-    for name, value in asdict(verdict).items():
-        if name != "killed":
-            table.add_row(name.replace("_", " "), str(value))
-    return table
+def _cells(verdict: Verdict) -> Cells:
+    rows = [
+        (name.replace("_", " "), str(value))
+        for name, value in asdict(verdict).items()
+        if name != "killed"
+    ]
+    return Cells(("", "seen"), rows)
 
 
 def _parser() -> argparse.ArgumentParser:

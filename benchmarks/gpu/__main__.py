@@ -10,11 +10,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.gpu.install import install
-from benchmarks.gpu.parts import PartsError, join, split
+from benchmarks.gpu.layout import split
+from benchmarks.gpu.packages import install
 from benchmarks.gpu.report import report
 
 MODELS = ("quartznet", "jasper", "fastconformer")
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         chosen.command(chosen, given)
-    except (BenchmarkError, PartsError, OSError) as error:
+    except (BenchmarkError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -56,10 +57,6 @@ def _bundle(chosen: argparse.Namespace, given: list[str]) -> None:
     _say(f"{chosen.output}: {len(parts)} parts, {sum(sizes):.1f} MB, at most {max(sizes):.1f} MB")
 
 
-def _join(chosen: argparse.Namespace, _given: list[str]) -> None:
-    join(chosen.parts, chosen.bundle)
-
-
 def _install(chosen: argparse.Namespace, _given: list[str]) -> None:
     _say(f"installed; now run with {install(chosen.bundle)}")
 
@@ -67,27 +64,14 @@ def _install(chosen: argparse.Namespace, _given: list[str]) -> None:
 def _run(chosen: argparse.Namespace, given: list[str]) -> None:
     from benchmarks.gpu.run import RunOptions, run  # noqa: PLC0415  # needs torch
 
-    options = RunOptions(
-        bundle=chosen.bundle,
-        name=chosen.model,
-        provider=chosen.provider,
-        parts=tuple(chosen.parts),
-        batches=tuple(chosen.batches),
-        seconds=tuple(chosen.seconds),
-        compiled_seconds=tuple(chosen.compiled_seconds),
-        clients=tuple(chosen.clients),
-        lengths=tuple(chosen.lengths),
-        load_seconds=chosen.load_seconds,
-        repeats=chosen.repeats,
-        limit_s=chosen.limit_s,
-    )
+    options = RunOptions(**{each.name: getattr(chosen, each.name) for each in fields(RunOptions)})
     parts = [] if set(chosen.parts) == set(PARTS) else chosen.parts
-    output = chosen.results / f"{'-'.join([chosen.model, *parts])}.json"
-    results = run(options, output, given, lambda step: _say(f"{chosen.model}: {step}"))
+    output = chosen.results / f"{'-'.join([chosen.name, *parts])}.json"
+    results = run(options, output, given, lambda step: _say(f"{chosen.name}: {step}"))
     for reason in results["left_out"]:
-        _say(f"{chosen.model}: left out: {reason}")
+        _say(f"{chosen.name}: left out: {reason}")
     if results["failed"]:
-        raise BenchmarkError(f"{chosen.model}: {len(results['failed'])} steps failed, see above")
+        raise BenchmarkError(f"{chosen.name}: {len(results['failed'])} steps failed, see above")
 
 
 def _report(chosen: argparse.Namespace, _given: list[str]) -> None:
@@ -110,14 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     bundle.set_defaults(command=_bundle)
 
-    joined = commands.add_parser("join", help="check the parts and unpack them")
-    joined.add_argument("parts", type=Path, metavar="PARTS")
-    joined.set_defaults(command=_join)
     environment = commands.add_parser("install", help="make the bundle's Python environment")
     environment.set_defaults(command=_install)
     run = commands.add_parser("run", help="measure one model (with the bundle's Python)")
     run.set_defaults(command=_run)
-    for command in (joined, environment, run):
+    for command in (environment, run):
         command.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     _add_run_options(run)
 
@@ -130,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_options(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
-    add("--model", required=True, metavar="NAME", help="one of the bundle's")
+    add("--model", dest="name", required=True, metavar="NAME", help="one of the bundle's")
     add("--provider", choices=PROVIDERS, default="cuda", help="what computes (%(default)s)")
     add(
         "--parts",

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, Protocol, TextIO
 
-from benchmarks.environment import versions
+from benchmarks.report import versions
 
 
 class Engine(Protocol):
