@@ -113,7 +113,7 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[export,test]'
 	@touch $@
 
-$(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/*/*.py) | setup
+$(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/wire/contract.py $(wildcard export/*.py export/*/*.py) | setup
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository $(REPOSITORY)
 
 .PHONY: bench
@@ -143,7 +143,7 @@ endif
 	$(PYTHON) -m benchmarks.gpu install --bundle $(@D)
 	@touch $@
 
-.cache/bench/demo/config.pbtxt: demo/demo.nemo client/contract.py $(wildcard export/*.py export/*/*.py) | setup
+.cache/bench/demo/config.pbtxt: demo/demo.nemo client/wire/contract.py $(wildcard export/*.py export/*/*.py) | setup
 	$(EXPORT) -m export build --checkpoint demo/demo.nemo --name demo --repository .cache/bench --serving cpu --without-triton
 
 .PHONY: setup-peers

@@ -24,8 +24,8 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from benchmarks.decoders.speech import Speech
-from client.contract import CONTRACT_VERSION, Contract
 from client.vocabulary import WORD_START
+from client.wire.contract import CONTRACT_VERSION, Contract
 
 _ONSETS: Final = (*"bcdfghjklmnprstvwz", "st", "tr", "")
 _NUCLEI: Final = tuple("aeiou")

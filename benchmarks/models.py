@@ -6,8 +6,8 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from benchmarks.errors import ModelError
-from client.contract import CONTRACT_PARAMETER, Contract
 from client.errors import ContractError
+from client.wire.contract import CONTRACT_PARAMETER, Contract
 
 
 def read_contract(repository: Path, name: str) -> Contract:

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from client.files import written_whole
+from client.utils.files import written_whole
 
 CPU_INFORMATION = Path("/proc/cpuinfo")
 PROJECT = Path(__file__).resolve().parents[1]

@@ -2,29 +2,29 @@
 
 ::
 
-    from client import Transcriber
+    from nemo_ctc import Transcriber
 
     with Transcriber("localhost:8001", "demo") as transcriber:
         for result in transcriber.transcribe(["a.wav", "b.flac"]):
             print(result.transcript or result.error)
 
-Names are loaded when first used, so that ``client.contract`` stays free of everything else.
+Names are loaded when first used, so that the contract's module stays free of everything else.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from client.audio import AudioOptions, Clip, RawFormat, load_audio, to_pcm
-    from client.connection import ConnectionOptions
-    from client.contract import Contract
-    from client.decoding import BeamOptions, GreedyOptions, Hotword
-    from client.errors import AsrError, AudioWarning
-    from client.failure_policy import FailurePolicy
-    from client.long_audio import LongAudioOptions
-    from client.transcriber import Result, Transcriber
-    from client.transcript import Hypothesis, Token, Transcript, Word
-    from client.transport import TransportOptions
+    from .audio import AudioOptions, Clip, RawFormat, load_audio, to_pcm
+    from .decoding import BeamOptions, GreedyOptions, Hotword
+    from .errors import AsrError, AudioWarning
+    from .long_audio import LongAudioOptions
+    from .transcriber import Result, Transcriber
+    from .transcript import Hypothesis, Token, Transcript, Word
+    from .wire.connection import ConnectionOptions
+    from .wire.contract import Contract
+    from .wire.failure_policy import FailurePolicy
+    from .wire.transport import TransportOptions
 
 __all__ = [
     "AsrError",
@@ -51,27 +51,27 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsrError": "client.errors",
-    "AudioOptions": "client.audio",
-    "AudioWarning": "client.errors",
-    "BeamOptions": "client.decoding",
-    "Clip": "client.audio",
-    "ConnectionOptions": "client.connection",
-    "Contract": "client.contract",
-    "FailurePolicy": "client.failure_policy",
-    "GreedyOptions": "client.decoding",
-    "Hotword": "client.decoding",
-    "Hypothesis": "client.transcript",
-    "LongAudioOptions": "client.long_audio",
-    "RawFormat": "client.audio",
-    "Result": "client.transcriber",
-    "Token": "client.transcript",
-    "Transcriber": "client.transcriber",
-    "Transcript": "client.transcript",
-    "TransportOptions": "client.transport",
-    "Word": "client.transcript",
-    "load_audio": "client.audio",
-    "to_pcm": "client.audio",
+    "AsrError": ".errors",
+    "AudioOptions": ".audio",
+    "AudioWarning": ".errors",
+    "BeamOptions": ".decoding",
+    "Clip": ".audio",
+    "ConnectionOptions": ".wire.connection",
+    "Contract": ".wire.contract",
+    "FailurePolicy": ".wire.failure_policy",
+    "GreedyOptions": ".decoding",
+    "Hotword": ".decoding",
+    "Hypothesis": ".transcript",
+    "LongAudioOptions": ".long_audio",
+    "RawFormat": ".audio",
+    "Result": ".transcriber",
+    "Token": ".transcript",
+    "Transcriber": ".transcriber",
+    "Transcript": ".transcript",
+    "TransportOptions": ".wire.transport",
+    "Word": ".transcript",
+    "load_audio": ".audio",
+    "to_pcm": ".audio",
 }
 
 
@@ -79,7 +79,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name], __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Command line: ``python -m client COMMAND …``.
+"""Command line: ``nemo-ctc COMMAND …``, and ``nemo-ctc`` in a checkout.
 
 Results go to standard output or ``--output``, messages and progress to standard error. Exit
 status: 0 when all went well, 1 when anything failed, 2 for wrong usage, 130 when interrupted.
@@ -8,14 +8,14 @@ Each command is imported when it is called, so that help comes at once.
 import sys
 from collections.abc import Sequence
 
-from client import standard_streams
-from client.commands.dispatch import Program
-from client.errors import AsrError
+from .commands import standard_streams
+from .commands.dispatch import Program
+from .errors import AsrError
 
 _CLIENT = Program(
-    "python -m client",
+    "nemo-ctc",
     "Transcribe with a CTC model on a Triton server.",
-    "client.commands",
+    f"{__package__}.commands",
     {
         "manifest": "write a manifest of audio and transcripts, or check one",
         "transcribe": "transcribe recordings to text or JSON Lines",

@@ -18,7 +18,7 @@
         ├── InvalidRequest       the server refuses the request as malformed
         └── SecurityError        TLS, a certificate, a token or a key does not fit
 
-:class:`AudioWarning` is no error: what could be read was.
+``AudioWarning`` is no error: what could be read was.
 
 Every message says what was expected, what came, and how to fix it.
 """

@@ -1,11 +1,11 @@
 """Recordings longer than a model takes: cut into overlapping windows, their outputs put together.
 
-Flow: blocks of samples → :func:`cut` → :class:`Window`, one request each → ``tokens [S]`` or
-``log_probs [S, V]`` of each window → :class:`Stitcher` → those of the whole recording, for *one*
+Flow: blocks of samples → ``cut`` → ``Window``, one request each → ``tokens [S]`` or
+``log_probs [S, V]`` of each window → ``Stitcher`` → those of the whole recording, for *one*
 decoding pass. A frame is the model's own throughout: windows start at whole frames, and how many
 frames a window has is what the model returned for it.
 
-Stitching knows no decoder: what :meth:`Stitcher.add` returns is final, and could be decoded while
+Stitching knows no decoder: what ``Stitcher.add`` returns is final, and could be decoded while
 the recording still goes on.
 """
 
@@ -18,9 +18,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio import Pcm
-from client.contract import Contract
-from client.errors import AudioError, ContractError, ServerError
+from .audio import Pcm
+from .errors import AudioError, ContractError, ServerError
+from .wire.contract import Contract
 
 _WINDOW_S: Final = 30.0
 _LEAST_WINDOW_S: Final = 1.0
@@ -49,7 +49,7 @@ class LongAudioOptions:
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """How recordings are cut for one model, in samples; made by :func:`plan_windows`."""
+    """How recordings are cut for one model, in samples; made by ``plan_windows``."""
 
     frame: int
     """Between two of the model's frames."""
@@ -63,7 +63,7 @@ class WindowPlan:
 def plan_windows(contract: Contract, options: LongAudioOptions | None) -> WindowPlan:
     """The windows for this model; without options, recordings stay whole, however long.
 
-    Raises :class:`AudioError` when a window is longer than the model takes, :class:`ContractError`
+    Raises ``AudioError`` when a window is longer than the model takes, ``ContractError``
     when the model's frames are not a whole number of samples apart.
     """
     if options is None:
@@ -160,7 +160,7 @@ class Stitcher:
     def add(self, start_frame: int, posteriors: NDArray[Any]) -> NDArray[Any]:
         """Take the next window's ``[S]`` or ``[S, V]``; gives the frames that are final now.
 
-        Raises :class:`ServerError` when it does not fit the window before.
+        Raises ``ServerError`` when it does not fit the window before.
         """
         held = posteriors[:0] if self._held is None else self._held
         held_end, end = self._start + len(held), start_frame + len(posteriors)

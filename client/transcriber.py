@@ -1,7 +1,7 @@
 """The main path: recordings in, results out, in order, many requests in flight.
 
-Flow: item → :mod:`client.audio` → windows (:mod:`client.long_audio`; most recordings are one) →
-:mod:`client.transport` → stitched → :mod:`client.decoding` → result. A thread takes and reads items
+Flow: item → ``audio`` → windows (``long_audio``; most recordings are one) →
+``wire.transport`` → stitched → ``decoding`` → result. A thread takes and reads items
 while the server works on what is in flight; decoding happens in the caller's thread, or in
 processes of its own. What is held is bounded in windows, not in recordings.
 """
@@ -18,14 +18,11 @@ from typing import Any, Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio import AudioOptions, AudioSource, Clip, Pcm, Warn, read_blocks, to_pcm
-from client.contract import Contract
-from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
-from client.decoding.stage import InPool, InThread, Stage
-from client.errors import AsrError, AudioError
-from client.forks import PerProcess
-from client.in_order import in_order
-from client.long_audio import (
+from .audio import AudioOptions, AudioSource, Clip, Pcm, Warn, read_blocks, to_pcm
+from .decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
+from .decoding.stage import InPool, InThread, Stage
+from .errors import AsrError, AudioError
+from .long_audio import (
     LongAudioOptions,
     Stitcher,
     Window,
@@ -33,9 +30,12 @@ from client.long_audio import (
     cut,
     plan_windows,
 )
-from client.shortened import shortened
-from client.transcript import Transcript
-from client.transport import Transport, TransportOptions, TritonTransport
+from .transcript import Transcript
+from .utils.forks import PerProcess
+from .utils.in_order import in_order
+from .utils.shortened import shortened
+from .wire.contract import Contract
+from .wire.transport import Transport, TransportOptions, TritonTransport
 
 _SINGLE: Final = (str, Path, Clip)
 _OF_ONE: Final = ("read", "__array__", "__array_interface__")
@@ -74,11 +74,11 @@ class Transcriber:
     ``None`` they are errors.
 
     A forked child connects and starts decoding processes of its own at its first use, which raises
-    what the constructor does; closing it there leaves the parent's alone. :class:`ForkError` is
+    what the constructor does; closing it there leaves the parent's alone. ``ForkError`` is
     raised where gRPC does not survive the fork, and by results that were begun before it.
 
-    Raises the errors of :class:`~client.transport.TritonTransport`, :class:`DecoderError` for a
-    language model that cannot be used, and those of :func:`~client.long_audio.plan_windows`.
+    Raises the errors of ``TritonTransport``, ``DecoderError`` for a
+    language model that cannot be used, and those of ``plan_windows``.
     """
 
     def __init__(  # noqa: PLR0913  # all but two are options that most callers leave alone
@@ -200,7 +200,7 @@ class Reader:
     audio: AudioOptions = field(default_factory=AudioOptions)
 
     def windows(self, item: Item, warn: Warn) -> Iterator[Window]:
-        """The item's windows, read as they are asked for; raises the item's :class:`AsrError`."""
+        """The item's windows, read as they are asked for; raises the item's ``AsrError``."""
         return cut(self._blocks(item, warn), self.plan)
 
     def _blocks(self, item: Item, warn: Warn) -> Iterator[Pcm]:
@@ -222,7 +222,7 @@ def transcribe(
     max_in_flight: int,
     reader: Reader | None = None,
 ) -> Iterator[Result]:
-    """The bounded, ordered loop behind :meth:`Transcriber.transcribe`; cuts nothing by default."""
+    """The bounded, ordered loop behind ``Transcriber.transcribe``; cuts nothing by default."""
     contract = transport.contract
     reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
     sender = _Sender(transport, decoding.output, reader, BoundedSemaphore(max_in_flight))

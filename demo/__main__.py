@@ -17,7 +17,7 @@ from rich.text import Text
 
 from client import AsrError, BeamOptions, Transcriber
 from client.decoding.preset import read_preset
-from client.metrics import ErrorCounts, word_errors
+from client.evaluation.metrics import ErrorCounts, word_errors
 from demo.paths import DEMO
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
 

@@ -1,6 +1,6 @@
 """Tune the demo's beam search on AN4's ``dev`` list: ``python -m demo.choose_weights``.
 
-Serves the model while ``python -m client tune`` runs, which writes ``demo/beam.json``.
+Serves the model while ``nemo-ctc tune`` runs, which writes ``demo/beam.json``.
 """
 
 import argparse

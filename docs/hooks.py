@@ -1,7 +1,7 @@
 """What MkDocs does to the pages: the README is the first of them, and links stay within the site.
 
 The pages are written to be read in the repository too. What they link to there and the site does
-not hold is shown by its path; docstrings name each other in Sphinx's way, which is made plain.
+not hold is shown by its path.
 """
 
 import re
@@ -11,7 +11,6 @@ from typing import Any
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)\s]+)\)")
-_ROLE = re.compile(r":(?:class|meth|func|mod|data|attr):<code>~?(?:[\w.]*\.)?(\w+)</code>")
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
@@ -24,8 +23,8 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """The page's HTML without Sphinx's roles and marks."""
-    return _ROLE.sub(r"<code>\1</code>", html).replace("<p>::</p>", "")
+    """The page's HTML without the mark that begins a block of code in docstrings."""
+    return html.replace("<p>::</p>", "")
 
 
 def _within_site(link: re.Match[str], folder: Path) -> str:

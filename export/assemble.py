@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.checkpoint import Checkpoint, objections, refuse
 from export.config import MAX_BATCH_SIZE, model_name
 from export.configure import Layout, write_configs

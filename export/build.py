@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.assemble import Recipe, assemble
 from export.checkpoint import Checkpoint
 from export.declared import DISTRIBUTION

@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, Contract, Route
+from client.wire.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, Contract, Route
 from export.engine.plan import PLAN_FILE
 from export.engine.profiles import Profile, Shape
 from export.engine.switch import ONNXRUNTIME, TENSORRT

@@ -13,7 +13,7 @@ from typing import Any
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from client.contract import LOG_PROBS, Contract
+from client.wire.contract import LOG_PROBS, Contract
 from export.config import (
     MAX_BATCH_SIZE,
     accelerated_config,

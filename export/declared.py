@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Final
 
-from client.contract import CONTRACT_VERSION, Contract
+from client.wire.contract import CONTRACT_VERSION, Contract
 from export.checkpoint import Checkpoint
 from export.errors import ExportError
 from export.tensors import MAX_DURATION_S, Pipeline, pipeline

@@ -30,8 +30,8 @@ from typing import Final, Self
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from client.contract import CONTRACT_PARAMETER, Contract
 from client.errors import ContractError
+from client.wire.contract import CONTRACT_PARAMETER, Contract
 from export.config import config_text, parse_config, version_of
 from export.errors import RepositoryError
 from export.layout import CONFIG_FILE, GRAPH_FILE, version_folder

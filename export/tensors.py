@@ -7,7 +7,7 @@ verification checks the one against the other. Nothing else in ``export`` spells
 from dataclasses import dataclass
 from typing import Final
 
-from client.contract import (
+from client.wire.contract import (
     AUDIO_SIGNAL,
     ENCODED,
     ENCODED_LENGTH,

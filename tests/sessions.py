@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.audio import Pcm, load_audio
-from client.manifest import Entry, read_manifest
+from client.manifests.manifest import Entry, read_manifest
 
 HISS: Final = "hiss"
 ROOM: Final = "room"

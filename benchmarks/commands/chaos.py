@@ -1,6 +1,6 @@
 """``chaos``: bulk transcription while server and client are killed, against an undisturbed run.
 
-A manifest of many utterances is transcribed twice by ``python -m client``, from a server that
+A manifest of many utterances is transcribed twice by ``nemo-ctc``, from a server that
 ``python -m server --restart`` watches over. The second time Triton is killed (-9) three times, one
 of its model's processes once, and the client once, after which ``--resume`` goes on. Exit status 1
 when an utterance is missing, is there twice, or has another text than in the undisturbed run.
@@ -30,8 +30,8 @@ from benchmarks.tables import rich_table
 from client.commands.outputs import output_path
 from client.commands.streams import messages, tables
 from client.errors import AsrError, ManifestError
-from client.manifest import read_manifest
-from client.models import list_models
+from client.manifests.manifest import read_manifest
+from client.wire.models import list_models
 from server import free_ports
 from server.installation import STUB_NAME
 from server.processes import command_line

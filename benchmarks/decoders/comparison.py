@@ -21,7 +21,7 @@ from benchmarks.decoders.speech import Speech
 from benchmarks.errors import ProviderError
 from benchmarks.measurement import Speed, summarise, time_in_turns
 from client.decoding import BeamOptions
-from client.metrics import errors_by_utterance, rate_interval
+from client.evaluation.metrics import errors_by_utterance, rate_interval
 
 OURS: Final = "ours"
 

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import ProviderError
 from benchmarks.packages import optional
-from client.contract import Contract
 from client.decoding import BeamOptions
 from client.language_models import read_words
 from client.vocabulary import WORD_START
+from client.wire.contract import Contract
 
 TOKENS_PER_FRAME: Final = 10
 """Tried in each frame. On generated speech, 30 take twice the time for 5 % fewer errors."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from benchmarks.decoders.flashlight import Flashlight
 from benchmarks.packages import optional
-from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions
 from client.language_models import read_words
+from client.wire.contract import Contract
 
 
 class Peer(Protocol):

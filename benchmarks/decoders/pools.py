@@ -24,10 +24,10 @@ from benchmarks.decoders.speech import Speech
 from benchmarks.errors import ProviderError
 from benchmarks.measurement import Speed, summarise, time_in_turns
 from benchmarks.processes import children, usage
-from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, make_decoder
 from client.decoding.pool import DecoderPool
-from client.metrics import word_errors
+from client.evaluation.metrics import word_errors
+from client.wire.contract import Contract
 
 WARM_UP: Final = 1_000
 """Utterances decoded before the first look, at most half of them."""

@@ -1,6 +1,6 @@
 """Speech for decoding benchmarks: a served model's ``log_probs`` of a manifest, and its facts.
 
-The acoustic model runs once; :mod:`client.tuning.acoustics` keeps its outputs on disk.
+The acoustic model runs once; :mod:`client.evaluation.tuning.acoustics` keeps its outputs on disk.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import SpeechError
-from client.acoustic_cache import AcousticCache, default_folder
-from client.contract import Contract
 from client.decoding import GreedyDecoder
+from client.evaluation.acoustic_cache import AcousticCache, default_folder
+from client.evaluation.metrics import word_errors
+from client.evaluation.tuning.acoustics import Failure, compute
 from client.language_models import load_language_model
 from client.language_models.inspection import fit
-from client.manifest import read_manifest
-from client.metrics import word_errors
-from client.transport import TransportOptions, TritonTransport
-from client.tuning.acoustics import Failure, compute
+from client.manifests.manifest import read_manifest
+from client.wire.contract import Contract
+from client.wire.transport import TransportOptions, TritonTransport
 
 
 @dataclass(frozen=True)

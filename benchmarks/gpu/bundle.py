@@ -44,7 +44,7 @@ from benchmarks.gpu.programs import load_program, save_programs
 from benchmarks.pipeline import Pipeline, RuntimeOptions, host, noise
 from benchmarks.report import PROJECT as ROOT
 from benchmarks.report import describe, write_json
-from client.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS
+from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS
 from export.assemble import Assembly, Recipe, assemble
 from export.checkpoint import Checkpoint
 from export.config import model_name

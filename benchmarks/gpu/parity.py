@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.gpu.variants import Contestants, Variant
 from benchmarks.pipeline import Array, noise
-from client.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS_LENGTH
+from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS_LENGTH
 
 SECONDS: Final = (8.0, 5.0, 2.37, 1.0)
 """The utterances, longest first: one batch of mixed lengths."""

@@ -23,7 +23,7 @@ from benchmarks.gpu.variants import Contestants, Variant, variants_for
 from benchmarks.measurement import summarise, time_in_turns
 from benchmarks.pipeline import check_provider, host, noise
 from benchmarks.report import describe, write_json
-from client.contract import TOKENS
+from client.wire.contract import TOKENS
 
 PACKAGES: Final = ("onnxruntime-gpu", "onnxruntime", "torch", "numpy", "nvidia-pytriton")
 Say = Callable[[str], None]

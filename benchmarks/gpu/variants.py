@@ -17,7 +17,7 @@ from benchmarks.gpu.layout import REPOSITORY
 from benchmarks.gpu.programs import DTYPES, Module, compiled, load_program, tf32
 from benchmarks.measurement import Job
 from benchmarks.pipeline import CUDA_OPTIONS, Array, Pipeline, RuntimeOptions, host
-from client.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS, TOKENS
+from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS, TOKENS
 
 
 @dataclass(frozen=True)

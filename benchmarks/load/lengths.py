@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks.errors import LoadError
 from benchmarks.pipeline import noise
 from client.audio import Pcm, load_audio
-from client.contract import Contract
 from client.errors import AsrError
-from client.manifest import read_manifest
+from client.manifests.manifest import read_manifest
+from client.wire.contract import Contract
 
 MANIFEST: Final = "manifest"
 LIBRISPEECH: Final = "librispeech"

@@ -21,11 +21,11 @@ from benchmarks.load.recorder import Recorder, Sent, TimedDecoder
 from benchmarks.load.records import Record
 from benchmarks.load.watch import Probe, Watch, Watched
 from client.audio import Pcm
-from client.contract import Contract
 from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError, ServerError
 from client.transcriber import transcribe, window
+from client.wire.contract import Contract
 
 FAILURES_TO_CHECK: Final = 20
 """Failures in a row after which the server is looked at."""

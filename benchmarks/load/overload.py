@@ -21,8 +21,8 @@ from benchmarks.load.loop import Target
 from benchmarks.load.recorder import Recorder
 from benchmarks.load.records import Record, Window
 from client.audio import Pcm
-from client.contract import TOKENS
 from client.errors import DeadlineExceeded
+from client.wire.contract import TOKENS
 
 EXPIRED: Final = DeadlineExceeded.__name__
 LEAST_GOODPUT: Final = 0.9

@@ -21,7 +21,7 @@ from typing import Final
 
 from benchmarks.errors import ProviderError
 from client.audio import Pcm
-from client.contract import AUDIO_SIGNAL
+from client.wire.contract import AUDIO_SIGNAL
 
 WHEEL: Final = "tritonclient==2.51.0"
 CACHE: Final = Path(__file__).resolve().parents[2] / ".cache" / "perf_analyzer"

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from benchmarks.load.records import Record
 from client.audio import Pcm
-from client.contract import Contract
 from client.decoding import Decoder
-from client.failure_policy import FailurePolicy
 from client.transcript import Transcript
-from client.transport import Exchange, TransportOptions, TritonTransport
+from client.wire.contract import Contract
+from client.wire.failure_policy import FailurePolicy
+from client.wire.transport import Exchange, TransportOptions, TritonTransport
 
 Reply: TypeAlias = Future[NDArray[Any]]
 
@@ -56,7 +56,7 @@ class Sent:
 
 
 class Recorder:
-    """The :class:`~client.transport.Transport` of one load; one thread submits."""
+    """The :class:`~client.wire.transport.Transport` of one load; one thread submits."""
 
     def __init__(self, url: str, model: str, timeout_s: float, max_in_flight: int) -> None:
         self.sent: list[Sent] = []

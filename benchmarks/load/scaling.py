@@ -19,8 +19,8 @@ from benchmarks.load.loop import Target
 from benchmarks.measurement import quartiles, summarise, time_in_turns
 from benchmarks.models import read_contract
 from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise
-from client.contract import TOKENS, Contract
-from client.transport import TransportOptions, TritonTransport
+from client.wire.contract import TOKENS, Contract
+from client.wire.transport import TransportOptions, TritonTransport
 
 FIRST_S: Final = (1.0, 2.0, 5.0, 10.0)
 TIMEOUT_S: Final = 300.0

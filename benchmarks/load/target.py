@@ -18,8 +18,8 @@ from benchmarks.load.resources import Resources
 from benchmarks.load.statistics import STEPS, StatisticsReader, role_of
 from benchmarks.load.watch import Probe
 from benchmarks.processes import children
-from client.contract import Contract
-from client.transport import TritonTransport
+from client.wire.contract import Contract
+from client.wire.transport import TritonTransport
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
 from server.processes import command_line
 

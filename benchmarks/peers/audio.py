@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import SpeechError
 from client.audio import Clip, load_audio
 from client.errors import ManifestError
-from client.manifest import read_manifest, with_text
+from client.manifests.manifest import read_manifest, with_text
 
 RATE_HZ: Final = 16_000
 

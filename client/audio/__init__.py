@@ -14,9 +14,9 @@ Flow, block by block::
 Sixteen-bit mono audio at the right rate comes through bit by bit.
 """
 
-from client.audio.conversion import Pcm, to_pcm
-from client.audio.options import AudioOptions, AudioSource, Clip, RawFormat, Warn
-from client.audio.reading import length_of, load_audio, read_blocks
+from .conversion import Pcm, to_pcm
+from .options import AudioOptions, AudioSource, Clip, RawFormat, Warn
+from .reading import length_of, load_audio, read_blocks
 
 __all__ = [
     "AudioOptions",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from io import FileIO
 from typing import Final
 
-from client.errors import AudioError
+from ..errors import AudioError
 
 _MOST_CHUNKS: Final = 1000
 _UNKNOWN_32: Final = 0x7FFF_F000  # what sox, and 0xFFFFFFFF what ffmpeg, writes into a pipe
@@ -56,7 +56,7 @@ def size_of(file: FileIO) -> int:
 def samples_of(file: FileIO, kind: str, start: int) -> Samples | None:
     """The samples of the recording of that kind at ``start``.
 
-    ``None`` when there are none, or the header does not say how many. Raises :class:`AudioError`
+    ``None`` when there are none, or the header does not say how many. Raises ``AudioError``
     for what libsndfile would read wrongly.
     """
     return _LAYOUTS[kind](file, start) if kind in _LAYOUTS else None

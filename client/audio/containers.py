@@ -1,6 +1,6 @@
 """What a file holds, by its bytes: its recordings, and whether each has all that its header says.
 
-Flow: file → :func:`parts`, most often one → a :class:`Part` each, for a decoder. Files joined with
+Flow: file → ``parts``, most often one → a ``Part`` each, for a decoder. Files joined with
 ``cat`` hold several recordings; a decoder reads the first of most kinds, in silence.
 
 libsndfile reads most truncated files without a word, as shorter recordings; and how long an MP3
@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from io import FileIO
 from typing import Final
 
-from client.audio.chunks import Samples, bytes_at, samples_of, size_of
-from client.audio.remainder import is_metadata, looks_like_samples
-from client.errors import AudioError
+from ..errors import AudioError
+from .chunks import Samples, bytes_at, samples_of, size_of
+from .remainder import is_metadata, looks_like_samples
 
 MP4: Final = "mp4"
 _SIGNATURES: Final = {
@@ -74,7 +74,7 @@ _ID3V1_BYTES: Final = 128
 
 @dataclass(frozen=True)
 class Part:
-    """A recording, in the bytes from ``start`` to ``end`` of its file (see :func:`end_of`)."""
+    """A recording, in the bytes from ``start`` to ``end`` of its file (see ``end_of``)."""
 
     kind: str
     """What it is, empty when it is nothing that we know."""
@@ -100,7 +100,7 @@ class Part:
 def parts(file: FileIO) -> Iterator[Part]:
     """The recordings in ``file``, each found when it is asked for; always at least one.
 
-    Raises :class:`AudioError` for what libsndfile would read wrongly, and for too many.
+    Raises ``AudioError`` for what libsndfile would read wrongly, and for too many.
     """
     start, size = 0, size_of(file)
     for _ in range(_MOST_PARTS):

@@ -7,8 +7,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from client.audio.options import MOST_CHANNELS, check_format
-from client.errors import AudioError
+from ..errors import AudioError
+from .options import MOST_CHANNELS, check_format
 
 Pcm: TypeAlias = NDArray[np.int16]
 
@@ -21,7 +21,7 @@ def to_pcm(samples: NDArray[Any], rate_hz: int, sample_rate_hz: int) -> Pcm:
     """Convert samples at ``rate_hz`` to mono PCM, ``int16 [n_samples]`` at ``sample_rate_hz``.
 
     ``samples`` is ``[n]`` or ``[n, channels]``, either int16 or floating in [-1, 1]; where the mean
-    of the channels lies beyond, it is clipped. Raises :class:`AudioError` for other types and
+    of the channels lies beyond, it is clipped. Raises ``AudioError`` for other types and
     shapes, no samples, NaN or infinite samples, and sample rates that no recording has.
     """
     _check_array(samples)
@@ -49,7 +49,7 @@ def mono(samples: NDArray[Any], channel: int | None = None) -> NDArray[Any]:
 def converted(blocks: Iterable[NDArray[Any]], rate_hz: int, sample_rate_hz: int) -> Iterator[Pcm]:
     """Floating mono blocks ``[n]`` at ``rate_hz`` → ``int16 [m]`` at ``sample_rate_hz``.
 
-    Raises :class:`AudioError` for NaN and infinite samples.
+    Raises ``AudioError`` for NaN and infinite samples.
     """
     resampler = None
     if rate_hz != sample_rate_hz:

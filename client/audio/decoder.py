@@ -21,7 +21,7 @@ class Decoder(Protocol):
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples from here on, ``float32 [n, channels]``, a bounded number at a time.
 
-        Raises :class:`DamagedError`, in the end or where nothing more can be read.
+        Raises ``DamagedError``, in the end or where nothing more can be read.
         """
 
     def close(self) -> None:

@@ -19,10 +19,10 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio.chunks import size_of
-from client.audio.containers import MP4, Part, end_of
-from client.audio.decoder import DamagedError
-from client.errors import AudioError
+from ..errors import AudioError
+from .chunks import size_of
+from .containers import MP4, Part, end_of
+from .decoder import DamagedError
 
 _CONTAINERS: Final = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,"
@@ -53,8 +53,8 @@ class FfmpegDecoder:
     """A recording being decoded: its format, and its samples in blocks.
 
     ``reason`` is why libsndfile does not read the file. What is before ``start_s`` may be left out:
-    :meth:`seek` tells. Where ffmpeg finds damage it reads on, or stops if ``strict``; either way
-    that is told in the end. Raises :class:`AudioError` when ffmpeg is not installed or does not
+    ``seek`` tells. Where ffmpeg finds damage it reads on, or stops if ``strict``; either way
+    that is told in the end. Raises ``AudioError`` when ffmpeg is not installed or does not
     read it either.
     """
 

@@ -12,9 +12,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from client.audio.containers import Part
-from client.audio.decoder import CannotOpenError, DamagedError
-from client.audio.options import ENCODINGS, RawFormat
+from .containers import Part
+from .decoder import CannotOpenError, DamagedError
+from .options import ENCODINGS, RawFormat
 
 BLOCK_SAMPLES: Final = 1 << 16
 _MPEG_SLACK_FRAMES: Final = 2 * 1152
@@ -27,7 +27,7 @@ class SndfileDecoder:
 
     ``part`` is where it is in the file, ``None`` for headerless audio. Blocks hold at most
     ``block_samples``: what comes in a block before damage is lost with it. Raises
-    :class:`~client.audio.decoder.CannotOpenError` for a file that libsndfile does not open, or does
+    ``CannotOpenError`` for a file that libsndfile does not open, or does
     not know the length of.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-from client.errors import AudioError, AudioWarning
+from ..errors import AudioError, AudioWarning
 
 AudioSource: TypeAlias = Path | str | bytes | BinaryIO
 """A path, a file's bytes, or an open binary file, which need not be able to seek (a pipe)."""
@@ -52,10 +52,10 @@ class RawFormat:
     rate_hz: int
     channels: int = 1
     encoding: str = "s16le"
-    """A key of :data:`ENCODINGS`."""
+    """A key of ``ENCODINGS``."""
 
     def __post_init__(self) -> None:
-        """Raise :class:`AudioError` when nothing could be read so."""
+        """Raise ``AudioError`` when nothing could be read so."""
         check_format(self.rate_hz, self.channels)
         if self.encoding not in ENCODINGS:
             raise AudioError(
@@ -78,11 +78,11 @@ class AudioOptions:
     """The largest source, by its size as a file: 4 GiB, which is also the largest WAV file. One
     without a name (a pipe, bytes) is copied to a temporary file of up to this size."""
     max_duration_s: float = 6 * 3600
-    """The most audio of one recording or piece. :func:`~client.audio.load_audio` holds it in
+    """The most audio of one recording or piece. ``load_audio`` holds it in
     memory: 0.7 GB for six hours at 16 kHz."""
 
     def __post_init__(self) -> None:
-        """Raise :class:`AudioError` when nothing could be read so."""
+        """Raise ``AudioError`` when nothing could be read so."""
         if self.channel is not None and not 1 <= self.channel <= MOST_CHANNELS:
             raise AudioError(
                 f"the channel is {self.channel}, expected 1 to {MOST_CHANNELS}: they count from 1"
@@ -102,7 +102,7 @@ SLACK_S: Final = 0.1
 
 
 def check_format(rate_hz: int, channels: int) -> None:
-    """Raise :class:`AudioError` for a sample rate or channels that no recording of speech has."""
+    """Raise ``AudioError`` for a sample rate or channels that no recording of speech has."""
     low, high = RATES_HZ
     if not low <= rate_hz <= high:
         raise AudioError(f"the sample rate is {rate_hz} Hz, expected {low} to {high}: damaged?")

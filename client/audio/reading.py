@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from client.audio.conversion import NO_SAMPLES, Pcm, converted, joined, mono
-from client.audio.options import (
+from ..errors import AudioError
+from .conversion import NO_SAMPLES, Pcm, converted, joined, mono
+from .options import (
     SLACK_S,
     STRICT,
     AudioOptions,
@@ -18,9 +19,8 @@ from client.audio.options import (
     as_warning,
     check_format,
 )
-from client.audio.recording import Recording
-from client.audio.sources import name_of, named_errors, open_source
-from client.errors import AudioError
+from .recording import Recording
+from .sources import name_of, named_errors, open_source
 
 _END_S: Final = 0.5
 _ENDLESS_FRAMES: Final = 1 << 50
@@ -37,12 +37,12 @@ def load_audio(
 
     Reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, NIST SPHERE, AU, CAF and W64 through libsndfile,
     and what else ffmpeg reads when that is installed, at any rate and with up to eight channels.
-    Raises :class:`AudioError` when the source is missing, a directory, empty, no audio, beyond the
+    Raises ``AudioError`` when the source is missing, a directory, empty, no audio, beyond the
     limits of ``options``, or holds no samples or NaN or infinite ones.
 
     A damaged or truncated recording gives what is there, and ``warn`` is called with what is wrong,
-    by default for a Python :class:`~client.errors.AudioWarning`; with ``options.strict`` it is an
-    :class:`AudioError`. Of several recordings in one file, one after the other, all are read.
+    by default for a Python ``AudioWarning``; with ``options.strict`` it is an
+    ``AudioError``. Of several recordings in one file, one after the other, all are read.
 
     Damage that a format cannot show is not noticed: Ogg, and MP3 without a table of frames, may
     end early; FLAC's header and MP3's table may count too few; samples of PCM may be anything.
@@ -56,9 +56,9 @@ def read_blocks(
     options: AudioOptions = _DEFAULTS,
     warn: Warn = as_warning,
 ) -> Iterator[Pcm]:
-    """What :func:`load_audio` gives, in blocks ``int16 [n]`` as they are decoded.
+    """What ``load_audio`` gives, in blocks ``int16 [n]`` as they are decoded.
 
-    Needs a few MB however long the recording is. Raises what :func:`load_audio` raises, when the
+    Needs a few MB however long the recording is. Raises what ``load_audio`` raises, when the
     damage is reached: blocks may have come before.
     """
     clip = source if isinstance(source, Clip) else Clip(source)
@@ -81,7 +81,7 @@ def read_blocks(
 def length_of(source: AudioSource) -> float:
     """Seconds of audio in a recording, decoded only where its header does not tell, and at its end.
 
-    Raises :class:`AudioError` as :func:`load_audio` does, and for a damaged or truncated recording.
+    Raises ``AudioError`` as ``load_audio`` does, and for a damaged or truncated recording.
     """
     with (
         named_errors(name_of(source)),

@@ -1,6 +1,6 @@
 """A file as one recording: all its parts, each by the decoder that reads it.
 
-Flow: file → :func:`~client.audio.containers.parts` → libsndfile, or ffmpeg for what it does not
+Flow: file → ``parts`` → libsndfile, or ffmpeg for what it does not
 open → blocks. Where libsndfile cannot read on, ffmpeg does, from there, where it is installed.
 
 One rule for what is damaged or truncated: what is there is read, with a warning, and ``strict``
@@ -15,14 +15,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio.chunks import size_of
-from client.audio.containers import Part, parts
-from client.audio.conversion import NO_SAMPLES
-from client.audio.decoder import CannotOpenError, DamagedError, Decoder
-from client.audio.ffmpeg import FfmpegDecoder
-from client.audio.libsndfile import SndfileDecoder
-from client.audio.options import AudioOptions, Clip, RawFormat, Warn, as_warning
-from client.errors import AudioError
+from ..errors import AudioError
+from .chunks import size_of
+from .containers import Part, parts
+from .conversion import NO_SAMPLES
+from .decoder import CannotOpenError, DamagedError, Decoder
+from .ffmpeg import FfmpegDecoder
+from .libsndfile import SndfileDecoder
+from .options import AudioOptions, Clip, RawFormat, Warn, as_warning
 
 _CAREFUL_SAMPLES: Final = 256
 """How much is read at once where it ends in damage, and lost with it."""
@@ -31,10 +31,10 @@ Blocks = Iterator[NDArray[np.float32]]
 
 
 class Recording:
-    """A :class:`~client.audio.decoder.Decoder` of all that is in ``file``.
+    """A ``Decoder`` of all that is in ``file``.
 
     ``clip`` is what will be read of it, and ``warn`` is told what is wrong with it. Raises
-    :class:`AudioError`.
+    ``AudioError``.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Recording:
         return FfmpegDecoder(self._file, part, reason, start_s=start_s, strict=self._strict)
 
     def _check_format(self) -> None:
-        """Raise :class:`AudioError` where a part is of another format than the first."""
+        """Raise ``AudioError`` where a part is of another format than the first."""
         rate_hz, channels = self._decoder.rate_hz, self._decoder.channels
         if (rate_hz, channels) != (self.rate_hz, self.channels):
             raise AudioError(

@@ -6,7 +6,7 @@ import zlib
 from io import FileIO
 from typing import Final
 
-from client.audio.chunks import bytes_at
+from .chunks import bytes_at
 
 _TRIFLE_BYTES: Final = 256
 """Too little to hold speech: 16 ms of telephone audio."""

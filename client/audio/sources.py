@@ -9,9 +9,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
-from client.audio.options import AudioSource
-from client.errors import AudioError
-from client.shortened import shortened
+from ..errors import AudioError
+from ..utils.shortened import shortened
+from .options import AudioSource
 
 _COPY_BYTES: Final = 1 << 20
 
@@ -31,7 +31,7 @@ def open_source(source: AudioSource, max_bytes: int) -> FileIO:
     """The source as an unbuffered regular file, at its beginning.
 
     Decoders get its descriptor, never its name: what a file is called says nothing about what is in
-    it, and no decoder reads more into it. Raises :class:`AudioError` for what is empty, larger than
+    it, and no decoder reads more into it. Raises ``AudioError`` for what is empty, larger than
     ``max_bytes``, no regular file or no source at all, and ``OSError``.
     """
     if isinstance(source, bytes):

@@ -1,1 +1,1 @@
-"""The commands of ``python -m client``, a module each with ``main(arguments) -> exit status``."""
+"""The commands of ``nemo-ctc``, a module each with ``main(arguments) -> exit status``."""

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from client.commands.numbers import whole_number
-from client.commands.recordings import add_recordings, audio_options, long_audio_options
-from client.commands.server import add_requests, add_server, transport_options, urls_of
-from client.commands.streams import messages
-from client.decoding import BeamOptions, GreedyOptions, Hotword
-from client.decoding.pauses import PAUSE_S
-from client.decoding.preset import Preset, read_preset
-from client.language_models.cases import WORD_CASES
-from client.transcriber import Transcriber
+from ..decoding import BeamOptions, GreedyOptions, Hotword
+from ..decoding.pauses import PAUSE_S
+from ..decoding.preset import Preset, read_preset
+from ..language_models.cases import WORD_CASES
+from ..transcriber import Transcriber
+from .numbers import whole_number
+from .recordings import add_recordings, audio_options, long_audio_options
+from .server import add_requests, add_server, transport_options, urls_of
+from .streams import messages
 
 
 def add_model(parser: ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_model(parser: ArgumentParser) -> None:
 
 
 def add_transcriber(parser: ArgumentParser) -> None:
-    """The server, the model, recordings and how to decode; see :func:`open_transcriber`."""
+    """The server, the model, recordings and how to decode; see ``open_transcriber``."""
     add_model(parser)
     add_recordings(parser)
     group = parser.add_argument_group("decoding")
@@ -108,7 +108,7 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
     """The decoder of the arguments: the preset's, changed by the options that were given.
 
     Exits with a usage error when options come without what they are for. Raises
-    :class:`DecoderError` for a preset or options that make no sense.
+    ``DecoderError`` for a preset or options that make no sense.
     """
     given = beam_arguments(args)
     preset = read_preset(args.decoder_config) if args.decoder_config else Preset(None)
@@ -157,7 +157,7 @@ def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = Fals
 def make_transcriber(
     args: Namespace, preset: Preset, *, confidence: bool = False
 ) -> Callable[[], Transcriber]:
-    """What connects as :func:`open_transcriber` does, here or in another process."""
+    """What connects as ``open_transcriber`` does, here or in another process."""
     return partial(
         Transcriber,
         urls_of(args),

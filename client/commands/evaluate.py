@@ -13,10 +13,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from client.acoustic_cache import default_folder, make_folder
-from client.commands.arguments import add_transcriber
-from client.commands.numbers import whole_number
-from client.commands.outputs import (
+from ..decoding import BeamOptions
+from ..errors import ManifestError, OutputError
+from ..evaluation.acoustic_cache import default_folder, make_folder
+from ..evaluation.acoustics import AcousticModel
+from ..evaluation.as_json import as_json
+from ..evaluation.evaluator import EvaluationOptions, Evaluator
+from ..evaluation.normalization import MEANINGS, normalized
+from ..evaluation.spelling import Tokenizers
+from ..evaluation.text import print_evaluation
+from ..manifests.manifest import Entry, read_manifest, survey, with_text
+from ..transcriber import Result
+from ..utils.utf8 import json_text
+from ..wire.transport import TritonTransport
+from .arguments import add_transcriber
+from .numbers import whole_number
+from .outputs import (
     STANDARD_OUTPUT,
     add_output,
     language_files,
@@ -24,24 +36,12 @@ from client.commands.outputs import (
     refuse_overwriting,
     with_recordings,
 )
-from client.commands.progress import shown, tracked
-from client.commands.recordings import audio_options, long_audio_options
-from client.commands.references import warn_of_unwritable
-from client.commands.server import transport_options, urls_of
-from client.commands.streams import open_output, report, tables
-from client.commands.systems import EXAMPLES, Chosen, add_systems, read_systems
-from client.decoding import BeamOptions
-from client.errors import ManifestError, OutputError
-from client.evaluation.acoustics import AcousticModel
-from client.evaluation.as_json import as_json
-from client.evaluation.evaluator import EvaluationOptions, Evaluator
-from client.evaluation.normalization import MEANINGS, normalized
-from client.evaluation.spelling import Tokenizers
-from client.evaluation.text import print_evaluation
-from client.manifest import Entry, read_manifest, survey, with_text
-from client.transcriber import Result
-from client.transport import TritonTransport
-from client.utf8 import json_text
+from .progress import shown, tracked
+from .recordings import audio_options, long_audio_options
+from .references import warn_of_unwritable
+from .server import transport_options, urls_of
+from .streams import open_output, report, tables
+from .systems import EXAMPLES, Chosen, add_systems, read_systems
 
 _DEFAULT_SHOWN: Final = 20
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             print_evaluation(evaluation, args.show_errors, tables(output))
         if args.report:
-            from client.evaluation.report import (  # noqa: PLC0415 -- for who wants a page
+            from ..evaluation.report import (  # noqa: PLC0415 -- for who wants a page
                 ReportOptions,
                 write_report,
             )
@@ -87,7 +87,7 @@ def _inputs(args: Namespace, systems: Iterable[Chosen]) -> Iterator[Path | None]
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m client evaluate",
+        prog="nemo-ctc evaluate",
         description=f"{__doc__}\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -30,13 +30,9 @@ from typing import Final
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from client.commands.outputs import output_path
-from client.commands.progress import clock
-from client.commands.server import add_server, connecting_options, urls_of
-from client.commands.streams import messages, open_output, tables
-from client.errors import ManifestError, OutputError
-from client.manifest import read_manifest, survey
-from client.manifest_sources import (
+from ..errors import ManifestError, OutputError
+from ..manifests.manifest import read_manifest, survey
+from ..manifests.sources import (
     KINDS,
     Measured,
     ModelFit,
@@ -49,9 +45,13 @@ from client.manifest_sources import (
     read_existing,
     read_source,
 )
-from client.manifest_sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
-from client.shortened import shortened
-from client.transport import TritonTransport
+from ..manifests.sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
+from ..utils.shortened import shortened
+from ..wire.transport import TritonTransport
+from .outputs import output_path
+from .progress import clock
+from .server import add_server, connecting_options, urls_of
+from .streams import messages, open_output, tables
 
 _SHOWN_CHARACTERS: Final = 200
 _LOOKED_AT: Final = 10
@@ -98,7 +98,7 @@ def _write(args: Namespace, summary: Summary, fit: ModelFit | None) -> None:
 
 
 def _check_output(path: Path) -> None:
-    """Raise :class:`OutputError` for a file that is no manifest: audio, or transcripts."""
+    """Raise ``OutputError`` for a file that is no manifest: audio, or transcripts."""
     if not path.is_file() or not path.stat().st_size:
         return
     with suppress(ManifestError):
@@ -239,7 +239,7 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
 
 def _parser() -> ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m client manifest",
+        prog="nemo-ctc manifest",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from client.commands.server import add_server, connection_options, urls_of
-from client.commands.streams import messages, tables
-from client.errors import AsrError
-from client.models import ServedModel, list_models
+from ..errors import AsrError
+from ..wire.models import ServedModel, list_models
+from .server import add_server, connection_options, urls_of
+from .streams import messages, tables
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when a server or a model is not ready, or a contract not readable."""
-    parser = argparse.ArgumentParser(prog="python -m client models", description=__doc__)
+    parser = argparse.ArgumentParser(prog="nemo-ctc models", description=__doc__)
     add_server(parser)
     args = parser.parse_args(arguments)
     options = connection_options(args)

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from client.audio import Clip
-from client.decoding import BeamOptions
-from client.errors import OutputError
-from client.files import check_folder, is_stream
-from client.manifest import read_manifest
+from ..audio import Clip
+from ..decoding import BeamOptions
+from ..errors import OutputError
+from ..manifests.manifest import read_manifest
+from ..utils.files import check_folder, is_stream
 
 STANDARD_OUTPUT: Final = Path("/dev/stdout")
 _ITS_NAMES: Final = ("-", str(STANDARD_OUTPUT), "/dev/fd/1", "/proc/self/fd/1")
@@ -51,7 +51,7 @@ def output_path(text: str) -> Path:
 
 
 def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Raise :class:`OutputError` where an output is an input, by whatever name, or another output.
+    """Raise ``OutputError`` where an output is an input, by whatever name, or another output.
 
     ``None`` is none. The ``inputs`` are looked at only if there is an output that exists.
     """

@@ -10,9 +10,9 @@ from typing import Final, TypeVar
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from client.commands.streams import messages
-from client.manifest import Entry, Size, duration_of
-from client.transcriber import Result
+from ..manifests.manifest import Entry, Size, duration_of
+from ..transcriber import Result
+from .streams import messages
 
 _COLUMNS: Final = (
     TextColumn("{task.description}"),

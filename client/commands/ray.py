@@ -3,14 +3,14 @@
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
-from client.commands.numbers import whole_number
-from client.ray_engine import RayOptions
+from ..bulk.ray_engine import RayOptions
+from .numbers import whole_number
 
 _OPTIONS: Final = ("workers", "shard_entries", "ray_address")
 
 
 def add_ray(parser: ArgumentParser) -> None:
-    """``--engine`` and the options of Ray; :func:`ray_options` reads them."""
+    """``--engine`` and the options of Ray; ``ray_options`` reads them."""
     group = parser.add_argument_group("engine")
     group.add_argument(
         "--engine",

@@ -3,13 +3,13 @@
 import argparse
 from argparse import ArgumentParser, Namespace
 
-from client.audio import AudioOptions, RawFormat
-from client.errors import AudioError
-from client.long_audio import LongAudioOptions
+from ..audio import AudioOptions, RawFormat
+from ..errors import AudioError
+from ..long_audio import LongAudioOptions
 
 
 def add_recordings(parser: ArgumentParser) -> None:
-    """How recordings are read; :func:`audio_options` and :func:`long_audio_options` read them."""
+    """How recordings are read; ``audio_options`` and ``long_audio_options`` read them."""
     group = parser.add_argument_group("recordings")
     group.add_argument(
         "--channel", type=int, metavar="N", help="take this channel, from 1 (default: their mean)"
@@ -51,7 +51,7 @@ def add_recordings(parser: ArgumentParser) -> None:
 
 
 def audio_options(args: Namespace) -> AudioOptions:
-    """How to read the recordings; raises :class:`AudioError` for options that make no sense."""
+    """How to read the recordings; raises ``AudioError`` for options that make no sense."""
     return AudioOptions(
         channel=args.channel,
         raw=args.raw,
@@ -61,7 +61,7 @@ def audio_options(args: Namespace) -> AudioOptions:
 
 
 def long_audio_options(args: Namespace) -> LongAudioOptions:
-    """How long ones are cut; raises :class:`AudioError` for windows that cannot be."""
+    """How long ones are cut; raises ``AudioError`` for windows that cannot be."""
     try:
         return LongAudioOptions(args.window, args.overlap)
     except ValueError as error:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from client.commands.streams import messages
-from client.contract import Contract
-from client.language_models.spelling import Spelling
+from ..language_models.spelling import Spelling
+from ..wire.contract import Contract
+from .streams import messages
 
 _SHOWN_CHARACTERS: Final = 20
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from client.commands.numbers import whole_number
-from client.connection import RESTRICTED_HEADER, ConnectionOptions
-from client.errors import SecurityError
-from client.transport import TransportOptions
+from ..errors import SecurityError
+from ..wire.connection import RESTRICTED_HEADER, ConnectionOptions
+from ..wire.transport import TransportOptions
+from .numbers import whole_number
 
 DEFAULT_URL: Final = "localhost:8001"
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")  # gRPC's rule for metadata keys
@@ -33,7 +33,7 @@ class SecretSource:
     def read(self) -> str:
         """The value, without white space around it.
 
-        Raises :class:`SecurityError`, which never shows it, when there is none or gRPC could not
+        Raises ``SecurityError``, which never shows it, when there is none or gRPC could not
         send it.
         """
         if self.kind == "env":
@@ -57,7 +57,7 @@ class SecretSource:
 
 
 def add_server(parser: ArgumentParser) -> None:
-    """Where the server is and what it wants of us; :func:`connecting_options` reads it."""
+    """Where the server is and what it wants of us; ``connecting_options`` reads it."""
     group = parser.add_argument_group("server")
     group.add_argument(
         "--url",
@@ -101,7 +101,7 @@ def add_server(parser: ArgumentParser) -> None:
 
 
 def add_requests(parser: ArgumentParser) -> None:
-    """How many requests, and for how long; :func:`transport_options` reads them."""
+    """How many requests, and for how long; ``transport_options`` reads them."""
     group = parser.add_argument_group("requests")
     group.add_argument(
         "--timeout",
@@ -125,7 +125,7 @@ def urls_of(args: Namespace) -> list[str]:
 
 
 def connection_options(args: Namespace) -> ConnectionOptions:
-    """TLS and headers of the arguments; raises :class:`SecurityError` for unusable secrets."""
+    """TLS and headers of the arguments; raises ``SecurityError`` for unusable secrets."""
     files = {"ca": args.tls_ca, "certificate": args.tls_certificate, "key": args.tls_key}
     headers = {source.name: source.read() for source in args.headers}
     try:
@@ -135,12 +135,12 @@ def connection_options(args: Namespace) -> ConnectionOptions:
 
 
 def connecting_options(args: Namespace) -> TransportOptions:
-    """How to connect to the servers of the arguments; raises as :func:`connection_options` does."""
+    """How to connect to the servers of the arguments; raises as ``connection_options`` does."""
     return TransportOptions(wait_s=args.wait, connection=connection_options(args))
 
 
 def transport_options(args: Namespace) -> TransportOptions:
-    """How to talk to the servers of the arguments; raises as :func:`connection_options` does."""
+    """How to talk to the servers of the arguments; raises as ``connection_options`` does."""
     return replace(connecting_options(args), timeout_s=args.timeout, max_in_flight=args.in_flight)
 
 

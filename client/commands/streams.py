@@ -9,11 +9,11 @@ from typing import TextIO
 
 from rich.console import Console
 
-from client.errors import AsrError
-from client.files import written_whole
-from client.manifest import Entry
-from client.shortened import shortened
-from client.transcriber import Item, Result, Transcriber
+from ..errors import AsrError
+from ..manifests.manifest import Entry
+from ..transcriber import Item, Result, Transcriber
+from ..utils.files import written_whole
+from ..utils.shortened import shortened
 
 _WIDTH_OF_FILES = 160
 

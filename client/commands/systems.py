@@ -1,7 +1,7 @@
 """``--system NAME=SPEC``: a decoder and a model, one of several that ``evaluate`` compares.
 
 A SPEC is comma-separated: ``greedy``, ``beam`` or a preset file first, where there is one, then
-``option=value`` with the names of :class:`~client.decoding.BeamOptions`, and ``model=NAME``.
+``option=value`` with the names of ``BeamOptions``, and ``model=NAME``.
 """
 
 import argparse
@@ -12,14 +12,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from client.commands.arguments import add_beam_options, beam_arguments, flags, read_decoding
-from client.commands.streams import messages
-from client.contract import Contract
-from client.decoding import BeamOptions
-from client.decoding.preset import Preset
-from client.errors import DecoderError
-from client.evaluation.result import System
-from client.tuning.comparison import GREEDY
+from ..decoding import BeamOptions
+from ..decoding.preset import Preset
+from ..errors import DecoderError
+from ..evaluation.result import System
+from ..evaluation.tuning.comparison import GREEDY
+from ..wire.contract import Contract
+from .arguments import add_beam_options, beam_arguments, flags, read_decoding
+from .streams import messages
 
 EXAMPLES: Final = """\
 Systems are compared over one pass through the acoustic model; each further one is compared with the
@@ -62,7 +62,7 @@ class Chosen:
 
 
 def add_systems(parser: ArgumentParser) -> None:
-    """``--system``; :func:`read_systems` reads it."""
+    """``--system``; ``read_systems`` reads it."""
     parser.add_argument(
         "--system",
         dest="systems",
@@ -76,7 +76,7 @@ def add_systems(parser: ArgumentParser) -> None:
 def read_systems(parser: ArgumentParser, args: Namespace) -> list[Chosen]:
     """The systems of the arguments, or the one of its options for decoding.
 
-    Exits with a usage error for what cannot be meant. Raises :class:`DecoderError` for a preset or
+    Exits with a usage error for what cannot be meant. Raises ``DecoderError`` for a preset or
     options that make no sense.
     """
     if not args.systems:

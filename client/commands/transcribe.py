@@ -27,40 +27,40 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Final, TextIO
 
-from client.audio import Clip
-from client.bulk import Results, side_files
-from client.commands.arguments import (
+from ..audio import Clip
+from ..bulk.formats import FORMATS
+from ..bulk.formats.ctm import MONO, ctm, recording_name
+from ..bulk.formats.lines import json_fields
+from ..bulk.ray_engine import Job, RayEngine, RayOptions
+from ..bulk.results import Results, side_files
+from ..decoding.preset import Preset
+from ..errors import ManifestError, OutputError
+from ..manifests.manifest import Entry, Size, read_manifest, survey
+from ..transcriber import Result, Transcriber
+from ..utils.files import is_stream, written_whole
+from .arguments import (
     add_transcriber,
     make_transcriber,
     open_transcriber,
     read_decoding,
 )
-from client.commands.outputs import (
+from .outputs import (
     STANDARD_OUTPUT,
     add_output,
     language_files,
     refuse_overwriting,
     with_recordings,
 )
-from client.commands.progress import shown
-from client.commands.ray import add_ray, ray_options
-from client.commands.recordings import audio_options, long_audio_options
-from client.commands.streams import (
+from .progress import shown
+from .ray import add_ray, ray_options
+from .recordings import audio_options, long_audio_options
+from .streams import (
     messages,
     open_output,
     report,
     report_failure,
     transcribe_entries,
 )
-from client.decoding.preset import Preset
-from client.errors import ManifestError, OutputError
-from client.files import is_stream, written_whole
-from client.formats import FORMATS
-from client.formats.ctm import MONO, ctm, recording_name
-from client.formats.lines import json_fields
-from client.manifest import Entry, Size, read_manifest, survey
-from client.ray_engine import Job, RayEngine, RayOptions
-from client.transcriber import Result, Transcriber
 
 JSON_LINES: Final = "jsonl"
 CTM: Final = "ctm"
@@ -267,7 +267,7 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
 
 def _parser() -> ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m client transcribe",
+        prog="nemo-ctc transcribe",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -22,33 +22,33 @@ from typing import Any, Final, TextIO
 
 from rich.progress import Progress
 
-from client.acoustic_cache import AcousticCache, default_folder
-from client.commands.arguments import add_beam_options, add_model, beam_arguments
-from client.commands.numbers import whole_number
-from client.commands.outputs import (
+from ..decoding import BeamOptions
+from ..decoding.preset import write_preset
+from ..errors import DecoderError, ManifestError, OutputError
+from ..evaluation.acoustic_cache import AcousticCache, default_folder
+from ..evaluation.tuning import report
+from ..evaluation.tuning.acoustics import Utterance, compute
+from ..evaluation.tuning.comparison import compare, greedy_beside
+from ..evaluation.tuning.parts import Parts, hold_out
+from ..evaluation.tuning.processes import Counted, DecodingProcesses
+from ..evaluation.tuning.result import Tuning
+from ..evaluation.tuning.trials import RANGES, Space, Trial, best_of
+from ..manifests.manifest import read_manifest, survey
+from ..utils.files import written_whole
+from ..utils.utf8 import json_text
+from ..wire.transport import Transport, TritonTransport
+from .arguments import add_beam_options, add_model, beam_arguments
+from .numbers import whole_number
+from .outputs import (
     language_files,
     output_path,
     refuse_overwriting,
     with_recordings,
 )
-from client.commands.progress import tracked
-from client.commands.references import warn_of_unwritable
-from client.commands.server import transport_options, urls_of
-from client.commands.streams import messages, open_output, report_failure, tables
-from client.decoding import BeamOptions
-from client.decoding.preset import write_preset
-from client.errors import DecoderError, ManifestError, OutputError
-from client.files import written_whole
-from client.manifest import read_manifest, survey
-from client.transport import Transport, TritonTransport
-from client.tuning import report
-from client.tuning.acoustics import Utterance, compute
-from client.tuning.comparison import compare, greedy_beside
-from client.tuning.parts import Parts, hold_out
-from client.tuning.processes import Counted, DecodingProcesses
-from client.tuning.result import Tuning
-from client.tuning.trials import RANGES, Space, Trial, best_of
-from client.utf8 import json_text
+from .progress import tracked
+from .references import warn_of_unwritable
+from .server import transport_options, urls_of
+from .streams import messages, open_output, report_failure, tables
 
 _SEARCHED: Final = ("lm", "beam_width", "nbest", *RANGES)
 _PICTURES: Final = (".png", ".pdf", ".svg")
@@ -63,8 +63,8 @@ def main(arguments: Sequence[str]) -> int:
         *map(with_recordings, filter(None, (args.manifest, args.held_out))),
     )
     refuse_overwriting([args.output, args.plot], inputs)
-    search = _needed("client.tuning.study").search
-    draw = _needed("client.tuning.heat_map").draw if args.plot else None
+    search = _needed("study").search
+    draw = _needed("heat_map").draw if args.plot else None
     with open_output(None) as output:
         tuning, failed = _tune(args, space, search)
         with written_whole(args.output) as part:
@@ -97,7 +97,7 @@ def _tune(
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m client tune",
+        prog="nemo-ctc tune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -173,9 +173,9 @@ def _space(args: Namespace) -> Space:
 
 
 def _needed(module: str) -> Any:
-    """A module that needs optional packages; imported here so that help does without them."""
+    """A module of tuning; imported here so that help does without optional packages."""
     try:
-        return import_module(module)
+        return import_module(f"..evaluation.tuning.{module}", __package__)
     except ModuleNotFoundError as error:
         raise DecoderError(
             f"tuning needs the package {error.name}, which is not installed:"

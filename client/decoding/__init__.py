@@ -5,11 +5,11 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from client.contract import Contract
-from client.decoding.beam import BeamDecoder
-from client.decoding.greedy import GreedyDecoder
-from client.decoding.options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
-from client.transcript import Transcript
+from ..transcript import Transcript
+from ..wire.contract import Contract
+from .beam import BeamDecoder
+from .greedy import GreedyDecoder
+from .options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
 
 __all__ = [
     "BeamDecoder",
@@ -28,7 +28,7 @@ class Decoder(Protocol):
 
     @property
     def output(self) -> str:
-        """The ensemble's tensor that :meth:`decode` needs, and so the one to ask for."""
+        """The ensemble's tensor that ``decode`` needs, and so the one to ask for."""
 
     def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Decode one utterance, ``[S]`` or ``[S, V]``, trimmed to its own frames.
@@ -41,7 +41,7 @@ class Decoder(Protocol):
 
 
 def make_decoder(contract: Contract, options: DecoderOptions) -> Decoder:
-    """The decoder of these options; raises :class:`DecoderError` for a bad language model."""
+    """The decoder of these options; raises ``DecoderError`` for a bad language model."""
     if isinstance(options, GreedyOptions):
         return GreedyDecoder(contract, options)
     return BeamDecoder(contract, options)

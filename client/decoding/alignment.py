@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.decoding.runs import Runs, with_log_probs
-from client.errors import DecoderError
+from ..errors import DecoderError
+from .runs import Runs, with_log_probs
 
 
 def align(log_probs: NDArray[Any], tokens: Sequence[int], blank: int) -> Runs:
     """The runs of ``tokens`` on the best path through ``log_probs``, ``[S, V]``.
 
-    Raises :class:`DecoderError` when there are too few frames for the tokens, or no path through
+    Raises ``DecoderError`` when there are too few frames for the tokens, or no path through
     them has a probability above 0.
     """
     states = np.full(2 * len(tokens) + 1, blank)  # [K], blank before, between and after tokens

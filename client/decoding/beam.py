@@ -1,7 +1,7 @@
 """CTC beam search with words scored: from one utterance's ``log_probs`` to texts.
 
-Flow: ``log_probs [S, V]`` → :mod:`pauses` marked → :mod:`candidates` → :mod:`search` with
-:mod:`scoring` → tokens with their first frames → :mod:`runs` → text, words with times and
+Flow: ``log_probs [S, V]`` → ``pauses`` marked → ``candidates`` → ``search`` with
+``scoring`` → tokens with their first frames → ``runs`` → text, words with times and
 confidence, other hypotheses.
 """
 
@@ -11,25 +11,25 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from client.contract import LOG_PROBS, Contract
-from client.decoding.candidates import check_log_probs, select_candidates
-from client.decoding.options import BeamOptions
-from client.decoding.pauses import Pauses
-from client.decoding.runs import Clock, Runs, runs_of_path
-from client.decoding.scoring import WordScorer
-from client.decoding.search import Found, PrefixSearch
-from client.errors import DecoderError
-from client.language_models import LanguageModel, load_language_model
-from client.language_models.cases import CASES
-from client.transcript import Hypothesis, Transcript
-from client.vocabulary import Detokenizer
+from ..errors import DecoderError
+from ..language_models import LanguageModel, load_language_model
+from ..language_models.cases import CASES
+from ..transcript import Hypothesis, Transcript
+from ..vocabulary import Detokenizer
+from ..wire.contract import LOG_PROBS, Contract
+from .candidates import check_log_probs, select_candidates
+from .options import BeamOptions
+from .pauses import Pauses
+from .runs import Clock, Runs, runs_of_path
+from .scoring import WordScorer
+from .search import Found, PrefixSearch
 
 
 class BeamDecoder:
     """Searches the best text of an utterance's ``log_probs``.
 
     ``language_model`` is ``options.lm``, for those who have loaded it. Raises
-    :class:`DecoderError` for a language model that cannot be used: it is damaged, or the acoustic
+    ``DecoderError`` for a language model that cannot be used: it is damaged, or the acoustic
     model can write none of its words.
     """
 
@@ -56,7 +56,7 @@ class BeamDecoder:
     def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Texts of ``log_probs``, ``[S, V]``, natural logarithms; no frames, no text.
 
-        Raises :class:`DecoderError` when V is not the contract's or the values are something else.
+        Raises ``DecoderError`` when V is not the contract's or the values are something else.
         """
         check_log_probs(posteriors, self._blank + 1)
         if len(posteriors) == 0:
@@ -104,7 +104,7 @@ def _check_spelling(
         raise DecoderError(
             f"{options.lm}: the acoustic model can write none of its {len(model.words)} words "
             f"({examples}): where only the case differs, name the language model's own with "
-            "--lm-case (lm_case), or convert it to the acoustic model's with `python -m client lm "
+            "--lm-case (lm_case), or convert it to the acoustic model's with `nemo-ctc lm "
             "convert --case`; otherwise it is a model of tokens or of another language"
         )
     for hotword in options.hotwords:

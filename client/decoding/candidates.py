@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from client.errors import DecoderError
+from ..errors import DecoderError
 
 LEAST_LOG_PROB: Final = -35.0
 """e^-35 is nothing, and unlike e^-inf it can be divided by."""
@@ -67,7 +67,7 @@ def _clipped(log_probs: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def check_log_probs(log_probs: NDArray[Any], n_tokens: int) -> None:
-    """Raise :class:`DecoderError` unless these are ``[S, n_tokens]`` natural logarithms."""
+    """Raise ``DecoderError`` unless these are ``[S, n_tokens]`` natural logarithms."""
     if log_probs.ndim != 2 or log_probs.shape[1] != n_tokens:
         raise DecoderError(
             f"log_probs have shape {log_probs.shape}, expected [frames, {n_tokens}] "

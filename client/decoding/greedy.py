@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from client.contract import LOG_PROBS, TOKENS, Contract
-from client.decoding.candidates import check_log_probs
-from client.decoding.options import GreedyOptions
-from client.decoding.pauses import Pauses
-from client.decoding.runs import Clock, Runs, runs_of_best_tokens, with_log_probs
-from client.errors import DecoderError
-from client.transcript import Transcript
-from client.vocabulary import Detokenizer
+from ..errors import DecoderError
+from ..transcript import Transcript
+from ..vocabulary import Detokenizer
+from ..wire.contract import LOG_PROBS, TOKENS, Contract
+from .candidates import check_log_probs
+from .options import GreedyOptions
+from .pauses import Pauses
+from .runs import Clock, Runs, runs_of_best_tokens, with_log_probs
 
 
 class GreedyDecoder:
@@ -33,7 +33,7 @@ class GreedyDecoder:
     def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> Transcript:
         """Text of ``tokens``, ``int32 [S]``, or of ``log_probs``, ``[S, V]``; no frames, no text.
 
-        Raises :class:`DecoderError` when a token lies outside the contract's vocabulary, or when
+        Raises ``DecoderError`` when a token lies outside the contract's vocabulary, or when
         the ``log_probs`` are none.
         """
         runs = self._runs(posteriors)

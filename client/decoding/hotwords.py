@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from client.decoding.options import Hotword
+from .options import Hotword
 
 Matches: TypeAlias = frozenset[tuple[int, int]]
 """Phrases under way, as (hotword, words matched)."""

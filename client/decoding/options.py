@@ -24,8 +24,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Final, TypeAlias
 
-from client.errors import DecoderError
-from client.language_models.cases import WORD_CASES
+from ..errors import DecoderError
+from ..language_models.cases import WORD_CASES
 
 MOST_WEIGHT: Final = 100.0
 """The largest alpha, beta or hotword weight: more than enough to drown the acoustics."""
@@ -39,7 +39,7 @@ class GreedyOptions:
     """Ask for ``log_probs`` instead, and tell how sure each word is."""
     exact_nemo_text: bool = False
     """Write NeMo's text to the letter: with models of characters, words run together over pauses
-    (:mod:`client.decoding.pauses`)."""
+    (``decoding.pauses``)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Hotword:
     """Its own weight; ``None`` for the options' ``hotword_weight``."""
 
     def __post_init__(self) -> None:
-        """Raise :class:`DecoderError` when text or weight are of another type."""
+        """Raise ``DecoderError`` when text or weight are of another type."""
         if not isinstance(self.text, str) or not isinstance(self.weight, (int, float, NoneType)):
             raise DecoderError(
                 f"a hotword is {self.text!r} with weight {self.weight!r}, expected a text and a "
@@ -64,7 +64,7 @@ class BeamOptions:
     """How to search, and how much to believe the language model.
 
     Weights hold for one acoustic and one language model; tune them on a development set
-    (``python -m client tune``), for wrong ones do worse than greedy.
+    (``nemo-ctc tune``), for wrong ones do worse than greedy.
     """
 
     lm: Path | str | None = None
@@ -95,10 +95,10 @@ class BeamOptions:
     """Hypotheses to return. More than one keeps apart what the language model could merge."""
     exact_nemo_text: bool = False
     """Mark no pauses, as in NeMo: with models of characters, words run together over them
-    (:mod:`client.decoding.pauses`)."""
+    (``decoding.pauses``)."""
 
     def __post_init__(self) -> None:
-        """Raise :class:`DecoderError` naming every option that does not hold."""
+        """Raise ``DecoderError`` naming every option that does not hold."""
         if not all(isinstance(hotword, Hotword) for hotword in self.hotwords):
             raise DecoderError(f'hotwords are {self.hotwords!r}, expected (Hotword("word"), …)')
         problems = [problem for holds, problem in self._checks() if not holds]

@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from client.contract import Contract
-from client.decoding.candidates import LEAST_LOG_PROB
-from client.vocabulary import Detokenizer
+from ..vocabulary import Detokenizer
+from ..wire.contract import Contract
+from .candidates import LEAST_LOG_PROB
 
 PAUSE_S: Final = 0.7
 _SPACE: Final = " "

@@ -1,6 +1,6 @@
 """Decoding in several processes, which are replaced when they crash.
 
-Flow: ``submit`` → queue → an idle worker takes its share → pipe → :mod:`client.decoding.worker` →
+Flow: ``submit`` → queue → an idle worker takes its share → pipe → ``decoding.worker`` →
 pipe → futures. Every worker has a pair of pipes and a thread here that writes a request, then
 reads the reply. Nothing else is shared between processes, so that one may die at any moment.
 
@@ -28,15 +28,15 @@ from weakref import WeakSet
 
 from numpy.typing import NDArray
 
-from client.decoding.worker import portable
-from client.errors import AsrError, DecoderError
-from client.forks import OwnerProcess, never_freed
-from client.transcript import Transcript
+from ..errors import AsrError, DecoderError
+from ..transcript import Transcript
+from ..utils.forks import OwnerProcess, never_freed
+from .worker import portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from client.decoding import Decoder
+    from . import Decoder
 
 DEFAULT_MAX_QUEUED: Final = 64
 
@@ -47,7 +47,7 @@ _BUFFER_BYTES: Final = 1 << 18  # a batch of short utterances in few writes
 _STARTS: Final = 3  # of a worker that dies before it is ready
 
 _WORKER: Final = (
-    "import sys; sys.path[:] = sys.argv[1:]; from client.decoding.worker import main; main()"
+    f"import sys; sys.path[:] = sys.argv[1:]; from {__package__}.worker import main; main()"
 )
 _ONE_THREAD: Final = {
     "OMP_NUM_THREADS": "1",
@@ -63,7 +63,7 @@ class DecoderPool:
     ``functools.partial(make_decoder, contract, beam)``. At most ``max_queued`` utterances wait.
 
     The constructor returns when the first process is ready. Raises the error that ``make`` raises
-    there, :class:`DecoderError` for one that is not ours.
+    there, ``DecoderError`` for one that is not ours.
     """
 
     def __init__(
@@ -107,15 +107,15 @@ class DecoderPool:
             raise
 
     def submit(self, log_probs: NDArray[Any], duration_s: float = math.inf) -> Future[Transcript]:
-        """Queue one utterance, as :meth:`Decoder.decode` takes it; waits while the queue is full.
+        """Queue one utterance, as ``Decoder.decode`` takes it; waits while the queue is full.
 
         Any thread may call it, save one that runs a callback of these futures: it could wait for
         itself. The array is read later and must stay as it is until the future is done. Futures
         are done in any order: for results in order, keep the futures in order. A future raises
-        what ``decode`` raises, and :class:`DecoderError` when the utterance crashed two processes.
+        what ``decode`` raises, and ``DecoderError`` when the utterance crashed two processes.
 
-        Raises :class:`DecoderError` when the pool is closed, before or while it waits, and when
-        no process starts any more; :class:`ForkError` in a forked child.
+        Raises ``DecoderError`` when the pool is closed, before or while it waits, and when
+        no process starts any more; ``ForkError`` in a forked child.
         """
         self._owner.check()
         utterance = _Utterance((log_probs, duration_s))
@@ -127,7 +127,7 @@ class DecoderPool:
         return utterance.future
 
     def close(self) -> None:
-        """End the processes at once; what is not decoded yet fails with :class:`DecoderError`.
+        """End the processes at once; what is not decoded yet fails with ``DecoderError``.
 
         Does nothing in a forked child, whose parent's processes these are.
         """
@@ -270,7 +270,7 @@ class _WorkerDied(Exception):
 
 
 class _Worker:
-    """A process of :mod:`client.decoding.worker`, and the thread's end of its pipes."""
+    """A process of ``decoding.worker``, and the thread's end of its pipes."""
 
     def __init__(self) -> None:
         self._process: Final = Popen(
@@ -290,14 +290,14 @@ class _Worker:
         return self._process.poll() is None
 
     def decode(self, utterances: list[_Arguments]) -> list[Transcript | AsrError]:
-        """A transcript or error for each. Raises :class:`_WorkerDied`."""
+        """A transcript or error for each. Raises ``_WorkerDied``."""
         outcomes: list[Transcript | AsrError] = self.ask(
             map(_pickled, (len(utterances), *utterances))
         )
         return outcomes
 
     def ask(self, request: "Iterable[bytes]") -> Any:
-        """The reply to pickles. Raises :class:`_WorkerDied`."""
+        """The reply to pickles. Raises ``_WorkerDied``."""
         try:
             self._requests.writelines(request)
             self._requests.flush()
@@ -319,7 +319,7 @@ class _Worker:
                 os.dup2(null.fileno(), pipe.fileno(), inheritable=False)
 
     def kill(self) -> None:
-        """End the process, from any thread; :meth:`ask` then raises."""
+        """End the process, from any thread; ``ask`` then raises."""
         self._process.kill()
 
     def end(self) -> str:

@@ -1,6 +1,6 @@
 """Decoder presets: a decoder's options in a JSON file, and for which model they were chosen.
 
-``python -m client tune`` writes them, ``--decoder-config`` reads them. Paths in a preset are
+``nemo-ctc tune`` writes them, ``--decoder-config`` reads them. Paths in a preset are
 relative to its folder, so that preset and language model can move together::
 
     {"version": 1, "decoder": "beam", "options": {"lm": "3-gram.binary", "alpha": 0.7, …},
@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from client.decoding.options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
-from client.errors import DecoderError
-from client.utf8 import json_text
+from ..errors import DecoderError
+from ..utils.utf8 import json_text
+from .options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
 
 PRESET_VERSION: Final = 1
 _PATHS: Final = ("lm", "unigrams")
@@ -45,7 +45,7 @@ class Preset:
 def read_preset(path: Path) -> Preset:
     """Read a preset; its paths become relative to the current folder.
 
-    Raises :class:`DecoderError` when it cannot be read, is malformed, or holds options that do not
+    Raises ``DecoderError`` when it cannot be read, is malformed, or holds options that do not
     exist or make no sense.
     """
     try:
@@ -57,7 +57,7 @@ def read_preset(path: Path) -> Preset:
     if not isinstance(data, dict) or data.get("version") != PRESET_VERSION:
         raise DecoderError(
             f"{path}: is no decoder preset of version {PRESET_VERSION}, expected an object with"
-            ' "version", "decoder" and "options", as `python -m client tune` writes it'
+            ' "version", "decoder" and "options", as `nemo-ctc tune` writes it'
         )
     try:
         return _preset(path, data)

@@ -1,6 +1,6 @@
 """From frames to times: which frames emit each token, and the words and confidence that makes.
 
-Flow: tokens with their first frames → :class:`Runs`, the frames of each token → words and tokens
+Flow: tokens with their first frames → ``Runs``, the frames of each token → words and tokens
 in seconds.
 
 A word's confidence is the geometric mean over its tokens of the highest probability that the token
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.transcript import Token, Word
-from client.vocabulary import Detokenizer
+from ..transcript import Token, Word
+from ..vocabulary import Detokenizer
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def runs_of_path(tokens: list[int], starts: list[int], log_probs: NDArray[Any], 
 class Clock:
     """Turns runs into words and tokens with times, at one model's frame stride.
 
-    ``squeeze`` is that of :meth:`~client.vocabulary.Detokenizer.words`.
+    ``squeeze`` is that of ``Detokenizer.words``.
     """
 
     def __init__(

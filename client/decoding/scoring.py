@@ -1,6 +1,6 @@
 """What words add to a hypothesis: language model, bonus for words, hotwords.
 
-A hypothesis is a sequence of finished words, a :class:`History`, and the beginning of a word. Its
+A hypothesis is a sequence of finished words, a ``History``, and the beginning of a word. Its
 score here, in natural logarithm, is
 
     sum over words of  alpha * ln 10 * (log10 p(word | words before) + unknown) + beta
@@ -15,10 +15,10 @@ import math
 from bisect import bisect_left
 from typing import Any, Final
 
-from client.decoding.hotwords import NO_MATCHES, HotwordMatcher, Matches
-from client.decoding.options import BeamOptions
-from client.language_models import LanguageModel
-from client.language_models.cases import CASES
+from ..language_models import LanguageModel
+from ..language_models.cases import CASES
+from .hotwords import NO_MATCHES, HotwordMatcher, Matches
+from .options import BeamOptions
 
 _USUAL_WORD: Final = 6
 """Characters; the beginning of an unknown word that is longer is penalised in proportion."""

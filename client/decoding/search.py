@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from client.decoding.candidates import Candidates
-from client.decoding.options import BeamOptions
-from client.decoding.scoring import History, WordScorer
-from client.vocabulary import Detokenizer
+from ..vocabulary import Detokenizer
+from .candidates import Candidates
+from .options import BeamOptions
+from .scoring import History, WordScorer
 
 Path: TypeAlias = tuple[int, int, "Path | None"]
 """The last token, the frame that first emitted it, and the path before; ``None`` before any."""

@@ -1,6 +1,6 @@
 """Where decoding happens: in the caller's thread, or in processes of their own.
 
-Flow: a future of ``posteriors`` → :meth:`Stage.begin` → a future of what :meth:`Stage.finish` makes
+Flow: a future of ``posteriors`` → ``Stage.begin`` → a future of what ``Stage.finish`` makes
 the transcript of. In the caller's thread all the work is in ``finish``; a pool begins by itself as
 soon as the posteriors are there, and ``finish`` only hands over.
 """
@@ -12,10 +12,10 @@ from typing import Any, Final, Protocol
 
 from numpy.typing import NDArray
 
-from client.decoding import BeamDecoder, Decoder
-from client.decoding.pool import DecoderPool
-from client.decoding.worker import portable
-from client.transcript import Transcript
+from ..transcript import Transcript
+from . import BeamDecoder, Decoder
+from .pool import DecoderPool
+from .worker import portable
 
 _MOST_BYTES: Final = 1 << 28
 """Of posteriors that a pool has not decoded: many utterances, some hours, or one recording."""
@@ -68,7 +68,7 @@ class InThread:
 class InPool:
     """Searches in ``processes`` processes, each with a decoder of its own.
 
-    Raises as :class:`~client.decoding.pool.DecoderPool` does. ``most`` bounds the utterances
+    Raises as ``DecoderPool`` does. ``most`` bounds the utterances
     begun and not finished, so that none has to wait for the pool on a thread of the transport.
     Where decoding falls behind with hours of audio, ``begin`` waits, for memory's sake.
     """

@@ -2,7 +2,7 @@
 
 Flow, in pickles: factory → ``None``, or the error that it raised → (number of utterances,
 arguments of ``decode`` for each → list of transcripts and errors) again and again. It is started
-and fed by :mod:`client.decoding.pool`, and ends when its standard input does.
+and fed by ``decoding.pool``, and ends when its standard input does.
 """
 
 import os
@@ -14,11 +14,11 @@ from contextlib import suppress
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from client.errors import AsrError, DecoderError
-from client.transcript import Transcript
+from ..errors import AsrError, DecoderError
+from ..transcript import Transcript
 
 if TYPE_CHECKING:
-    from client.decoding import Decoder
+    from . import Decoder
 
 
 def main() -> NoReturn:

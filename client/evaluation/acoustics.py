@@ -1,7 +1,7 @@
 """The acoustic pass: every recording through one model, once; its ``log_probs`` are kept on disk.
 
-Flow: entry → its file in the :class:`~client.acoustic_cache.AcousticCache` → there: measured;
-otherwise :func:`client.transcriber.transcribe`, whose "decoding" here is to write the file. So
+Flow: entry → its file in the ``AcousticCache`` → there: measured;
+otherwise ``transcribe``, whose "decoding" here is to write the file. So
 recordings of any length and kind are heard as ``transcribe`` hears them, and none is held longer.
 """
 
@@ -16,15 +16,15 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from client.acoustic_cache import AcousticCache, read_log_probs
-from client.audio import AudioOptions, Clip
-from client.contract import LOG_PROBS, Contract
-from client.errors import AsrError, ManifestError
-from client.long_audio import LongAudioOptions, plan_windows
-from client.manifest import Entry
-from client.transcriber import Reader, Result, transcribe
-from client.transcript import Transcript
-from client.transport import Transport
+from ..audio import AudioOptions, Clip
+from ..errors import AsrError, ManifestError
+from ..long_audio import LongAudioOptions, plan_windows
+from ..manifests.manifest import Entry
+from ..transcriber import Reader, Result, transcribe
+from ..transcript import Transcript
+from ..wire.contract import LOG_PROBS, Contract
+from ..wire.transport import Transport
+from .acoustic_cache import AcousticCache, read_log_probs
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Heard:
 class AcousticModel:
     """A model on the server, and what it has heard: ``heard``, by the entries' lines.
 
-    ``seconds`` is the time that :meth:`hear` took, reading and the way to the server included; 0
+    ``seconds`` is the time that ``hear`` took, reading and the way to the server included; 0
     where outputs were kept from before. Raises the errors of
-    :func:`~client.long_audio.plan_windows`.
+    ``plan_windows``.
     """
 
     def __init__(

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from client.decoding import BeamOptions, DecoderOptions
-from client.evaluation.result import Evaluation, Interval, Score, System, Utterance
-from client.evaluation.scoring import mean_loss
-from client.metrics import ErrorCounts
+from ..decoding import BeamOptions, DecoderOptions
+from .metrics import ErrorCounts
+from .result import Evaluation, Interval, Score, System, Utterance
+from .scoring import mean_loss
 
 _NOTHING = ErrorCounts(0, 0, 0, 0)
 

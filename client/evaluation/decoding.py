@@ -1,7 +1,7 @@
 """Decoding what a model has heard, with the time that each utterance takes.
 
 Flow: ``log_probs`` from their files → the decoder, here or in the processes of a
-:class:`~client.decoding.pool.DecoderPool` → transcripts in order.
+``DecoderPool`` → transcripts in order.
 """
 
 import math
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from numpy.typing import NDArray
 
-from client.contract import Contract
-from client.decoding import BeamOptions, DecoderOptions, make_decoder
-from client.decoding.pool import DecoderPool
-from client.decoding.worker import portable
-from client.errors import AsrError
-from client.evaluation.acoustics import Heard
-from client.in_order import in_order
-from client.transcript import Transcript
+from ..decoding import BeamOptions, DecoderOptions, make_decoder
+from ..decoding.pool import DecoderPool
+from ..decoding.worker import portable
+from ..errors import AsrError
+from ..transcript import Transcript
+from ..utils.in_order import in_order
+from ..wire.contract import Contract
+from .acoustics import Heard
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -36,14 +36,14 @@ class TimedTranscript(Transcript):
 
 
 class TimedDecoder:
-    """A decoder that tells how long it took; raises as :func:`~client.decoding.make_decoder`."""
+    """A decoder that tells how long it took; raises as ``make_decoder``."""
 
     def __init__(self, contract: Contract, options: DecoderOptions) -> None:
         self._decoder = make_decoder(contract, options)
         self.output: Final = self._decoder.output
 
     def decode(self, posteriors: NDArray[Any], duration_s: float = math.inf) -> TimedTranscript:
-        """As :meth:`~client.decoding.Decoder.decode`."""
+        """As ``Decoder.decode``."""
         start_s = thread_time()
         transcript = self._decoder.decode(posteriors, duration_s)
         return TimedTranscript(
@@ -65,7 +65,7 @@ def decode(
     """What the decoder makes of each utterance, in order.
 
     Searches in ``processes`` processes, or in this one for 0, where greedy decoding always is.
-    Raises :class:`DecoderError` when there is no such decoder.
+    Raises ``DecoderError`` when there is no such decoder.
     """
     make = partial(TimedDecoder, contract, options)
     if processes and isinstance(options, BeamOptions):

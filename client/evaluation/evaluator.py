@@ -1,8 +1,8 @@
 """Several systems on one manifest, over one acoustic pass for each model.
 
-Flow: entries → :mod:`~client.evaluation.acoustics`, model by model →
-:mod:`~client.evaluation.decoding`, system by system → :mod:`~client.evaluation.scoring` and
-:mod:`~client.evaluation.ctc_loss` → :class:`~client.evaluation.result.Evaluation`. An entry that
+Flow: entries → ``evaluation.acoustics``, model by model →
+``evaluation.decoding``, system by system → ``evaluation.scoring`` and
+``evaluation.ctc_loss`` → ``Evaluation``. An entry that
 fails anywhere is left out from there on, and is in no system's figures.
 """
 
@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from numpy.typing import NDArray
 
-from client.decoding import make_decoder
-from client.errors import AsrError
-from client.evaluation.acoustics import AcousticModel
-from client.evaluation.ctc_loss import ctc_loss
-from client.evaluation.decoding import TimedTranscript, decode
-from client.evaluation.normalization import normalized
-from client.evaluation.result import Evaluation, Failure, System, Utterance
-from client.evaluation.scoring import compared, differences, score
-from client.evaluation.spelling import Spell, Tokenizers
-from client.manifest import Entry
-from client.transcriber import Result
+from ..decoding import make_decoder
+from ..errors import AsrError
+from ..manifests.manifest import Entry
+from ..transcriber import Result
+from .acoustics import AcousticModel
+from .ctc_loss import ctc_loss
+from .decoding import TimedTranscript, decode
+from .normalization import normalized
+from .result import Evaluation, Failure, System, Utterance
+from .scoring import compared, differences, score
+from .spelling import Spell, Tokenizers
 
 if TYPE_CHECKING:
-    from client.audio import Clip
+    from ..audio import Clip
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class EvaluationOptions:
 class Evaluator:
     """Hears, decodes and compares, step by step; each step tells what became of each entry.
 
-    ``models`` are those of the systems by name. Raises :class:`DecoderError` for a system that
+    ``models`` are those of the systems by name. Raises ``DecoderError`` for a system that
     cannot decode or a tokenizer that is no model's, before hours of acoustics.
     """
 

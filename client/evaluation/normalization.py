@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from client.language_models.cases import CASES
+from ..language_models.cases import CASES
 
 _APOSTROPHES: Final = "'’ʼ＇"  # noqa: RUF001 -- that is what they are
 _IN_WORDS: Final = str.maketrans(dict.fromkeys(_APOSTROPHES, "'"))
@@ -64,7 +64,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 
 
 def normalized(text: str, steps: Sequence[str]) -> str:
-    """``text`` after the steps, which are names of :data:`STEPS`; then one space between words.
+    """``text`` after the steps, which are names of ``STEPS``; then one space between words.
 
     Without steps, the text as it is. Raises ``KeyError`` for an unknown name.
     """

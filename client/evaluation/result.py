@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.audio import Clip
-from client.contract import Contract
-from client.decoding import DecoderOptions
-from client.metrics import ErrorCounts
-from client.transcript import Transcript
+from ..audio import Clip
+from ..decoding import DecoderOptions
+from ..transcript import Transcript
+from ..wire.contract import Contract
+from .metrics import ErrorCounts
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from client.evaluation.normalization import normalized
-from client.evaluation.result import Difference, Interval, Recognized, Score, System, Utterance
-from client.metrics import (
+from ..transcript import Transcript
+from .metrics import (
     ErrorCounts,
     character_errors,
     difference_interval,
@@ -17,7 +16,8 @@ from client.metrics import (
     rate_interval,
     word_errors,
 )
-from client.transcript import Transcript
+from .normalization import normalized
+from .result import Difference, Interval, Recognized, Score, System, Utterance
 
 _NONE = ErrorCounts(0, 0, 0, 0)
 

@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from client.contract import Contract
-from client.errors import DecoderError
-from client.utf8 import holds
+from ..errors import DecoderError
+from ..utils.utf8 import holds
+from ..wire.contract import Contract
 
 Spell: TypeAlias = Callable[[str], list[int] | None]
 """A text's tokens, or ``None`` where they cannot write it."""
@@ -20,7 +20,7 @@ Spell: TypeAlias = Callable[[str], list[int] | None]
 class Tokenizers:
     """SentencePiece models from files, for the served models that were trained with them.
 
-    Raises :class:`DecoderError` when there are files and no package to read them, or when one
+    Raises ``DecoderError`` when there are files and no package to read them, or when one
     cannot be read.
     """
 
@@ -30,7 +30,7 @@ class Tokenizers:
     def spell(self, contract: Contract) -> Spell | None:
         """How the model's references are spelled; ``None`` for pieces without a tokenizer.
 
-        Raises :class:`DecoderError` when there are tokenizers and none of them is the model's.
+        Raises ``DecoderError`` when there are tokenizers and none of them is the model's.
         """
         if contract.vocabulary_kind == "char":
             return _characters(contract)

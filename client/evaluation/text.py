@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.table import Table
 
-from client.evaluation.result import Evaluation, Interval, System, Utterance
-from client.evaluation.scoring import mean_loss
-from client.metrics import lines_of, word_columns
-from client.shortened import shortened
+from ..utils.shortened import shortened
+from .metrics import lines_of, word_columns
+from .result import Evaluation, Interval, System, Utterance
+from .scoring import mean_loss
 
 
 def print_evaluation(evaluation: Evaluation, shown: int, console: Console) -> None:

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, cast
 
-from client.errors import DecoderError
-from client.language_models.cases import CASES
+from ..errors import DecoderError
+from .cases import CASES
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 MARKS: Final = frozenset(("<s>", "</s>", "<unk>"))
@@ -31,7 +31,7 @@ def read_lines(stream: BinaryIO, name: str, expected: str) -> Iterator[str]:
 
     A byte order mark at the start, as editors on Windows write it, is no part of the first.
 
-    Raises :class:`DecoderError`, with the file's name and what was expected, when it cannot.
+    Raises ``DecoderError``, with the file's name and what was expected, when it cannot.
     """
     try:
         with io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER_BYTES) as buffered:
@@ -76,11 +76,11 @@ def unigrams(lines: Iterable[str]) -> Iterator[str]:
 
 
 def in_case(lines: Iterable[str], name: str, case: str) -> Iterator[str]:
-    """The same model with its words in a case of :data:`WORD_CASES` and KenLM's names for marks.
+    """The same model with its words in a case of ``WORD_CASES`` and KenLM's names for marks.
 
     Words that the case makes equal would need their probabilities added up and every back-off
     weight computed anew, so they are refused. If the 1-grams stay distinct, all n-grams do, and
-    the counts of the header hold. Raises :class:`DecoderError`, also for a malformed line.
+    the counts of the header hold. Raises ``DecoderError``, also for a malformed line.
     """
     order = 0
     seen: set[str] = set()

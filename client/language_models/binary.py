@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from client.errors import DecoderError
-from client.language_models.arpa import unreadable
+from ..errors import DecoderError
+from .arpa import unreadable
 
 MAGIC: Final = b"mmap lm http://kheafield.com/code"
 """What every KenLM binary begins with, of whatever version."""
@@ -53,7 +53,7 @@ class BinaryHeader:
 def read_header(path: Path) -> BinaryHeader:
     """Read and check the header.
 
-    Raises :class:`DecoderError` for what is no KenLM binary of this version and machine, or cut.
+    Raises ``DecoderError`` for what is no KenLM binary of this version and machine, or cut.
     """
     try:
         with path.open("rb") as file:
@@ -90,7 +90,7 @@ def read_header(path: Path) -> BinaryHeader:
 def read_words(path: Path) -> list[str]:
     """The words in the order of their indices, ``<unk>`` first, sentence marks among them.
 
-    Raises :class:`DecoderError` as :func:`read_header` does, and when the words are not all there.
+    Raises ``DecoderError`` as ``read_header`` does, and when the words are not all there.
     """
     header = read_header(path)
     if not header.has_words:
@@ -121,5 +121,5 @@ def _aligned(position: int) -> int:
 def _damaged(path: Path, reason: str) -> DecoderError:
     return DecoderError(
         f"{path}: is no whole KenLM binary: {reason}; build it anew from its ARPA file"
-        " (python -m client lm convert)"
+        " (nemo-ctc lm convert)"
     )

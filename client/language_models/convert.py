@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from client.errors import DecoderError
-from client.language_models import arpa
-from client.language_models.binary import BinaryHeader, read_header
-from client.language_models.tools import feed, scratch
+from ..errors import DecoderError
+from . import arpa
+from .binary import BinaryHeader, read_header
+from .tools import feed, scratch
 
 BINARY_TYPES: Final = ("trie", "probing")
 _LEAST_BITS, _MOST_BITS = 2, 25  # one bit leaves no room beside the two reserved values
@@ -28,7 +28,7 @@ class BinaryOptions:
     """What sorting may take, as KenLM reads it; ``probing`` holds the whole model besides."""
 
     def __post_init__(self) -> None:
-        """Raise :class:`DecoderError` naming every option that does not hold."""
+        """Raise ``DecoderError`` naming every option that does not hold."""
         bits = self.quantize_bits
         checks = (
             (self.type in BINARY_TYPES, f"type {self.type!r} is not in {BINARY_TYPES}"),
@@ -49,8 +49,8 @@ def convert(
 ) -> BinaryHeader:
     """Build the KenLM binary ``output`` from an ARPA file, gzipped or not; returns its header.
 
-    ``case`` is how to write the words, of :data:`WORD_CASES`. ``output`` appears when it is whole.
-    Raises :class:`DecoderError` when the ARPA file is damaged or cannot be written in that case,
+    ``case`` is how to write the words, of ``WORD_CASES``. ``output`` appears when it is whole.
+    Raises ``DecoderError`` when the ARPA file is damaged or cannot be written in that case,
     or when KenLM's tools are missing or fail.
     """
     with scratch(output) as folder:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from client.language_models import arpa, binary
-from client.language_models.cases import CASES, OPPOSITES
-from client.language_models.loading import EXPECTED, is_binary, read_words
-from client.language_models.spelling import Spelling
-from client.vocabulary import WORD_START
+from ..vocabulary import WORD_START
+from . import arpa, binary
+from .cases import CASES, OPPOSITES
+from .loading import EXPECTED, is_binary, read_words
+from .spelling import Spelling
 
 _TOKENS_SHARE: Final = 0.9
 _EXAMPLES: Final = 3
@@ -52,7 +52,7 @@ class Fit:
 
 
 def describe(path: Path) -> Description:
-    """Read a model's header and words; raises :class:`DecoderError` as loading it does."""
+    """Read a model's header and words; raises ``DecoderError`` as loading it does."""
     if is_binary(path):
         header = binary.read_header(path)
         structure, counts = f"KenLM binary, {header.structure}", header.counts
@@ -98,7 +98,7 @@ def warnings(words: Collection[str], spelling: Spelling | None) -> list[str]:
         found.append(
             f"{_share(tokens, words)} are single characters or pieces with {WORD_START}: this looks"
             " like a model of tokens, as NeMo's train_kenlm makes for subwords (chr(token + 100));"
-            " the search needs one of words: train it with python -m client lm train"
+            " the search needs one of words: train it with nemo-ctc lm train"
         )
     if spelling is not None:
         unwritable = [word for word in words if spelling.unwritable(word)]

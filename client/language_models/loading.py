@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from client.errors import DecoderError
-from client.language_models import arpa, binary
+from ..errors import DecoderError
+from . import arpa, binary
 
 try:
     import kenlm
@@ -46,7 +46,7 @@ def load_language_model(path: Path | str, unigrams: Path | str | None = None) ->
 
     A binary is mapped into memory and read as it is used, so processes that load the same one
     share it. ``unigrams`` lists the words to take instead of the model's own, one a line; those
-    that the model does not know are dropped. Raises :class:`DecoderError` when a file is missing,
+    that the model does not know are dropped. Raises ``DecoderError`` when a file is missing,
     empty or damaged, when no word is known, or when kenlm is not installed.
     """
     if kenlm is None:
@@ -66,7 +66,7 @@ def load_language_model(path: Path | str, unigrams: Path | str | None = None) ->
 def read_words(path: Path | str) -> frozenset[str]:
     """The words of a language model, without sentence marks and ``<unk>``.
 
-    Raises :class:`DecoderError` as :func:`load_language_model` does.
+    Raises ``DecoderError`` as ``load_language_model`` does.
     """
     path = Path(path)
     if is_binary(path):
@@ -83,7 +83,7 @@ def read_words(path: Path | str) -> frozenset[str]:
 
 
 def is_binary(path: Path) -> bool:
-    """Whether the file is KenLM's own; raises :class:`DecoderError` when it is empty or missing."""
+    """Whether the file is KenLM's own; raises ``DecoderError`` when it is empty or missing."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(binary.MAGIC))

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from client.contract import Contract
-from client.errors import DecoderError
-from client.language_models.arpa import MARKS
-from client.language_models.cases import CASES, WORD_CASES, case_of
-from client.vocabulary import WORD_START
+from ..errors import DecoderError
+from ..vocabulary import WORD_START
+from ..wire.contract import Contract
+from .arpa import MARKS
+from .cases import CASES, WORD_CASES, case_of
 
 _APOSTROPHES: Final = "'’ʼ＇`´"  # noqa: RUF001 -- that is what they are
 _is_mark = re.compile(r"<.+>|\[.+\]").fullmatch
@@ -23,13 +23,13 @@ _is_mark = re.compile(r"<.+>|\[.+\]").fullmatch
 
 @dataclass(frozen=True)
 class Spelling:
-    """The characters of an acoustic model, without space, and the case (of :data:`WORD_CASES`)."""
+    """The characters of an acoustic model, without space, and the case (of ``WORD_CASES``)."""
 
     characters: frozenset[str]
     case: str
 
     def __post_init__(self) -> None:
-        """Raise :class:`DecoderError` when there are no characters or the case is unknown."""
+        """Raise ``DecoderError`` when there are no characters or the case is unknown."""
         if not self.characters:
             raise DecoderError("the acoustic model has no characters: expected its vocabulary's")
         if self.case not in WORD_CASES:

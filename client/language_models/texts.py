@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from client.errors import ManifestError
-from client.language_models.arpa import read_lines, unreadable
-from client.language_models.spelling import Spelling
-from client.manifest import Entry, read_manifest
+from ..errors import ManifestError
+from ..manifests.manifest import Entry, read_manifest
+from .arpa import read_lines, unreadable
+from .spelling import Spelling
 
 _MANIFESTS: Final = (".json", ".jsonl")
 _EXPECTED: Final = "UTF-8 text, one sentence a line, or a manifest (.json, .jsonl)"
@@ -21,7 +21,7 @@ _EXPECTED: Final = "UTF-8 text, one sentence a line, or a manifest (.json, .json
 
 @dataclass
 class Tally:
-    """What became of the texts that :func:`writable` was given; empty ones do not count."""
+    """What became of the texts that ``writable`` was given; empty ones do not count."""
 
     sentences: int = 0
     """Sentences the acoustic model can write."""
@@ -37,7 +37,7 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     """Every text of the files, in order.
 
     Manifests are told by their names; anything else is text, gzipped or not. Raises
-    :class:`DecoderError` or :class:`ManifestError` for a file or line that cannot be read.
+    ``DecoderError`` or ``ManifestError`` for a file or line that cannot be read.
     """
     for path in paths:
         if path.suffix in _MANIFESTS:

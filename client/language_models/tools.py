@@ -14,7 +14,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import IO, Final, cast
 
-from client.errors import DecoderError
+from ..errors import DecoderError
 
 FOLDER_VARIABLE: Final = "KENLM_BIN"
 _BUILT: Final = Path(__file__).resolve().parents[2] / ".kenlm" / "bin"
@@ -26,7 +26,7 @@ _is_noise = re.compile(r"[-\d*\s]*|ERROR|===.*|File /dev/stdin isn't.*").fullmat
 def find_tool(name: str) -> Path:
     """A KenLM tool: in the folder ``KENLM_BIN`` names, else in the project's, else on ``PATH``.
 
-    Raises :class:`DecoderError` when it is in none; where ``KENLM_BIN`` is set it is the only one.
+    Raises ``DecoderError`` when it is in none; where ``KENLM_BIN`` is set it is the only one.
     """
     folder = os.environ.get(FOLDER_VARIABLE)
     found = shutil.which(name, path=folder or f"{_BUILT}{os.pathsep}{os.environ.get('PATH', '')}")
@@ -42,7 +42,7 @@ def find_tool(name: str) -> Path:
 def feed(name: str, *arguments: object) -> Iterator[IO[str]]:
     """Run a tool on the text that the caller writes to the stream; it has ended when this ends.
 
-    Should the caller fail or be interrupted, so is the tool. Raises :class:`DecoderError`, with
+    Should the caller fail or be interrupted, so is the tool. Raises ``DecoderError``, with
     what the tool said, when it cannot run or fails.
     """
     tool = find_tool(name)

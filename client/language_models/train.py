@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
-from client.errors import DecoderError
-from client.language_models.binary import BinaryHeader, read_header
-from client.language_models.convert import BinaryOptions, write_binary
-from client.language_models.inspection import Fit, fit
-from client.language_models.loading import load_language_model
-from client.language_models.spelling import Spelling
-from client.language_models.texts import Tally, read_texts, writable
-from client.language_models.tools import feed, scratch
+from ..errors import DecoderError
+from .binary import BinaryHeader, read_header
+from .convert import BinaryOptions, write_binary
+from .inspection import Fit, fit
+from .loading import load_language_model
+from .spelling import Spelling
+from .texts import Tally, read_texts, writable
+from .tools import feed, scratch
 
 _LEAST_ORDER, _MOST_ORDER = 2, 6  # as KenLM is built
 SUFFIXES: Final = (".arpa.gz", ".binary", ".words.txt")
-"""What :func:`train` writes: the model twice, and the words it knows, one a line."""
+"""What ``train`` writes: the model twice, and the words it knows, one a line."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainingOptions:
     """How to build the binary; its ``memory`` is the bound of ``lmplz`` too."""
 
     def __post_init__(self) -> None:
-        """Raise :class:`DecoderError` naming every option that does not hold."""
+        """Raise ``DecoderError`` naming every option that does not hold."""
         checks = (
             (
                 _LEAST_ORDER <= self.order <= _MOST_ORDER,
@@ -83,7 +83,7 @@ def train(
     """Train on what of ``texts`` the acoustic model can write; files are ``prefix`` + SUFFIXES.
 
     The texts pass through and are not kept, save the held-out ones, on disk. The files appear when
-    all are whole. Raises :class:`DecoderError` when there is nothing to train on, or when KenLM's
+    all are whole. Raises ``DecoderError`` when there is nothing to train on, or when KenLM's
     tools are missing or fail, and what reading the texts raises.
     """
     options = options or TrainingOptions()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.tensors import BATCH, Model
 
 OPT_BATCH: Final = 8

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, TOKENS
+from client.wire.contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, TOKENS
 from export.config import model_name
 from export.repository import graph_path
 from export.session import open_session

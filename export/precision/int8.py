@@ -19,7 +19,7 @@ from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_stat
 from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from client.contract import LOG_PROBS
+from client.wire.contract import LOG_PROBS
 from export.errors import GraphError
 from export.precision.feeds import Array, Feed, Graphs, run, tokens
 from export.precision.files import external_files, replace_graph

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.audio import AudioOptions, load_audio
-from client.contract import Contract
 from client.errors import AudioError, ManifestError
-from client.manifest import Entry, read_manifest
+from client.manifests.manifest import Entry, read_manifest
+from client.wire.contract import Contract
 from export.errors import ExportError
 
 SEED = 0

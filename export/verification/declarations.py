@@ -8,7 +8,7 @@ from typing import Final
 import onnx
 from google.protobuf.message import DecodeError
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.checkpoint import Checkpoint
 from export.config import ensemble_config, model_config, model_name, route_configs
 from export.declared import contract_of, pipeline_of

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from client.contract import FEATURES, FEATURES_LENGTH
+from client.wire.contract import FEATURES, FEATURES_LENGTH
 from export.checkpoint import Checkpoint
 from export.verification.onnx_pipeline import OnnxPipeline
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from client.contract import (
+from client.wire.contract import (
     AUDIO_SIGNAL,
     FEATURES,
     FEATURES_LENGTH,

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.contract import Contract
 from client.vocabulary import Detokenizer
+from client.wire.contract import Contract
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from client.contract import AUDIO_SIGNAL, LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
+from client.wire.contract import AUDIO_SIGNAL, LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
 from export.errors import ExportError
 from export.verification.outputs import Outputs, greedy_text
 from server.ports import free_ports

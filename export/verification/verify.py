@@ -14,7 +14,7 @@ import jiwer
 import numpy as np
 import torch
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.checkpoint import Checkpoint
 from export.config import model_name
 from export.declared import pipeline_of

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from onnx import TensorProto, helper
 from tritonclient.grpc import model_config_pb2
 
-from client.contract import CONTRACT_PARAMETER, CONTRACT_VERSION, Contract
+from client.wire.contract import CONTRACT_PARAMETER, CONTRACT_VERSION, Contract
 from tests.server.harness import graph, write_model
 
 HOP, FEATURES, VOCABULARY = 160, 4, ("a", "b", "c", "d")

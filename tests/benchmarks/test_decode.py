@@ -26,7 +26,7 @@ from benchmarks.decoders.speech import Speech, describe_speech
 from benchmarks.generated_speech import GeneratedSpeech
 from benchmarks.measurement import Speed
 from client.decoding import BeamOptions
-from client.metrics import word_errors
+from client.evaluation.metrics import word_errors
 from tests.benchmarks.test_generated_speech import CLEAN
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
 from client.decoding import GreedyDecoder
-from client.metrics import word_errors
+from client.evaluation.metrics import word_errors
 from client.vocabulary import WORD_START
 
 COUNT = 200

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from client.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
+from client.wire.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
 
 CONTRACT = Contract(
     version=1,

@@ -30,11 +30,11 @@ from client.errors import (
     ManifestError,
     ServerError,
 )
-from client.failure_policy import FailurePolicy
 from client.long_audio import LongAudioOptions
 from client.transcriber import transcribe
-from client.transport import TransportOptions, TritonTransport
-from tests.client.decoders import Gated, Scripted
+from client.wire.failure_policy import FailurePolicy
+from client.wire.transport import TransportOptions, TritonTransport
+from tests.client.decoding.decoders import Gated, Scripted
 from tests.client.support import (
     CONTRACT,
     encoded,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.engine.profiles import Profile, profiles
 from export.tensors import pipeline
 

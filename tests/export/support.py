@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.assemble import Recipe, assemble
 from export.build import BuildOptions
 from export.checkpoint import Checkpoint

@@ -4,7 +4,7 @@ import onnx
 import pytest
 from tritonclient.grpc import model_config_pb2
 
-from client.contract import Contract
+from client.wire.contract import Contract
 from export.config import parse_config
 from export.declared import contract_of
 from export.graph import IR_VERSION, OPSET

@@ -9,7 +9,7 @@ from nemo.collections.asr.parts.preprocessing.segment import AudioSegment
 from nemo.collections.common.parts.preprocessing.manifest import item_iter
 
 from client.audio import load_audio
-from client.manifest import read_manifest
+from client.manifests.manifest import read_manifest
 
 RATE_HZ = 16_000
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import Clip, load_audio
-from client.contract import CONTRACT_VERSION, Contract
+from client.wire.contract import CONTRACT_VERSION, Contract
 from export.errors import ExportError
 from export.verification.cases import (
     BATCHED_IN_BUILD_S,

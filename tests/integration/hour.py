@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from client.metrics import matched_words, word_errors
+from client.evaluation.metrics import matched_words, word_errors
 from client.transcriber import Transcriber
 from client.transcript import Word
 from tests.sessions import Session

@@ -11,11 +11,11 @@ import soundfile
 import demo
 from client import BeamOptions, Clip, Transcriber, TransportOptions
 from client.__main__ import main
-from client.contract import LOG_PROBS, TOKENS
 from client.errors import AudioError, ContractError, DeadlineExceeded, ModelNotReady
-from client.manifest import read_manifest
-from client.models import list_models
-from client.transport import TritonTransport
+from client.manifests.manifest import read_manifest
+from client.wire.contract import LOG_PROBS, TOKENS
+from client.wire.models import list_models
+from client.wire.transport import TritonTransport
 
 MANIFEST = Path(demo.__file__).parent / "clips" / "manifest.jsonl"
 

@@ -8,7 +8,7 @@ import soundfile
 from client import BeamOptions, Hotword, Transcriber
 from client.__main__ import main
 from client.decoding.preset import Preset, read_preset, write_preset
-from client.manifest import read_manifest
+from client.manifests.manifest import read_manifest
 from demo.paths import DEMO
 from tests.sessions import Joining, join, load_utterances
 

@@ -12,7 +12,7 @@ import soundfile
 from client import Transcriber, TransportOptions
 from client.__main__ import main
 from client.errors import DeadlineExceeded, ServerError
-from client.manifest import read_manifest
+from client.manifests.manifest import read_manifest
 from tests.integration.proxy import Fault, faulty_proxy, random_faults
 from tests.integration.test_client_server import MANIFEST
 

@@ -7,8 +7,8 @@ import pytest
 from client import GreedyOptions, Transcriber
 from client.decoding.preset import read_preset
 from client.errors import AudioError
+from client.evaluation.metrics import word_errors
 from client.long_audio import LongAudioOptions
-from client.metrics import word_errors
 from demo.paths import DEMO, SPEECH_DATA
 from tests.integration.hour import Command, expected_words, measure, write
 from tests.needs import needs_speech

@@ -25,10 +25,10 @@ from tritonclient.grpc import InferenceServerClient, service_pb2, service_pb2_gr
 
 import demo
 from client import GreedyOptions, Transcriber
-from client.contract import Contract
 from client.decoding.runs import runs_of_best_tokens
-from client.manifest import read_manifest
+from client.manifests.manifest import read_manifest
 from client.vocabulary import Detokenizer
+from client.wire.contract import Contract
 from export.configure import reconfigure
 from export.serving import throughput
 from server import EmbeddedServer, ServerOptions, free_ports

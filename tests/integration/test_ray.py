@@ -19,14 +19,14 @@ import pytest
 
 import demo
 from client import Transcriber
-from client.bulk import Results
+from client.bulk.ray_engine import Job, RayEngine, RayOptions
+from client.bulk.ray_engine.cluster import connected
+from client.bulk.ray_engine.shard_results import count_start, path_of
+from client.bulk.ray_engine.shards import cut_into_shards, entries_of
+from client.bulk.ray_engine.worker import Worker
+from client.bulk.results import Results
 from client.errors import ManifestError, RayJobError
-from client.manifest import read_manifest
-from client.ray_engine import Job, RayEngine, RayOptions
-from client.ray_engine.cluster import connected
-from client.ray_engine.shard_results import count_start, path_of
-from client.ray_engine.shards import cut_into_shards, entries_of
-from client.ray_engine.worker import Worker
+from client.manifests.manifest import read_manifest
 from tests.conftest import PROJECT
 from tests.integration.test_client_server import MANIFEST
 
@@ -36,7 +36,7 @@ RUN_TIMEOUT_S = 300
 MARK = "not-for-any-log"
 CLUSTER = """
 import sys
-from client.ray_engine.cluster import RayOptions, connected
+from client.bulk.ray_engine.cluster import RayOptions, connected
 with connected(RayOptions(workers=2)):
     import ray
     print(ray.get_runtime_context().gcs_address, flush=True)

@@ -4,8 +4,8 @@ import pytest
 
 from client import Clip, Transcriber
 from client.decoding.preset import read_preset
-from client.manifest import read_manifest
-from client.metrics import word_errors
+from client.evaluation.metrics import word_errors
+from client.manifests.manifest import read_manifest
 from demo.paths import DEMO, SPEECH_DATA
 from demo.prepare import HELD_OUT_DIGIT_STRINGS, digit_takes, held_out_digit_string
 from tests.needs import needs_speech

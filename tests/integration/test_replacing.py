@@ -19,9 +19,9 @@ from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from client import Transcriber, load_audio
-from client.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, LOG_PROBS_LENGTH, TOKENS
 from client.decoding import GreedyOptions, make_decoder
 from client.errors import ContractError, ModelNotReady, ServerUnavailable
+from client.wire.contract import AUDIO_SIGNAL, CONTRACT_PARAMETER, LOG_PROBS_LENGTH, TOKENS
 from demo.paths import DEMO
 from export.config import config_text, set_version
 from export.repository import graph_path, publish, read_config, read_contract, staging

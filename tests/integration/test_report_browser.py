@@ -14,14 +14,14 @@ from playwright import sync_api as playwright
 
 from client import BeamOptions, Clip
 from client.audio import load_audio
-from client.contract import LOG_PROBS
 from client.decoding import GreedyOptions, make_decoder
 from client.evaluation.report import ReportOptions, write_report
 from client.evaluation.result import Failure
-from client.manifest import read_manifest
-from client.transport import TransportOptions, TritonTransport
+from client.manifests.manifest import read_manifest
+from client.wire.contract import LOG_PROBS
+from client.wire.transport import TransportOptions, TritonTransport
 from demo.paths import DEMO
-from tests.client.evaluations import evaluation, utterance
+from tests.client.evaluation.evaluations import evaluation, utterance
 from tests.client.support import CONTRACT, peaky, tokens_of
 
 RATE_HZ = 16_000

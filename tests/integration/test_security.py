@@ -9,12 +9,12 @@ import pytest
 
 from client import Transcriber, TransportOptions
 from client.__main__ import main
-from client.connection import ConnectionOptions
 from client.errors import ModelNotReady, SecurityError, ServerUnavailable
-from client.models import list_models
-from client.transport import TritonTransport
+from client.wire.connection import ConnectionOptions
+from client.wire.models import list_models
+from client.wire.transport import TritonTransport
 from server import EmbeddedServer, ServerOptions, free_ports
-from tests.client.certificates import make_certificates
+from tests.client.wire.certificates import make_certificates
 from tests.conftest import PROJECT
 
 CLIP = PROJECT / "demo" / "clips" / "clip_01.flac"

@@ -9,8 +9,8 @@ from tritonclient.grpc import InferenceServerClient
 
 import demo
 from client import Transcriber
-from client.manifest import read_manifest
-from client.models import list_models
+from client.manifests.manifest import read_manifest
+from client.wire.models import list_models
 from export.configure import reconfigure
 from export.serving import SPARE, cpu, throughput
 from server import EmbeddedServer, ServerOptions, free_ports

@@ -10,9 +10,9 @@ import pytest
 
 from client import BeamOptions, Transcriber
 from client.__main__ import main
-from client.contract import Contract
-from client.manifest import read_manifest
-from client.metrics import word_errors
+from client.evaluation.metrics import word_errors
+from client.manifests.manifest import read_manifest
+from client.wire.contract import Contract
 from demo.paths import DEMO, SPEECH_DATA
 from server import EmbeddedServer, ServerOptions, free_ports
 from tests.conftest import ASSETS

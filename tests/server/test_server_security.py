@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from server import EmbeddedServer, OptionsError, RestrictedKey, ServerOptions, Tls, free_ports
 from server.security import read_restricted_key
-from tests.client.certificates import make_certificates
+from tests.client.wire.certificates import make_certificates
 from tests.server.harness import IDENTITY_CONFIG, Launched, identity, write_model
 
 SECRET = "correct-horse"  # noqa: S105 -- of a test

@@ -19,8 +19,8 @@ from benchmarks.peers.layout import AUDIO, LENGTH, LOGPROBS
 from benchmarks.peers.worker import Engine
 from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, host
 from client.audio import load_audio
-from client.contract import LOG_PROBS_LENGTH, TOKENS
 from client.decoding import GreedyDecoder
+from client.wire.contract import LOG_PROBS_LENGTH, TOKENS
 
 PACKAGES: Final = ("onnxruntime", "numpy", "soundfile")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from benchmarks.models import read_contract
 from benchmarks.peers.worker import Engine
 from client import AsrError, Transcriber
-from client.transport import TransportOptions
+from client.wire.transport import TransportOptions
 from server import EmbeddedServer, ServerOptions, free_ports
 
 PACKAGES: Final = ("nvidia-pytriton", "onnxruntime", "tritonclient", "numpy", "soundfile")

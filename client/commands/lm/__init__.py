@@ -1,5 +1,5 @@
 """``lm``: train, convert and inspect language models."""
 
-from client.commands.lm.choice import main
+from .choice import main
 
 __all__ = ["main"]

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from client.commands.dispatch import Program
+from ..dispatch import Program
 
 _LM = Program(
-    "python -m client lm",
+    "nemo-ctc lm",
     "Language models for beam search, with KenLM.",
-    "client.commands.lm",
+    __package__,
     {
         "train": "train a model on text, in the characters of an acoustic model",
         "convert": "build a KenLM binary from an ARPA file, in another case if need be",

@@ -8,15 +8,15 @@ from typing import TextIO
 from rich.filesize import decimal
 from rich.table import Table
 
-from client.commands.server import add_server, connecting_options, urls_of
-from client.commands.streams import tables
-from client.language_models.convert import BINARY_TYPES, BinaryOptions
-from client.language_models.spelling import Spelling
-from client.transport import TritonTransport
+from ...language_models.convert import BINARY_TYPES, BinaryOptions
+from ...language_models.spelling import Spelling
+from ...wire.transport import TritonTransport
+from ..server import add_server, connecting_options, urls_of
+from ..streams import tables
 
 
 def add_spelling(parser: ArgumentParser, *, required: bool) -> None:
-    """``--model`` on ``--url``, or ``--characters``; :func:`read_spelling` reads them."""
+    """``--model`` on ``--url``, or ``--characters``; ``read_spelling`` reads them."""
     add_server(parser)
     group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument("--model", metavar="NAME", help="the served acoustic model to suit")
@@ -33,7 +33,7 @@ def read_spelling(args: Namespace, case: str | None = None) -> Spelling:
 
 
 def add_binary_options(parser: ArgumentParser) -> None:
-    """How to build a binary; :func:`read_binary_options` reads them."""
+    """How to build a binary; ``read_binary_options`` reads them."""
     default = BinaryOptions()
     parser.add_argument(
         "--type",
@@ -53,7 +53,7 @@ def add_binary_options(parser: ArgumentParser) -> None:
 
 
 def read_binary_options(args: Namespace) -> BinaryOptions:
-    """The options of the arguments; raises :class:`DecoderError` for any that do not hold."""
+    """The options of the arguments; raises ``DecoderError`` for any that do not hold."""
     return BinaryOptions(args.type, args.quantize, args.memory)
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from rich.progress import wrap_file
 
-from client.commands.lm.common import (
+from ...errors import OutputError
+from ...language_models.arpa import unreadable
+from ...language_models.cases import WORD_CASES
+from ...language_models.convert import convert
+from ...utils.files import is_stream
+from ..outputs import output_path, refuse_overwriting
+from ..streams import messages
+from .common import (
     add_binary_options,
     model_facts,
     print_facts,
     read_binary_options,
     size,
 )
-from client.commands.outputs import output_path, refuse_overwriting
-from client.commands.streams import messages
-from client.errors import OutputError
-from client.files import is_stream
-from client.language_models.arpa import unreadable
-from client.language_models.cases import WORD_CASES
-from client.language_models.convert import convert
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m client lm convert", description=__doc__)
+    parser = argparse.ArgumentParser(prog="nemo-ctc lm convert", description=__doc__)
     parser.add_argument("arpa", type=Path, metavar="IN.arpa", help="ARPA file, gzipped or not")
     parser.add_argument(
         "--output",

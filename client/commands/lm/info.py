@@ -10,14 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from client.commands.lm.common import add_spelling, model_facts, print_facts, read_spelling, size
-from client.commands.outputs import add_output, refuse_overwriting
-from client.commands.streams import open_output
-from client.errors import ManifestError
-from client.language_models.inspection import Description, Fit, describe, fit, warnings
-from client.language_models.loading import load_language_model
-from client.language_models.texts import read_texts
-from client.utf8 import json_text
+from ...errors import ManifestError
+from ...language_models.inspection import Description, Fit, describe, fit, warnings
+from ...language_models.loading import load_language_model
+from ...language_models.texts import read_texts
+from ...utils.utf8 import json_text
+from ..outputs import add_output, refuse_overwriting
+from ..streams import open_output
+from .common import add_spelling, model_facts, print_facts, read_spelling, size
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,7 +52,7 @@ def fit_facts(measured: Fit | None) -> list[tuple[str, str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m client lm info",
+        prog="nemo-ctc lm info",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

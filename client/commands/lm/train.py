@@ -17,7 +17,13 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from client.commands.lm.common import (
+from ...language_models.cases import WORD_CASES
+from ...language_models.texts import Tally, read_texts
+from ...language_models.train import SUFFIXES, Training, TrainingOptions, train
+from ...utils.files import check_folder
+from ..outputs import refuse_overwriting
+from ..streams import messages
+from .common import (
     add_binary_options,
     add_spelling,
     model_facts,
@@ -26,13 +32,7 @@ from client.commands.lm.common import (
     read_spelling,
     size,
 )
-from client.commands.lm.info import fit_facts
-from client.commands.outputs import refuse_overwriting
-from client.commands.streams import messages
-from client.files import check_folder
-from client.language_models.cases import WORD_CASES
-from client.language_models.texts import Tally, read_texts
-from client.language_models.train import SUFFIXES, Training, TrainingOptions, train
+from .info import fit_facts
 
 _SHOWN_CHARACTERS = 8
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     default = TrainingOptions()
     parser = argparse.ArgumentParser(
-        prog="python -m client lm train",
+        prog="nemo-ctc lm train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

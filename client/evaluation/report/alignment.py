@@ -3,8 +3,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from client.evaluation.result import Utterance
-from client.metrics import word_columns
+from ..metrics import word_columns
+from ..result import Utterance
 
 
 class Kind(StrEnum):
@@ -25,7 +25,7 @@ class Step(NamedTuple):
 
 
 def align_words(reference: str, hypothesis: str) -> tuple[Step, ...]:
-    """The alignment that the error counts of :mod:`client.metrics` come from."""
+    """The alignment that the error counts of ``evaluation.metrics`` come from."""
     return tuple(
         Step(_kind(said, recognized), said, recognized)
         for said, recognized in word_columns(reference, hypothesis)

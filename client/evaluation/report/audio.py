@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import soundfile
 
-from client.audio import AudioOptions, load_audio
-from client.errors import AudioError
-from client.evaluation.result import Utterance
+from ...audio import AudioOptions, load_audio
+from ...errors import AudioError
+from ..result import Utterance
 
 
 @dataclass(frozen=True)

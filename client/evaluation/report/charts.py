@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from client.evaluation.report.statistics import DurationBin
-from client.evaluation.report.wording import percent
-from client.evaluation.result import Score
-from client.metrics import ErrorCounts
+from ..metrics import ErrorCounts
+from ..result import Score
+from .statistics import DurationBin
+from .wording import percent
 
 _WIDTH, _HEIGHT = 340, 190
 _LEFT, _TOP, _BOTTOM = 34, 8, 36

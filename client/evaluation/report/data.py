@@ -1,6 +1,6 @@
 """Utterances as JSON for the page's script, which lists, searches and plays them.
 
-An alignment is written as a letter for each step (:class:`~.alignment.Kind`) and the words that are
+An alignment is written as a letter for each step (``Kind``) and the words that are
 not the reference's: most are. Times are milliseconds.
 """
 
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from client.evaluation.report.alignment import Kind, Step
-from client.evaluation.report.audio import AudioOf
-from client.evaluation.report.times import timed_words
-from client.evaluation.result import Evaluation, Recognized, Utterance
-from client.transcript import Word
+from ...transcript import Word
+from ..result import Evaluation, Recognized, Utterance
+from .alignment import Kind, Step
+from .audio import AudioOf
+from .times import timed_words
 
 
 def data(

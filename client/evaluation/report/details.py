@@ -7,15 +7,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio import AudioOptions, load_audio
-from client.contract import Contract
-from client.errors import AudioError
-from client.evaluation.report.image import heat_map
-from client.evaluation.report.options import ReportOptions
-from client.evaluation.report.posteriorgram import posteriorgram
-from client.evaluation.report.spectrogram import mel_spectrogram
-from client.evaluation.result import Evaluation, Utterance
-from client.evaluation.spelling import Spell
+from ...audio import AudioOptions, load_audio
+from ...errors import AudioError
+from ...wire.contract import Contract
+from ..result import Evaluation, Utterance
+from ..spelling import Spell
+from .image import heat_map
+from .options import ReportOptions
+from .posteriorgram import posteriorgram
+from .spectrogram import mel_spectrogram
 
 LogProbs: TypeAlias = Callable[[Utterance, str], NDArray[Any] | None]
 """An utterance's ``log_probs [S, V]`` by the model of this name, where there are any."""

@@ -16,7 +16,7 @@ _COLORS: Final = ((8, 6, 30), (84, 15, 109), (187, 55, 84), (249, 142, 9), (252,
 def heat_map(values: NDArray[Any]) -> str:
     """``values [height, width]`` in 0 to 1, the first row on top, as a ``data:`` address.
 
-    A PNG of 8-bit palette indices (ISO/IEC 15948): :data:`_LEVELS` shades compress well.
+    A PNG of 8-bit palette indices (ISO/IEC 15948): ``_LEVELS`` shades compress well.
     """
     height, width = values.shape
     indices = np.rint(np.clip(values, 0, 1) * (_LEVELS - 1)).astype(np.uint8)

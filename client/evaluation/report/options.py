@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from client.audio import AudioOptions
-from client.evaluation.spelling import Tokenizers
+from ...audio import AudioOptions
+from ..spelling import Tokenizers
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,18 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from client.evaluation.report import sections, statistics
-from client.evaluation.report.alignment import align_systems
-from client.evaluation.report.audio import embedded, linked
-from client.evaluation.report.data import data
-from client.evaluation.report.details import LogProbs, details
-from client.evaluation.report.options import ReportOptions
-from client.evaluation.report.wording import finding
-from client.evaluation.result import Evaluation
-from client.files import written_whole
-from client.utf8 import json_text
+from ...utils.files import written_whole
+from ...utils.utf8 import json_text
+from ..result import Evaluation
+from . import sections, statistics
+from .alignment import align_systems
+from .audio import embedded, linked
+from .data import data
+from .details import LogProbs, details
+from .options import ReportOptions
+from .wording import finding
 
-_ASSETS: Final = files("client.evaluation.report") / "assets"
+_ASSETS: Final = files(__package__) / "assets"
 _SCRIPTS: Final = ("utterances.js", "player.js", "timeline.js", "list.js", "report.js")
 """In this order: each uses the ones before it."""
 

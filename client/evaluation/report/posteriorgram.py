@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from client.contract import Contract
-from client.decoding.alignment import align
-from client.decoding.runs import Clock, Runs
-from client.errors import DecoderError
-from client.transcript import Word
-from client.vocabulary import Detokenizer
+from ...decoding.alignment import align
+from ...decoding.runs import Clock, Runs
+from ...errors import DecoderError
+from ...transcript import Word
+from ...vocabulary import Detokenizer
+from ...wire.contract import Contract
 
 BLANK: Final = "blank"
 _LEAST_PROBABILITY: Final = 0.1

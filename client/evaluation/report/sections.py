@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from client.evaluation.report import charts
-from client.evaluation.report.statistics import Disagreement, DurationBin, Tally
-from client.evaluation.report.wording import (
+from ..result import Difference, Evaluation, Score
+from . import charts
+from .statistics import Disagreement, DurationBin, Tally
+from .wording import (
     count,
     decoder,
     duration,
@@ -16,7 +17,6 @@ from client.evaluation.report.wording import (
     speed,
     verdict,
 )
-from client.evaluation.result import Difference, Evaluation, Score
 
 _ROWS: Final = 12
 """Of each list of words."""

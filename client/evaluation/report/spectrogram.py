@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from client.audio import Pcm
+from ...audio import Pcm
 
 _WINDOW_S: Final = 0.025
 _BANDS: Final = 64

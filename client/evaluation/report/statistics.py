@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from client.evaluation.report.alignment import Kind, Step
-from client.evaluation.result import Utterance
+from ..result import Utterance
+from .alignment import Kind, Step
 
 Alignments: TypeAlias = Sequence[Sequence[Sequence[Step]]]
 """Of each utterance, of each system."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from client.transcript import Word
+from ...transcript import Word
 
 
 def timed_words(spoken: Sequence[Word], compared: Sequence[str]) -> list[Word | None]:

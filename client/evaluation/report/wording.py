@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from client.decoding import BeamOptions, DecoderOptions
-from client.evaluation.result import Difference, Evaluation, Score
+from ...decoding import BeamOptions, DecoderOptions
+from ..result import Difference, Evaluation, Score
 
 _CHANCE = 0.05
 

@@ -1,0 +1,1 @@
+"""Many recordings: resumable results, output formats, Ray."""

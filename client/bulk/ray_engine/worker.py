@@ -1,0 +1,76 @@
+"""A worker: an actor of Ray's that transcribes one shard after the other."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from ...errors import AsrError, RayJobError
+from ...transcriber import Transcriber
+from ...utils.utf8 import replaced
+from ..formats.lines import json_fields
+from .shard_results import count_start, open_shard, path_of
+from .shards import Shard, entries_of
+
+_MOST_STARTS: Final = 5
+"""Of a shard, at one line: Ray would never give up, and a recording may kill every worker."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done, the same for every worker; pickled on its way to them.
+
+    ``connect`` makes a worker's transcriber, which decodes in the worker itself. ``settings`` are
+    what the results depend on, as for ``Results``; ``output`` is the job's
+    results file. Relative paths, those of ``connect`` too, are from ``folder``.
+    """
+
+    connect: Callable[[], Transcriber]
+    manifest: Path
+    output: Path
+    settings: Mapping[str, Any]
+    folder: Path = field(default_factory=Path.cwd)
+
+
+class Worker:
+    """One process of the job, with a transcriber of its own.
+
+    ``job`` is a function because Ray writes the arguments of a job to its logs, where a function
+    tells nothing: the job holds secrets.
+    """
+
+    def __init__(self, job: Callable[[], Job]) -> None:
+        self._job = job()
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Transcribe a batch of one shard; ``problem`` says what kept it from being done."""
+        (shard,) = batch["item"]
+        problem = ""
+        try:
+            self._transcribe(shard)
+        except (AsrError, OSError) as error:  # expected ones come without Ray's traceback
+            problem = replaced(str(error))  # Ray's tables are UTF-8
+        return {"index": [shard.index], "problem": [problem]}
+
+    def _transcribe(self, shard: Shard) -> None:
+        transcriber = self._transcriber
+        path = path_of(self._job.output, shard.index)
+        with open_shard(path, self._job.settings) as results:
+            todo = list(results.missing(entries_of(self._job.manifest, shard)))
+            if todo and count_start(path, todo[0].line) > _MOST_STARTS:
+                raise RayJobError(
+                    f"{_MOST_STARTS} workers died at line {todo[0].line} of {self._job.manifest} "
+                    "or soon after, see Ray's logs: empty the line of a recording that kills them, "
+                    "or give them more memory"
+                )
+            outcomes = transcriber.transcribe(entry.item for entry in todo)
+            for entry, result in zip(todo, outcomes, strict=True):
+                results.add(entry, json_fields(entry, result))
+
+    @cached_property
+    def _transcriber(self) -> Transcriber:
+        """Connected when the first shard comes, so that what goes wrong is told as the others."""
+        os.chdir(self._job.folder)
+        return self._job.connect()

@@ -1,0 +1,265 @@
+"""An append-only results file of many recordings that can be resumed after any interruption.
+
+A results file is JSON Lines, each keyed by ``line``, the entry's line in its manifest. It is only
+ever appended to, a whole line at a time: whatever kills the process leaves whole lines and perhaps
+a torn one, which is cut off. Going on reads which entries are done, does those that are missing or
+failed, and in the end puts all lines in the manifest's order. Failures are also in a file of their
+own, and a third says what the results were made with: those of another model or decoder do not mix.
+
+Memory is a few bytes for each entry, whatever the length of their texts.
+"""
+
+import fcntl
+import json
+import zlib
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self, TextIO
+
+from ..errors import ManifestError
+from ..manifests.manifest import AUDIO_FIELDS, Entry, audio_of
+from ..utils.files import written_whole
+from ..utils.shortened import shortened
+from ..utils.utf8 import json_text
+
+LINE: Final = "line"
+ERROR: Final = "error"
+ATTEMPTS: Final = "attempts"
+_FAILURE_FIELDS: Final = (LINE, *AUDIO_FIELDS, ERROR, ATTEMPTS)
+_FAILURES: Final = "errors.jsonl"
+_SETTINGS: Final = "run.json"
+_BEGINNING: Final = b'{"line": '
+"""Of every line that is written."""
+
+
+class Results:
+    """A results file while it is written; a context manager.
+
+    ``settings`` are what the results depend on. Raises ``ManifestError`` when the file is
+    there and ``resume`` is not asked for, when it is damaged, was made with other settings, or is
+    being written by another process.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = path
+        self.failed = 0
+        self._settings = settings
+        self._attempts: dict[int, int] = {}  # of those that failed
+        self._done = bytearray()  # by line: whether there is a transcript
+        self._names = array("L")  # by line: what the entry was, to notice another manifest
+        self._last_line = 0
+        self._in_order = True
+        self._stream: BinaryIO = path.open("ab+")
+        try:
+            self._lock()
+            self._settle(resume=resume)
+            self._read()
+            self._list_failures()
+            self._failures: TextIO = self.failures_path.open("a", encoding="utf-8")
+        except BaseException:
+            self._stream.close()
+            raise
+
+    @property
+    def done(self) -> int:
+        """How many entries have a transcript."""
+        return sum(self._done)
+
+    @property
+    def failures_path(self) -> Path:
+        """Where the failed entries are listed."""
+        return beside(self.path, _FAILURES)
+
+    @property
+    def settings_path(self) -> Path:
+        """Where it says what the results were made with."""
+        return beside(self.path, _SETTINGS)
+
+    def missing(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Those of the manifest's entries that have no transcript yet.
+
+        Raises ``ManifestError`` where the entry of a line is another than it was.
+        """
+        for entry in entries:
+            if entry.line < len(self._names) and self._names[entry.line] != 0:
+                if self._names[entry.line] != _checksum(entry.fields):
+                    raise ManifestError(
+                        f"{self.path}: was made from another manifest, where line {entry.line} was "
+                        f"not {shortened(entry.name)}: go on with that one, or choose another "
+                        "--output"
+                    )
+                if self._done[entry.line]:
+                    continue
+            yield entry
+
+    def add(self, entry: Entry, fields: Mapping[str, Any]) -> None:
+        """Append what became of an entry; ``fields`` hold ``error`` where it failed."""
+        record = {LINE: 0, **fields} | {LINE: entry.line}  # ours, and first
+        if ERROR in fields:
+            record[ATTEMPTS] = self._attempts.get(entry.line, 0) + 1
+            self.failed += 1
+            self._failures.write(_failure_line(record))
+            self._failures.flush()
+        try:
+            self._stream.write(json_text(record).encode() + b"\n")
+            self._stream.flush()
+        finally:
+            self._note(record)  # an interrupt comes when the line is written
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave each line once, in the manifest's order, also when the run was interrupted."""
+        self._failures.close()
+        try:
+            self._list_failures()
+            self._put_in_order()
+        except OSError:
+            if kind is None:
+                raise  # otherwise what ended the run matters more, and a resumed one mends it
+        finally:
+            self._stream.close()
+
+    def _put_in_order(self) -> None:
+        """The manifest's order, and of each line the last that was written."""
+        if self._in_order:
+            return
+        with written_whole(self.path) as part, part.open("wb") as ordered:
+            for offset in self._offsets():
+                self._stream.seek(offset)
+                ordered.write(self._stream.readline())
+
+    def _list_failures(self) -> None:
+        """The list of what has failed so far; no file where nothing has."""
+        if not self._attempts:
+            self.failures_path.unlink(missing_ok=True)
+            return
+        with written_whole(self.failures_path) as part, part.open("w", encoding="utf-8") as listed:
+            for offset in self._offsets():
+                self._stream.seek(offset)
+                record = _record(self._stream.readline())
+                if record is not None and ERROR in record:
+                    listed.write(_failure_line(record))
+
+    def _settle(self, *, resume: bool) -> None:
+        """Write down the settings, or refuse to add to what is there: unasked, or with others."""
+        begun = self.path.stat().st_size > 0
+        if begun and not resume:
+            raise ManifestError(
+                f"{self.path}: is there already: go on with it (--resume), or remove it to begin "
+                "anew"
+            )
+        if not (begun and self.settings_path.exists()):
+            with written_whole(self.settings_path) as part:
+                text = json_text(self._settings, indent=2) + "\n"
+                part.write_text(text, encoding="utf-8")
+            return
+        try:
+            earlier = json.loads(self.settings_path.read_text(encoding="utf-8"))
+            differing = sorted(
+                name
+                for name in earlier.keys() | self._settings.keys()
+                if earlier.get(name) != self._settings.get(name)
+            )
+        except (OSError, ValueError, AttributeError) as error:
+            raise ManifestError(
+                f"{self.settings_path}: says not what {self.path} was made with ({error}): "
+                "choose another --output"
+            ) from error
+        if differing:
+            raise ManifestError(
+                f"{self.path}: was made with another {', '.join(differing)} (see "
+                f"{self.settings_path}): give the same again, or choose another --output"
+            )
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ManifestError(
+                f"{self.path}: is being written by another process: wait for it, or stop it"
+            ) from error
+
+    def _read(self) -> None:
+        """Take in what is there, and cut off what was torn."""
+        self._stream.seek(0)
+        end = 0
+        for number, line in enumerate(self._stream, start=1):
+            torn = not line.endswith(b"\n")
+            if torn and (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
+                break
+            record = None if torn else _record(line)
+            if record is None:
+                raise ManifestError(
+                    f"{self.path} line {number}: is no result of a manifest's line: choose another "
+                    "--output, or remove it"
+                )
+            self._note(record)
+            end += len(line)
+        self._stream.truncate(end)
+
+    def _note(self, record: Mapping[str, Any]) -> None:
+        line = record[LINE]
+        if line >= len(self._done):
+            more = line + 1 - len(self._done)
+            self._done.extend(bytes(more))
+            self._names.extend([0] * more)
+        self._done[line] = ERROR not in record
+        self._names[line] = _checksum(record)
+        if ERROR in record:
+            self._attempts[line] = record.get(ATTEMPTS, 1)
+        else:
+            self._attempts.pop(line, None)
+        self._in_order = self._in_order and line > self._last_line
+        self._last_line = line
+
+    def _offsets(self) -> Iterator[int]:
+        """Where the last record of each line begins, in the order of lines."""
+        offsets = array("q", [-1]) * len(self._done)
+        self._stream.seek(0)
+        at = 0
+        for line in self._stream:
+            if (record := _record(line)) is not None:
+                offsets[record[LINE]] = at
+            at += len(line)
+        return (offset for offset in offsets if offset >= 0)
+
+
+def _failure_line(record: Mapping[str, Any]) -> str:
+    failure = {name: record[name] for name in _FAILURE_FIELDS if name in record}
+    return json_text(failure) + "\n"
+
+
+def side_files(path: Path) -> tuple[Path, Path]:
+    """What is written besides the results at ``path``: the failures and the settings."""
+    return beside(path, _FAILURES), beside(path, _SETTINGS)
+
+
+def beside(path: Path, ending: str) -> Path:
+    """``out.errors.jsonl`` beside ``out.jsonl``; of other names all is kept, to tell them apart."""
+    return path.with_name(f"{path.name.removesuffix('.jsonl')}.{ending}")
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    keyed = isinstance(record, dict) and type(record.get(LINE)) is int and record[LINE] > 0
+    return record if keyed else None
+
+
+def _checksum(fields: Mapping[str, Any]) -> int:
+    """Of what an entry's audio is; never 0, which stands for none."""
+    offset = fields.get("offset")
+    # Without an offset the duration is a remark, which results fill in.
+    what = [audio_of(fields), offset, offset is not None and fields.get("duration")]
+    return zlib.crc32(json.dumps(what).encode()) or 1

@@ -1,0 +1,1 @@
+"""Manifests: read, checked, and made of other corpora's files."""

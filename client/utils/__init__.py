@@ -1,0 +1,1 @@
+"""What any of the wings may use, and what uses none of them."""

@@ -1,0 +1,1 @@
+"""The wire: connections, servers, requests and the contract of the model that answers."""

@@ -1,0 +1,201 @@
+"""The acoustic model's outputs: asked for once, kept, and computed again when they must be."""
+
+import json
+import os
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import replace
+from threading import Timer
+
+import numpy as np
+import pytest
+
+from client.errors import AudioError, DecoderError, ManifestError, ServerUnavailable
+from client.evaluation.acoustic_cache import AcousticCache, default_folder
+from client.evaluation.tuning.acoustics import Failure, compute
+from client.manifests.manifest import read_manifest
+from client.wire.contract import LOG_PROBS
+from tests.client.evaluation.tuning.support import Server, log_probs_of, write_wav
+from tests.client.support import CONTRACT
+
+NAMES = ("a.wav", "b.wav", "c.wav")
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Three recordings of different lengths."""
+    for n_samples, name in enumerate(NAMES, start=8000):
+        write_wav(tmp_path / name, n_samples)
+    return write_manifest(tmp_path, *({"audio_filepath": name, "text": "cat"} for name in NAMES))
+
+
+def write_manifest(folder, *entries):
+    path = folder / "m.jsonl"
+    path.write_text("\n".join(json.dumps(entry) for entry in entries))
+    return path
+
+
+def run(manifest, server, in_flight=2):
+    cache = AcousticCache(manifest.parent / "cache", server.contract)
+    return list(compute(read_manifest(manifest), server, cache, in_flight))
+
+
+def files(manifest):
+    return sorted((manifest.parent / "cache").rglob("*.npy"))
+
+
+def test_the_model_is_asked_once_for_log_probs_which_come_back_as_they_were(manifest):
+    server = Server(lambda samples: log_probs_of("cat", "cot", len(samples) / 10_000))
+    first = run(manifest, server)
+    assert server.asked == [(8000, LOG_PROBS), (8001, LOG_PROBS), (8002, LOG_PROBS)]
+    again = run(manifest, server)
+    assert len(server.asked) == 3
+    assert again == first
+    for n_samples, utterance in enumerate(again, start=8000):
+        np.testing.assert_array_equal(
+            utterance.log_probs(), log_probs_of("cat", "cot", n_samples / 10_000)
+        )
+
+
+def test_changed_audio_is_computed_again_and_the_rest_is_not(manifest):
+    run(manifest, Server())
+    write_wav(manifest.parent / "b.wav", 9000)
+    server = Server()
+    run(manifest, server)
+    assert server.asked == [(9000, LOG_PROBS)]
+
+
+def test_audio_of_the_same_size_is_told_apart_by_when_it_was_written(manifest):
+    run(manifest, Server())
+    os.utime(manifest.parent / "b.wav", (1, 1))
+    server = Server()
+    run(manifest, server)
+    assert server.asked == [(8001, LOG_PROBS)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"checkpoint_sha256": "1" * 64}, {"precision": "int8"}, {"exporter_version": "0.2.0"}],
+)
+def test_another_model_is_asked_anew(manifest, change):
+    run(manifest, Server())
+    server = Server(contract=replace(CONTRACT, **change))
+    run(manifest, server)
+    assert len(server.asked) == 3
+    assert len(files(manifest)) == 6
+
+
+def test_pieces_of_a_recording_are_kept_apart(manifest):
+    pieces = [
+        {"audio_filepath": "a.wav", "text": "cat", "offset": offset, "duration": duration}
+        for offset, duration in [(0.0, 0.1), (0.1, 0.1), (0.1, 0.2)]
+    ]
+    server = Server()
+    run(write_manifest(manifest.parent, *pieces, {**pieces[0], "text": "dog"}), server)
+    assert [n_samples for n_samples, _ in server.asked] == [1600, 1600, 3200]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x03\x04 no array"),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr: (((\n   "),
+        lambda path: np.save(path, log_probs_of("cat") * np.nan),
+        lambda path: np.save(path, log_probs_of("cat")[:, :-1]),
+    ],
+    ids=["empty", "something else", "truncated", "no header", "NaN", "other vocabulary"],
+)
+def test_a_damaged_file_is_computed_again(manifest, damage):
+    run(manifest, Server())
+    damage(files(manifest)[1])
+    server = Server()
+    utterances = run(manifest, server)
+    assert len(server.asked) == 1
+    for utterance in utterances:
+        np.testing.assert_array_equal(utterance.log_probs(), log_probs_of("cat"))
+
+
+def test_recordings_that_cannot_be_used_fail_in_their_place_and_the_others_go_on(manifest):
+    (manifest.parent / "bad.wav").write_bytes(b"no audio")
+    write_manifest(
+        manifest.parent,
+        {"audio_filepath": "gone.wav", "text": "cat"},
+        {"audio_filepath": "a.wav", "text": "cat"},
+        {"audio_filepath": "b.wav"},
+        {"audio_filepath": "bad.wav", "text": "cat"},
+        {"text": "cat"},
+        {"audio_filepath": "c.wav", "text": ""},
+    )
+    results = run(manifest, Server())
+    kinds = [type(each.error) if isinstance(each, Failure) else None for each in results]
+    assert kinds == [AudioError, None, ManifestError, AudioError, ManifestError, None]
+    assert "gone.wav: No such file" in str(results[0].error)
+    assert "line 3 lacks text" in str(results[2].error)
+
+
+def test_outputs_that_no_decoder_takes_are_not_kept(manifest):
+    results = run(manifest, Server(lambda _: log_probs_of("cat") * np.nan))
+    assert {type(each.error) for each in results} == {DecoderError}
+    assert files(manifest) == []
+
+
+def test_a_failing_server_ends_the_run_and_what_came_before_stays(manifest):
+    def answer(samples):
+        if len(samples) == 8002:
+            raise ServerUnavailable("down")
+        return log_probs_of("cat")
+
+    with pytest.raises(ServerUnavailable):
+        run(manifest, Server(answer))
+    assert len(files(manifest)) == 2
+    server = Server()
+    run(manifest, server)
+    assert server.asked == [(8002, LOG_PROBS)]
+
+
+def test_no_more_requests_are_under_way_than_allowed(manifest):
+    class Slow(Server):
+        """Answers the oldest request a while after there are two, or all three were asked."""
+
+        def __init__(self):
+            super().__init__()
+            self.waiting = deque()
+            self.most = 0
+
+        def submit(self, samples, output):
+            super().submit(samples, output)
+            self.waiting.append(Future())
+            self.most = max(self.most, len(self.waiting))
+            if len(self.waiting) == 2:
+                Timer(0.05, self.answer).start()
+            return self.waiting[-1]
+
+        def answer(self):
+            self.waiting.popleft().set_result(log_probs_of("cat"))
+            if len(self.asked) == 3 and self.waiting:
+                self.answer()
+
+    server = Slow()
+    run(manifest, server, in_flight=2)
+    assert (server.most, len(server.asked)) == (2, 3)
+
+
+def test_a_file_that_cannot_be_written_whole_is_not_written(manifest, monkeypatch):
+    def broken(stream, _):
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", broken)
+    with pytest.raises(OSError, match="No space"):
+        run(manifest, Server())
+    assert [path for path in (manifest.parent / "cache").rglob("*") if path.is_file()] == []
+
+
+def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_folder() == tmp_path / "nemo-ctc-triton"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert str(default_folder()) == "/home/someone/.cache/nemo-ctc-triton"

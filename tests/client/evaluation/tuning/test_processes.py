@@ -1,0 +1,89 @@
+"""Decoders in processes of their own: the same counts in any number of them, and no hanging."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from client.decoding import BeamDecoder, BeamOptions, GreedyOptions
+from client.errors import DecoderError
+from client.evaluation.metrics import errors_by_utterance
+from client.evaluation.tuning.processes import DecodingProcesses
+from tests.client.evaluation.tuning.support import write_arpa, write_utterances
+from tests.client.support import CONTRACT
+
+GREEDY = GreedyOptions(confidence=True)
+SPOKEN = [
+    ("cat", "cot", "cat"),
+    ("cot cat", "cot cat", "cat cat"),
+    ("dog", "dog"),
+    ("cat cat", "cat cot", "cat cat"),
+    ("", "cat"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("utterances")
+
+
+@pytest.fixture(scope="module")
+def utterances(folder):
+    return write_utterances(folder, SPOKEN)
+
+
+@pytest.fixture(scope="module")
+def lm(folder):
+    return write_arpa(folder)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_counts_are_those_of_decoding_here_in_the_order_asked(processes, utterances, lm):
+    beams = [BeamOptions(lm, alpha=alpha) for alpha in (0.0, 0.5, 3.0)]
+    references = [utterance.reference for utterance in utterances]
+    with DecodingProcesses(CONTRACT, processes) as pool:
+        greedy, *counted = pool.count([GREEDY, *beams], utterances)
+        (one,) = pool.count([GREEDY], utterances)
+    assert greedy.by_utterance.tolist() == [[1, 1], [0, 2], [0, 1], [1, 2], [1, 0]]
+    assert (greedy.errors, greedy.words, greedy.rate) == (3, 6, 0.5)
+    np.testing.assert_array_equal(one.by_utterance, greedy.by_utterance)
+    for beam, result in zip(beams, counted, strict=True):
+        decoder = BeamDecoder(CONTRACT, beam)
+        texts = [decoder.decode(utterance.log_probs()).text for utterance in utterances]
+        np.testing.assert_array_equal(result.by_utterance, errors_by_utterance(references, texts))
+        assert result.decoding_s > 0
+    assert len({result.errors for result in counted}) > 1
+
+
+def test_a_process_loads_the_language_model_once(utterances, tmp_path):
+    lm = write_arpa(tmp_path)
+    with DecodingProcesses(CONTRACT, 1) as pool:
+        pool.check(BeamOptions(lm))
+        lm.unlink()
+        (counted,) = pool.count([BeamOptions(lm, alpha=1.0)], utterances)
+    assert len(counted.by_utterance) == len(SPOKEN)
+
+
+def test_a_language_model_that_cannot_be_used_is_the_callers_error(tmp_path):
+    with (
+        DecodingProcesses(CONTRACT, 1) as pool,
+        pytest.raises(DecoderError, match=r"gone\.arpa"),
+    ):
+        pool.check(BeamOptions(tmp_path / "gone.arpa"))
+
+
+def test_a_process_that_dies_is_an_error_and_not_a_wait(utterances):
+    with DecodingProcesses(CONTRACT, 1) as pool:
+        list(pool.count([GREEDY], utterances))
+        (process,) = multiprocessing.active_children()
+        process.kill()
+        with pytest.raises(DecoderError, match="a decoding process died"):
+            list(pool.count([GREEDY] * 3, utterances))
+
+
+def test_closing_ends_the_processes_also_in_the_middle(utterances, lm):
+    pool = DecodingProcesses(CONTRACT, 1)
+    counts = pool.count([BeamOptions(lm)] * 1000, utterances * 100)
+    next(counts)
+    pool.close()
+    assert multiprocessing.active_children() == []
