@@ -24,7 +24,6 @@ from typing import Any, Final
 from benchmarks.arguments import above
 from benchmarks.errors import LoadError
 from benchmarks.packages import PACKAGES
-from benchmarks.processes import family
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table
 from client.commands.outputs import output_path
@@ -34,7 +33,7 @@ from client.manifests.manifest import read_manifest
 from client.wire.models import list_models
 from server import free_ports
 from server.installation import STUB_NAME
-from server.processes import command_line
+from server.processes import command_line, family
 
 POLL_S: Final = 0.1
 READY_S: Final = 120.0

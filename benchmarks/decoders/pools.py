@@ -23,11 +23,11 @@ from benchmarks.decoders.peers import make_pyctcdecode, search_options
 from benchmarks.decoders.speech import Speech
 from benchmarks.errors import ProviderError
 from benchmarks.measurement import Speed, summarise, time_in_turns
-from benchmarks.processes import children, usage
 from client.decoding import BeamDecoder, BeamOptions, make_decoder
 from client.decoding.pool import DecoderPool
 from client.evaluation.metrics import word_errors
 from client.wire.contract import Contract
+from server.processes import children, usage
 
 WARM_UP: Final = 1_000
 """Utterances decoded before the first look, at most half of them."""

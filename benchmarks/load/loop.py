@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter, sleep
@@ -17,14 +18,16 @@ from typing import Any, Final, TypeAlias
 from benchmarks.errors import LoadError
 from benchmarks.load.arrivals import CLOSED, Level, poisson_times
 from benchmarks.load.lengths import Utterances
-from benchmarks.load.recorder import Recorder, Sent, TimedDecoder
+from benchmarks.load.recorder import Recorder, Sent
 from benchmarks.load.records import Record
 from benchmarks.load.watch import Probe, Watch, Watched
 from client.audio import Pcm
-from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
+from client.decoding import BeamOptions, DecoderOptions, GreedyOptions
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError, ServerError
+from client.evaluation.decoding import TimedDecoder, TimedTranscript
 from client.transcriber import transcribe, window
+from client.transcript import Transcript
 from client.wire.contract import Contract
 
 FAILURES_TO_CHECK: Final = 20
@@ -81,12 +84,9 @@ def run_load(target: Target, utterances: Utterances, level: Level, options: Load
         target.check()  # it may know why the server is gone
         raise
     try:
-        decoding, decoder = _decoding(recorder.contract, options, most)
-        try:
-            session = _Session(target, utterances, recorder, decoding, decoder, options)
+        with closing(_decoding(recorder.contract, options, most)) as decoding:
+            session = _Session(target, utterances, recorder, decoding, options)
             watched = _press(session, level)
-        finally:
-            decoding.close()
     finally:
         recorder.close()
     records = recorder.records()
@@ -97,13 +97,12 @@ def run_load(target: Target, utterances: Utterances, level: Level, options: Load
 
 @dataclass(frozen=True)
 class _Session:
-    """What one load works with; ``decoder`` is ``None`` when processes decode."""
+    """What one load works with."""
 
     target: Target
     utterances: Utterances
     recorder: Recorder
     decoding: Stage
-    decoder: TimedDecoder | None
     options: LoadOptions
 
 
@@ -146,7 +145,7 @@ def _closed(session: _Session, in_flight: int, seconds: float, requests: int | N
 
     results = transcribe(items(), recorder, session.decoding, in_flight)
     for result in results:
-        _note_done(recorder.sent[first + result.index], session.decoder, result.error)
+        _note_done(recorder.sent[first + result.index], result.transcript, result.error)
         health.note(result.error)
 
 
@@ -196,24 +195,24 @@ def _decode_all(
 ) -> None:
     while (each := answered.get()) is not None:
         sent, begun = each
-        error: AsrError | None = None
+        transcript, error = None, None
         try:
-            session.decoding.finish(begun, sent.duration_s)
+            transcript = session.decoding.finish(begun, sent.duration_s)
         except AsrError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 -- of this thread, and raised in the caller's
             health.failed = health.failed or failure
-        _note_done(sent, session.decoder, error)
+        _note_done(sent, transcript, error)
         health.note_for_later(error)
         handled.release()
 
 
-def _note_done(sent: Sent, decoder: TimedDecoder | None, error: AsrError | None) -> None:
+def _note_done(sent: Sent, transcript: Transcript | None, error: AsrError | None) -> None:
     sent.done_s = perf_counter()
     if error is not None:
         sent.error = type(error).__name__
-    elif decoder is not None:
-        sent.decode_s = decoder.last_s
+    if isinstance(transcript, TimedTranscript):
+        sent.decode_s = transcript.decoding_s
 
 
 class _Health:
@@ -254,14 +253,11 @@ class _Health:
             raise self.failed
 
 
-def _decoding(
-    contract: Contract, options: LoadOptions, most: int
-) -> tuple[Stage, TimedDecoder | None]:
+def _decoding(contract: Contract, options: LoadOptions, most: int) -> Stage:
+    make = partial(TimedDecoder, contract, options.decoder)
     if isinstance(options.decoder, BeamOptions) and options.processes:
-        make = partial(BeamDecoder, contract, options.decoder)
-        return InPool(make, options.processes, window(most)), None
-    decoder = TimedDecoder(make_decoder(contract, options.decoder))
-    return InThread(decoder), decoder
+        return InPool(make, options.processes, window(most))
+    return InThread(make())
 
 
 def _nothing_answered(records: list[Record], level: Level, wall_s: float) -> str:

@@ -2,15 +2,13 @@
 
 from concurrent.futures import Future
 from dataclasses import dataclass
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
 from benchmarks.load.records import Record
 from client.audio import Pcm
-from client.decoding import Decoder
-from client.transcript import Transcript
 from client.wire.contract import Contract
 from client.wire.failure_policy import FailurePolicy
 from client.wire.transport import Exchange, TransportOptions, TritonTransport
@@ -91,27 +89,6 @@ class Recorder:
 
     def _note_exchange(self, exchange: Exchange) -> None:
         self.sent[exchange.request].exchange = exchange
-
-
-class TimedDecoder:
-    """A decoder that notes the CPU time of its last utterance."""
-
-    def __init__(self, decoder: Decoder) -> None:
-        self.output = decoder.output
-        self.last_s = 0.0
-        self._decoder = decoder
-
-    def decode(self, posteriors: NDArray[Any], duration_s: float = float("inf")) -> Transcript:
-        """Decode as the decoder does."""
-        start_s = thread_time()
-        try:
-            return self._decoder.decode(posteriors, duration_s)
-        finally:
-            self.last_s = thread_time() - start_s
-
-    def close(self) -> None:
-        """Release what the decoder holds."""
-        self._decoder.close()
 
 
 def _note_reply(sent: Sent, reply: Reply) -> None:

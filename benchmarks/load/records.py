@@ -21,7 +21,7 @@ class Record:
     """When the answer or the error came."""
     done_s: float
     decode_s: float | None = None
-    """CPU time of its decoding; ``None`` when another process did it."""
+    """CPU time of its decoding."""
     request_bytes: int = 0
     reply_bytes: int = 0
     frames: int = 0

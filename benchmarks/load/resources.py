@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.load.statistics import role_of
-from benchmarks.processes import Usage, family, parents, usage
 from server.installation import STUB_NAME
-from server.processes import command_line
+from server.processes import Usage, command_line, family, parents, usage
 
 TRITON: Final = "triton"
 _GPU_QUERY: Final = ("--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits")
@@ -35,8 +34,6 @@ class Sample:
     client: Usage
     server: Usage | None = None
     server_cpu_s: Mapping[str, float] = field(default_factory=dict)
-    client_children_s: float = 0.0
-    """CPU seconds of the client's decoding processes alone."""
     gpu_share: float | None = None
     gpu_memory_mb: float | None = None
 
@@ -59,7 +56,6 @@ class Resources:
         return Sample(
             at_s=at_s,
             client=_together(filter(None, map(usage, [own[0], *decoding]))),
-            client_children_s=_together(filter(None, map(usage, decoding))).cpu_s,
             server=_together(usages.values()) if usages else None,
             server_cpu_s=_by_role(usages),
             gpu_share=gpu_share,

@@ -17,11 +17,10 @@ from benchmarks.load.loop import Target
 from benchmarks.load.resources import Resources
 from benchmarks.load.statistics import STEPS, StatisticsReader, role_of
 from benchmarks.load.watch import Probe
-from benchmarks.processes import children
 from client.wire.contract import Contract
 from client.wire.transport import TritonTransport
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
-from server.processes import command_line
+from server.processes import children, command_line
 
 _LIVE_TIMEOUT_S: Final = 5.0
 _CONFIG_TIMEOUT_S: Final = 10.0

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from benchmarks.errors import PeerError
 from benchmarks.peers.layout import PROJECT
-from benchmarks.processes import family, used_s
+from server.processes import family, used_s
 
 _END_TIMEOUT_S: Final = 60.0
 _LINES_OF_ERROR: Final = 5

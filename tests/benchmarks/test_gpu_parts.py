@@ -68,8 +68,8 @@ def test_missing_and_damaged_parts_are_named_and_nothing_is_unpacked(parts, tmp_
     parts[3].write_bytes(data)
     well, said = join(tmp_path)
     assert not well
-    assert "part-001: FAILED open or read" in said
-    assert "part-003: FAILED\n" in said
+    assert "part-001: No such file" in said
+    assert "part-003: FAILED" in said
     assert contents(tmp_path / "bundle") == {}
 
 

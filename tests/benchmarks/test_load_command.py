@@ -20,9 +20,8 @@ from benchmarks.load.page import page
 from benchmarks.load.perf_analyzer import Job, Tool, measure, parse
 from benchmarks.load.scaling import against_vocabulary
 from benchmarks.load.sweep import Points, Turn, turns
-from benchmarks.processes import children
 from benchmarks.report import Cells, markdown
-from server.processes import command_line
+from server.processes import children, command_line
 
 FAKE_ANALYZER = f"""#!{sys.executable}
 import json, sys

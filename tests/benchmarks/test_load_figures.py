@@ -10,7 +10,7 @@ from benchmarks.load.resources import Sample
 from benchmarks.load.scaling import Spread, concurrency_verdict, growth, ladder
 from benchmarks.load.soak import grown
 from benchmarks.load.statistics import Counts, Statistics, role_of
-from benchmarks.processes import Usage
+from server.processes import Usage
 from tests.client.support import CONTRACT
 
 MS = 1_000_000  # nanoseconds

@@ -71,7 +71,7 @@ def test_processes_decode_too():
     with scripted_server() as url:
         outcome = press(url, Level(OPEN, 30.0), options)
     assert {each.error for each in outcome.records} == {None}
-    assert {each.decode_s for each in outcome.records} == {None}
+    assert all(each.decode_s > 0 for each in outcome.records)
 
 
 def test_a_stalled_server_costs_those_latency_who_wanted_something_meanwhile():
