@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.lengths import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
 from benchmarks.load.loop import LoadOptions, Target
+from benchmarks.load.sending import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
 from benchmarks.load.target import contract_of, embedded, running
 from client.commands.arguments import add_beam_options, read_decoding
 from client.commands.outputs import output_path

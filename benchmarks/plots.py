@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.load.arrivals import CLOSED, OPEN
 from benchmarks.load.figures import STAGES
+from benchmarks.load.sending import CLOSED, OPEN
 from benchmarks.load.summary import Summary
 from benchmarks.measurement import Speed
 from benchmarks.packages import optional

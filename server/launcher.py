@@ -143,7 +143,7 @@ class EmbeddedServer:
         what :meth:`check` raises.
         """
         deadline_s = time.monotonic() + timeout_s
-        quiet_since_s, before = time.monotonic(), -1
+        quiet_since_s, before = time.monotonic(), -1.0
         while (now_s := time.monotonic()) < deadline_s:
             self.check()
             now = sum(map(processes.used_s, self._stubs))

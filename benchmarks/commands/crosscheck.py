@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.arguments import above, add_output, add_target, open_target
-from benchmarks.load.arrivals import CLOSED, Level
-from benchmarks.load.lengths import Choice, Utterances, choose
 from benchmarks.load.loop import LoadOptions, Target, run_load
 from benchmarks.load.perf_analyzer import Job, Opinion, Tool, fetch, measure, write_input
+from benchmarks.load.sending import CLOSED, Choice, Level, Utterances, choose
 from benchmarks.load.sweep import as_figures
 from benchmarks.load.target import contract_of
 from benchmarks.packages import PACKAGES

@@ -25,9 +25,9 @@ from benchmarks.arguments import (
     settings_of,
     utterances_of,
 )
-from benchmarks.load.arrivals import CLOSED, Level
 from benchmarks.load.loop import LoadOptions, Target
 from benchmarks.load.scaling import against_concurrency, against_length, against_vocabulary
+from benchmarks.load.sending import CLOSED, Level
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.target import served_as
 from benchmarks.packages import PACKAGES

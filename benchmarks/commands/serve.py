@@ -23,8 +23,8 @@ from benchmarks.arguments import (
     settings_of,
     utterances_of,
 )
-from benchmarks.load.arrivals import CLOSED, OPEN, Level
 from benchmarks.load.page import page
+from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.summary import about, summarise, table
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.target import served_as

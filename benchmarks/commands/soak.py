@@ -20,7 +20,7 @@ from benchmarks.arguments import (
     settings_of,
     utterances_of,
 )
-from benchmarks.load.arrivals import CLOSED, OPEN, Level
+from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.soak import Growth, Soaked, soak
 from benchmarks.load.sweep import Run
 from benchmarks.packages import PACKAGES

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.load.arrivals import CLOSED, Level
 from benchmarks.load.figures import encoder_batch
-from benchmarks.load.lengths import Choice, choose
 from benchmarks.load.loop import LoadOptions, run_load
+from benchmarks.load.sending import CLOSED, Choice, Level, choose
 from benchmarks.load.sweep import as_figures
 from benchmarks.load.target import embedded
-from benchmarks.models import read_contract
+from benchmarks.pipeline import read_contract
 
 WARMUP_S: Final = 3.0
 REQUEST_TIMEOUT_S: Final = 300.0

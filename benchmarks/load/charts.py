@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.load.arrivals import CLOSED, OPEN
 from benchmarks.load.figures import STAGES
+from benchmarks.load.sending import CLOSED, OPEN
 from benchmarks.load.summary import Summary
 
 _WIDTH, _HEIGHT = 460, 330

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.load.arrivals import CLOSED
 from benchmarks.load.records import Record, Window
-from benchmarks.load.resources import Sample
+from benchmarks.load.sending import CLOSED
 from benchmarks.load.statistics import ENSEMBLE, STEPS, Counts, Statistics, role_of, total
+from benchmarks.load.watch import Sample
 from server.processes import Usage
 
 STAGES: Final = ("queue", *STEPS, "other", "wire", "decoding")

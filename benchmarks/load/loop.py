@@ -16,10 +16,9 @@ from time import perf_counter, sleep
 from typing import Any, Final, TypeAlias
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import CLOSED, Level, poisson_times
-from benchmarks.load.lengths import Utterances
 from benchmarks.load.recorder import Recorder, Sent
 from benchmarks.load.records import Record
+from benchmarks.load.sending import CLOSED, Level, Utterances, poisson_times
 from benchmarks.load.watch import Probe, Watch, Watched
 from client.audio import Pcm
 from client.decoding import BeamOptions, DecoderOptions, GreedyOptions

@@ -17,8 +17,7 @@ import numpy as np
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
 from benchmarks.measurement import quartiles, summarise, time_in_turns
-from benchmarks.models import read_contract
-from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise
+from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise, read_contract
 from client.wire.contract import TOKENS, Contract
 from client.wire.transport import TransportOptions, TritonTransport
 

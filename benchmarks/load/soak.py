@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import Level
 from benchmarks.load.loop import run_load
-from benchmarks.load.resources import Sample
+from benchmarks.load.sending import Level
 from benchmarks.load.sweep import Run, as_figures
+from benchmarks.load.watch import Sample
 
 PIECE_S: Final = 30.0
 AGAIN_S: Final = 0.5

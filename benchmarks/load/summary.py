@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.load.arrivals import CLOSED, Level
 from benchmarks.load.figures import encoder_batch
+from benchmarks.load.sending import CLOSED, Level
 from benchmarks.measurement import quartiles
 from benchmarks.report import Cells
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import Level
 from benchmarks.load.figures import figures_of
-from benchmarks.load.lengths import Utterances
 from benchmarks.load.loop import LoadOptions, Outcome, Target, run_load
+from benchmarks.load.sending import Level, Utterances
 from benchmarks.report import write_json
 
 Document = dict[str, Any]

@@ -14,9 +14,8 @@ from tritonclient.utils import InferenceServerException
 
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
-from benchmarks.load.resources import Resources
 from benchmarks.load.statistics import STEPS, StatisticsReader, role_of
-from benchmarks.load.watch import Probe
+from benchmarks.load.watch import Probe, Resources
 from client.wire.contract import Contract
 from client.wire.transport import TritonTransport
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.errors import ModelError
-from benchmarks.models import read_contract
 from benchmarks.peers.layout import (
     GRAPH_FILE,
     ONNX_ASR,
@@ -17,6 +16,7 @@ from benchmarks.peers.layout import (
     read_prepared,
 )
 from benchmarks.peers.processes import Start
+from benchmarks.pipeline import read_contract
 
 NEMO: Final = "NeMo"
 LOOPS: Final = "ONNX Runtime, our graphs"

@@ -10,18 +10,21 @@ output::
     ← {"texts": ["…", …]}
     ← {"error": "…"}                                     instead of either answer
 
-It ends when its input does. Standard library only: it starts in every peer's environment.
+It ends when its input does. It starts in every peer's environment, and imports no package.
 """
 
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, TypeVar
 
 from benchmarks.report import versions
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
@@ -39,6 +42,23 @@ class EngineModule(Protocol):
 
     def load(self, settings: Mapping[str, Any], threads: int) -> AbstractContextManager[Engine]:
         """Load the model that ``settings`` describe, to compute with ``threads``."""
+
+
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """``items`` by ``size``, the last batch as long as what is left."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def in_batches(
+    items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Sequence[Answer]]
+) -> list[Answer]:
+    """What ``work`` makes of all items, in their order."""
+    return [answer for batch in batches(items, size) for answer in work(batch)]
+
+
+def by_length(lengths: Sequence[int]) -> list[int]:
+    """The positions in the order of length, shortest first."""
+    return sorted(range(len(lengths)), key=lengths.__getitem__)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -10,8 +10,7 @@ import pytest
 import soundfile
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import poisson_times
-from benchmarks.load.lengths import LIBRISPEECH_S, Choice, choose, draw
+from benchmarks.load.sending import LIBRISPEECH_S, Choice, choose, draw, poisson_times
 from tests.client.support import CONTRACT
 
 LONG = replace(CONTRACT, max_samples=60 * 16000)

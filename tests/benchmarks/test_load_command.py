@@ -15,10 +15,10 @@ from benchmarks.commands import crosscheck, scale
 from benchmarks.commands import soak as soak_command
 from benchmarks.errors import LoadError, ProviderError
 from benchmarks.load import soak, watch
-from benchmarks.load.arrivals import CLOSED, OPEN, Level
 from benchmarks.load.page import page
 from benchmarks.load.perf_analyzer import Job, Tool, measure, parse
 from benchmarks.load.scaling import against_vocabulary
+from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.sweep import Points, Turn, turns
 from benchmarks.report import Cells, markdown
 from server.processes import children, command_line

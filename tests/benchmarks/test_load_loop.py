@@ -8,13 +8,11 @@ import pytest
 
 from benchmarks.errors import LoadError
 from benchmarks.load import loop, soak, watch
-from benchmarks.load.arrivals import CLOSED, OPEN, Level
-from benchmarks.load.lengths import Choice, choose
 from benchmarks.load.loop import LoadOptions, Target, run_load
-from benchmarks.load.resources import Resources
+from benchmarks.load.sending import CLOSED, OPEN, Choice, Level, choose
 from benchmarks.load.statistics import Statistics
 from benchmarks.load.sweep import Run
-from benchmarks.load.watch import Probe
+from benchmarks.load.watch import Probe, Resources
 from client.decoding import BeamOptions
 from tests.client.support import CONTRACT, infer_reply, scripted_server
 

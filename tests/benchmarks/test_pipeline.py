@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import ModelError, ProviderError
-from benchmarks.models import read_contract
-from benchmarks.pipeline import Pipeline, RuntimeOptions, host, noise
+from benchmarks.pipeline import Pipeline, RuntimeOptions, host, noise, read_contract
 from tests.benchmarks.models import VOCABULARY, write_pipeline
 
 

@@ -19,7 +19,7 @@ from benchmarks.gpu.layout import REPOSITORIES, model_folder, read_facts
 from benchmarks.gpu.parity import compared
 from benchmarks.gpu.programs import DTYPES, load_program
 from benchmarks.gpu.variants import variants_for
-from benchmarks.models import read_contract
+from benchmarks.pipeline import read_contract
 from export.assemble import Recipe
 from export.serving import throughput
 
