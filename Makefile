@@ -139,7 +139,7 @@ endif
 .cache/bench-gpu/.installed: $(PARTS)/SHA256SUMS
 	rm -rf $(@D)
 	mkdir -p $(@D)
-	(cd "$(PARTS)" && sha256sum --check --quiet SHA256SUMS && cat part-*) | tar -xz -C $(@D)
+	(cd "$(PARTS)" && sha256sum --check --quiet SHA256SUMS >&2 && cat part-*) | tar -xz -C $(@D)
 	$(PYTHON) -m benchmarks.gpu install --bundle $(@D)
 	@touch $@
 

@@ -10,7 +10,6 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from benchmarks.measurement import Speed, summarise, time_in_turns
 from client.decoding import BeamDecoder, BeamOptions, make_decoder
 from client.decoding.pool import DecoderPool
 from client.evaluation.metrics import word_errors
+from client.utils.in_order import in_order
 from client.wire.contract import Contract
 from server.processes import children, usage
 
@@ -81,24 +81,27 @@ def measure_pools(
     speech: Speech, options: BeamOptions, processes: Sequence[int], rounds: int
 ) -> list[PoolFigures]:
     """Figures of each pool, if its decoder is installed, with each number of processes."""
-    jobs: dict[tuple[str, int], _Job] = {}
+    texts: dict[tuple[str, int], list[str]] = {}
+    jobs: dict[str, Callable[[], object]] = {}
     with ExitStack() as stack:
         for name, open_pool in POOLS.items():
             for number in sorted(processes):
                 with suppress(ProviderError):
                     decode = stack.enter_context(open_pool(speech.contract, options, number))
-                    jobs[name, number] = _Job(decode, speech.log_probs)
-        runs = time_in_turns({_key(*pool): job for pool, job in jobs.items()}, rounds, warmups=1)
+                    texts[name, number] = []
+                    job = partial(_decode, decode, speech.log_probs, texts[name, number])
+                    jobs[_key(name, number)] = job
+        runs = time_in_turns(jobs, rounds, warmups=1)
     speeds = {speed.name: speed for speed in summarise(runs, speech.audio_s)}
     figures: list[PoolFigures] = []
-    for (name, number), job in jobs.items():
+    for (name, number), found in texts.items():
         speed = speeds[_key(name, number)]
         fewest = next((each.speed for each in figures if each.name == name), speed)
         figures.append(
             PoolFigures(
                 name=name,
                 processes=number,
-                errors=word_errors(speech.references, job.texts).errors,
+                errors=word_errors(speech.references, found).errors,
                 speed=speed,
                 scaling=speed.rtfx / fewest.rtfx,
             )
@@ -143,20 +146,14 @@ def measure_pool(
 ) -> MemoryFigures:
     """Our pool, on the first ``count`` utterances."""
     with DecoderPool(partial(make_decoder, contract, options), processes) as pool:
-        decoded = _in_flight(pool.submit, utterances)
+        begun = in_order(map(pool.submit, utterances), lambda each: each, _IN_FLIGHT)
+        decoded = (future.result() for future in begun)
         return _watch("ours, in a pool", processes, decoded, count)
 
 
-class _Job:
-    """Decodes everything, and keeps the texts."""
-
-    def __init__(self, decode: DecodeAll, log_probs: Sequence[NDArray[Any]]) -> None:
-        self._decode = decode
-        self._log_probs = log_probs
-        self.texts: list[str] = []
-
-    def __call__(self) -> None:
-        self.texts = self._decode(self._log_probs)
+def _decode(decode: DecodeAll, log_probs: Sequence[NDArray[Any]], texts: list[str]) -> None:
+    """Decode everything, and keep the texts."""
+    texts[:] = decode(log_probs)
 
 
 def _key(name: str, processes: int) -> str:
@@ -181,17 +178,6 @@ def _watch(name: str, processes: int, decoded: Iterator[Any], count: int) -> Mem
         children_bytes_after=children_after,
         children_growth=children_after / children_before - 1 if children_before else None,
     )
-
-
-def _in_flight(
-    submit: Callable[[NDArray[Any]], Future[Any]], utterances: Iterable[NDArray[Any]]
-) -> Iterator[Any]:
-    """The results in order, with some utterances under way."""
-    pending: deque[Future[Any]] = deque()
-    for log_probs in utterances:
-        pending.append(submit(log_probs))
-        if len(pending) == _IN_FLIGHT:
-            yield pending.popleft().result()
 
 
 def _resident_bytes() -> tuple[int, int]:

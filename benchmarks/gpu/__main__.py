@@ -81,31 +81,25 @@ def _report(chosen: argparse.Namespace, _given: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    bundle = commands.add_parser(
-        "bundle", help="pack all that is needed, in parts (in .venv-export)"
-    )
-    bundle.add_argument("--output", type=Path, required=True, metavar="DIR", help="for the parts")
-    bundle.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME")
-    bundle.add_argument("--size", choices=("full", "small"), default="full")
-    bundle.add_argument("--limit-mb", type=float, default=60.0, help="of a part (%(default)s)")
-    bundle.add_argument(
-        "--no-wheels", dest="wheels", action="store_false", help="the machine has all packages"
-    )
-    bundle.set_defaults(command=_bundle)
-
-    environment = commands.add_parser("install", help="make the bundle's Python environment")
-    environment.set_defaults(command=_install)
+    bundle = commands.add_parser("bundle", help="pack all there is to pack (in .venv-export)")
+    install = commands.add_parser("install", help="make the bundle's Python environment")
     run = commands.add_parser("run", help="measure one model (with the bundle's Python)")
-    run.set_defaults(command=_run)
-    for command in (environment, run):
-        command.add_argument("--bundle", type=Path, required=True, metavar="DIR")
-    _add_run_options(run)
-
     page = commands.add_parser("report", help="print the results as Markdown")
-    page.set_defaults(command=_report)
+    named = {bundle: _bundle, install: _install, run: _run, page: _report}
+    for command, function in named.items():
+        command.set_defaults(command=function)
+
+    add = bundle.add_argument
+    add("--output", type=Path, required=True, metavar="DIR", help="for the parts")
+    add("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME")
+    add("--size", choices=("full", "small"), default="full")
+    add("--limit-mb", type=float, default=60.0, help="of a part (%(default)s)")
+    add("--no-wheels", dest="wheels", action="store_false", help="the machine has all packages")
+    for command in (install, run):
+        command.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     for command in (run, page):
         command.add_argument("--results", type=Path, required=True, metavar="DIR")
+    _add_run_options(run)
     return parser
 
 
@@ -113,28 +107,12 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("--model", dest="name", required=True, metavar="NAME", help="one of the bundle's")
     add("--provider", choices=PROVIDERS, default="cuda", help="what computes (%(default)s)")
-    add(
-        "--parts",
-        nargs="+",
-        choices=PARTS,
-        default=PARTS,
-        help="what to measure, into a file of its own if not all",
-    )
-    add("--batches", type=int, nargs="+", default=[1, 16], metavar="N")
-    add(
-        "--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of an utterance"
-    )
-    add(
-        "--compiled-seconds", type=float, nargs="+", default=[15], metavar="S", help="torch.compile"
-    )
+    add("--parts", nargs="+", choices=PARTS, default=PARTS, help="into a file of their own if some")
+    add("--batches", type=int, nargs="+", default=[1, 16], metavar="N", help="of utterances")
+    add("--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of each")
+    add("--compiled-seconds", type=float, nargs="+", default=[15], metavar="S", help="by torch")
     add("--clients", type=int, nargs="+", default=[1, 64, 256], metavar="N", help="in flight")
-    add(
-        "--lengths",
-        nargs="+",
-        default=LENGTHS,
-        metavar="L",
-        help=f"of requests, as for 'benchmarks serve' ({' '.join(LENGTHS)})",
-    )
+    add("--lengths", nargs="+", default=LENGTHS, metavar="L", help="as for 'benchmarks serve'")
     add("--load-seconds", type=float, default=5, metavar="S", help="of each load (%(default)s)")
     add("--repeats", type=int, default=20, metavar="N", help="timed rounds (%(default)s)")
     add("--limit-s", type=float, default=480, help="begin nothing after so long (%(default)s)")

@@ -131,34 +131,22 @@ def _of_folders(settings: Settings, prepared: Prepared, peer: str, engine: str) 
 
 
 def _nemo_graph(settings: Settings, prepared: Prepared) -> Entry:
-    graph = settings.folder / prepared.name / "nemo" / GRAPH_FILE
-    start = _start(
-        settings,
-        _RUNTIME,
-        "graphs",
-        repository=str(settings.repository.resolve()),
-        name=settings.name,
-        graph=str(graph.resolve()),
-        subsampling=prepared.subsampling,
+    graph = str((settings.folder / prepared.name / "nemo" / GRAPH_FILE).resolve())
+    start = _start_of(
+        settings, "graphs", settings.name, graph=graph, subsampling=prepared.subsampling
     )
     untimed = _in_batches(NEMO_GRAPH, PADDED_BATCHES, timed=False)
     return Entry("nemo-export", NEMO_GRAPH, start, untimed)
 
 
 def _loops(settings: Settings) -> Entry:
-    start = _start(
-        settings,
-        _RUNTIME,
-        "graphs",
-        repository=str(settings.repository.resolve()),
-        name=settings.name,
-    )
     tasks = {task.name: task for task in _in_batches(LOOPS, PADDED_BATCHES, timed=False)}
     tasks |= {task.name: task for task in _in_batches(LOOPS, settings.batches)}
     by_length = [
         Task(f"{LOOPS}, {size} by length", {"batch": size, "sorted": True})
         for size in settings.batches
     ]
+    start = _start_of(settings, "graphs", settings.name)
     return Entry("loops", LOOPS, start, [*tasks.values(), *by_length])
 
 
@@ -171,14 +159,7 @@ def _ours(settings: Settings) -> Iterable[Entry]:
         tasks = [
             Task(f"{name}, {most} in flight", {"in_flight": most}) for most in settings.in_flight
         ]
-        start = _start(
-            settings,
-            _RUNTIME,
-            "triton",
-            repository=str(settings.repository.resolve()),
-            name=model,
-            in_flight=settings.in_flight,
-        )
+        start = _start_of(settings, "triton", model, in_flight=settings.in_flight)
         yield Entry("ours", name, start, tasks)
 
 
@@ -196,3 +177,9 @@ def one_by_one(name: str) -> str:
 
 def _start(settings: Settings, python: Path, engine: str, **details: Any) -> Start:
     return Start(python, f"{_ENGINES}.{engine}", details, settings.threads)
+
+
+def _start_of(settings: Settings, engine: str, model: str, **details: Any) -> Start:
+    """For an engine that runs a model of our repository."""
+    repository = str(settings.repository.resolve())
+    return _start(settings, _RUNTIME, engine, repository=repository, name=model, **details)

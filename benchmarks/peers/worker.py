@@ -17,7 +17,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, Protocol, TextIO, TypeVar
 
@@ -28,20 +27,14 @@ Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
-    """A loaded model."""
+    """A loaded model.
+
+    Its module has ``PACKAGES``, whose versions tell what was measured, and ``load(settings,
+    threads)``, a context manager of it, which is to compute with so many threads.
+    """
 
     def transcribe(self, files: Sequence[str], options: Mapping[str, Any]) -> list[str]:
         """The text of each WAV file, in order; reading the files is part of the work."""
-
-
-class EngineModule(Protocol):
-    """A module of :mod:`benchmarks.peers.engines`."""
-
-    PACKAGES: Sequence[str]
-    """Whose versions tell what was measured."""
-
-    def load(self, settings: Mapping[str, Any], threads: int) -> AbstractContextManager[Engine]:
-        """Load the model that ``settings`` describe, to compute with ``threads``."""
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

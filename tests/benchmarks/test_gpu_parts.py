@@ -10,7 +10,7 @@ from benchmarks.gpu.layout import split
 from tests.conftest import PROJECT
 
 LIMIT_BYTES = 20_000
-JOIN = "(cd parts && sha256sum --check --quiet SHA256SUMS && cat part-*) | tar -xz -C bundle"
+JOIN = "(cd parts && sha256sum --check --quiet SHA256SUMS >&2 && cat part-*) | tar -xz -C bundle"
 README = PROJECT / "benchmarks" / "gpu" / "README.md"
 
 
