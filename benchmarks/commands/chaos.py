@@ -28,7 +28,7 @@ from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table
 from client.commands.outputs import output_path
 from client.commands.streams import messages, tables
-from client.errors import AsrError, ManifestError
+from client.errors import ManifestError
 from client.manifests.manifest import read_manifest
 from client.wire.models import list_models
 from server import free_ports
@@ -170,20 +170,10 @@ def _server(repository: Path) -> Iterator[tuple[str, int]]:
     with subprocess.Popen([*command, *options]) as process:
         try:
             url = f"127.0.0.1:{ports['grpc_port']}"
-            _wait(url, process)
+            list_models(url, wait_s=READY_S)
             yield url, process.pid
         finally:
             process.terminate()
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline_s = time.monotonic() + READY_S
-    while process.poll() is None and time.monotonic() < deadline_s:
-        with suppress(AsrError):
-            list_models(url)
-            return
-        time.sleep(POLL_S)
-    raise LoadError("the server did not start: see what it said")
 
 
 def _write_manifest(speech: Path, utterances: int, path: Path) -> None:

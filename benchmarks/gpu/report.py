@@ -1,7 +1,7 @@
 """Results files to one page of Markdown tables; nothing is measured here."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,9 @@ def _parity(rows: Sequence[Any]) -> str:
         (
             row["variant"],
             "yes" if row["finite"] else "**no**",
-            _number(row["max_abs"], "{:.1e}".format),
+            _number(row["max_abs"], ".1e"),
             f"{row['tokens_differ']} of {row['frames']}",
-            _number(row["batch_max_abs"], "{:.1e}".format),
+            _number(row["batch_max_abs"], ".1e"),
         )
         for row in rows
     ]
@@ -87,7 +87,7 @@ def _triton(rows: Sequence[Any]) -> str:
             _speed_of(row["rtfx"]),
             f"{row['p50_ms']:.0f}",
             f"{row['p95_ms']:.0f}",
-            _number(row["encoder_batch"], "{:.1f}".format),
+            _number(row["encoder_batch"], ".1f"),
             f"{row['padding_share']:.0%}",
             str(row["failed"]),
         )
@@ -100,7 +100,7 @@ def _stages(rows: Sequence[Any]) -> str:
     """Where a request's time goes: a row for each load, a column for each stage."""
     names = list(dict.fromkeys(name for row in rows for name in row["stages_ms"]))
     body = [
-        (_load(row), *(_number(row["stages_ms"].get(name), "{:.1f}".format) for name in names))
+        (_load(row), *(_number(row["stages_ms"].get(name), ".1f") for name in names))
         for row in rows
     ]
     return markdown(Cells(("ms of a request in the mean", *names), body))
@@ -115,5 +115,5 @@ def _speed_of(rtfx: float) -> str:
     return f"{rtfx:.0f}" if rtfx >= 10 else f"{rtfx:.1f}"
 
 
-def _number(value: float | None, form: Callable[[float], str]) -> str:
-    return "-" if value is None else form(value)
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
