@@ -8,7 +8,7 @@ prepared first: ``make peers`` does all of it.
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Final
 
@@ -29,16 +29,8 @@ IDLE_LIMIT: Final = 0.05
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     parsed = _parser().parse_args(arguments)
-    settings = Settings(
-        folder=parsed.folder,
-        repository=parsed.repository or parsed.folder / "repository",
-        name=parsed.name,
-        batches=tuple(parsed.batches),
-        threads=parsed.threads,
-        in_flight=tuple(parsed.in_flight),
-        precisions=tuple(parsed.precisions),
-        kinds=tuple(parsed.only),
-    )
+    parsed.repository = parsed.repository or parsed.folder / "repository"
+    settings = Settings(**{each.name: getattr(parsed, each.name) for each in fields(Settings)})
     prepared = prepared_model(settings)
     taking_part = entries(settings, prepared)
     cache = parsed.folder / "audio"
@@ -178,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--only",
+        dest="kinds",
         nargs="+",
         choices=KINDS,
         default=KINDS,

@@ -25,7 +25,7 @@ from benchmarks.arguments import (
 )
 from benchmarks.load.page import page
 from benchmarks.load.sending import CLOSED, OPEN, Level
-from benchmarks.load.summary import about, summarise, table
+from benchmarks.load.summary import about, by_level, table
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.target import served_as
 from benchmarks.packages import PACKAGES
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
 def _report(points: Points, parsed: argparse.Namespace) -> None:
     """Print and write what there is, also when the sweep was cut short."""
     document, output = points.document, parsed.output
-    summaries = summarise(document["points"])
+    summaries = by_level(document["points"])
     if not summaries:
         return
     cells = table(summaries)

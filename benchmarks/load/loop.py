@@ -5,18 +5,17 @@ conversions and ordered results: what a user pays. An open loop sends at times d
 whatever the server does, and decodes answers as they come.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter, sleep
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from benchmarks.errors import LoadError
-from benchmarks.load.recorder import Recorder, Sent
+from benchmarks.load.recorder import Recorder
 from benchmarks.load.records import Record
 from benchmarks.load.sending import CLOSED, Level, Utterances, poisson_times
 from benchmarks.load.watch import Probe, Watch, Watched
@@ -34,9 +33,6 @@ FAILURES_TO_CHECK: Final = 20
 FAILING_S: Final = 10.0
 """How long every request may fail before the load is given up: overload lets some through."""
 _OPEN_MOST: Final = 4096  # utterances that may wait for the decoding processes
-
-Answered: TypeAlias = "queue.SimpleQueue[tuple[Sent, Future[Any]] | None]"
-"""Requests whose answer is there to be decoded; ``None`` ends it."""
 
 
 @dataclass(frozen=True)
@@ -150,64 +146,50 @@ def _closed(session: _Session, in_flight: int, seconds: float, requests: int | N
 
 def _open(session: _Session, times: list[float]) -> None:
     """Send at ``times``, in seconds from now; another thread decodes what is answered."""
-    answered: Answered = queue.SimpleQueue()
-    handled = threading.Semaphore(0)
     health = _Health(session.target.check)
-    worker = threading.Thread(
-        target=_decode_all, args=(session, answered, health, handled), daemon=True
-    )
-    worker.start()
-    try:
-        for _ in range(_send_at(session, times, answered, health)):
-            handled.acquire()
-    finally:
-        answered.put(None)
-        worker.join()
+    recorder, done = session.recorder, threading.Semaphore(0)
+    endless = session.utterances.endless(session.options.seed)
+    start_s, first = perf_counter(), len(recorder.sent)
+    with ThreadPoolExecutor(1) as decoder:
+
+        def decode(sent: Record, begun: Future[Any]) -> None:
+            _decode(session, sent, begun, health)
+            done.release()
+
+        def hand_over(sent: Record, begun: Future[Any]) -> None:
+            decoder.submit(decode, sent, begun)
+
+        for offset_s, samples in zip(times, endless, strict=False):
+            planned_s = start_s + offset_s
+            sleep(max(0.0, planned_s - perf_counter()))
+            if health.failed:
+                break
+            reply = recorder.submit(samples, session.decoding.output)
+            sent = recorder.sent[-1]
+            sent.planned_s = planned_s
+            begun = session.decoding.begin(reply, sent.duration_s)
+            begun.add_done_callback(partial(hand_over, sent))
+        for _ in recorder.sent[first:]:
+            done.acquire()
     health.raise_failure()
 
 
-def _send_at(session: _Session, times: list[float], answered: Answered, health: "_Health") -> int:
-    """Send at ``times``; returns how many were sent."""
-    recorder = session.recorder
-    first = len(recorder.sent)
-    endless = session.utterances.endless(session.options.seed)
-    start_s = perf_counter()
-    for offset_s, samples in zip(times, endless, strict=False):
-        planned_s = start_s + offset_s
-        sleep(max(0.0, planned_s - perf_counter()))
-        if health.failed:
-            break
-        reply = recorder.submit(samples, session.decoding.output)
-        sent = recorder.sent[-1]
-        sent.planned_s = planned_s
-        each = session.decoding.begin(reply, sent.duration_s)
-        each.add_done_callback(partial(_hand_over, answered, sent))
-    return len(recorder.sent) - first
+def _decode(session: _Session, sent: Record, begun: Future[Any], health: "_Health") -> None:
+    transcript, error = None, None
+    try:
+        transcript = session.decoding.finish(begun, sent.duration_s)
+    except AsrError as failure:
+        error = failure
+    except Exception as failure:  # noqa: BLE001 -- of this thread, and raised in the caller's
+        health.failed = health.failed or failure
+    _note_done(sent, transcript, error)
+    health.note_for_later(error)
 
 
-def _hand_over(answered: Answered, sent: Sent, begun: Future[Any]) -> None:
-    answered.put((sent, begun))
-
-
-def _decode_all(
-    session: _Session, answered: Answered, health: "_Health", handled: threading.Semaphore
-) -> None:
-    while (each := answered.get()) is not None:
-        sent, begun = each
-        transcript, error = None, None
-        try:
-            transcript = session.decoding.finish(begun, sent.duration_s)
-        except AsrError as failure:
-            error = failure
-        except Exception as failure:  # noqa: BLE001 -- of this thread, and raised in the caller's
-            health.failed = health.failed or failure
-        _note_done(sent, transcript, error)
-        health.note_for_later(error)
-        handled.release()
-
-
-def _note_done(sent: Sent, transcript: Transcript | None, error: AsrError | None) -> None:
+def _note_done(sent: Record, transcript: Transcript | None, error: AsrError | None) -> None:
     sent.done_s = perf_counter()
+    # A future tells its callbacks after those who wait for it: we may be here before the recorder.
+    sent.replied_s = min(sent.replied_s, sent.done_s)
     if error is not None:
         sent.error = type(error).__name__
     if isinstance(transcript, TimedTranscript):

@@ -207,5 +207,6 @@ def _submit(
 
     reply = recorder.submit(samples, TOKENS)
     sent = recorder.sent[-1]
-    sent.planned_s = planned_s
+    if planned_s is not None:
+        sent.planned_s = planned_s
     reply.add_done_callback(finish)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from benchmarks.load.charts import histogram, stage_bars, trade_chart, trade_legend
 from benchmarks.load.figures import STAGES
-from benchmarks.load.summary import LEGEND, Summary, about, headline, summarise, table
+from benchmarks.load.summary import LEGEND, Summary, about, by_level, headline, table
 from benchmarks.plots import STAGE_COLORS
 from benchmarks.report import Cells
 
@@ -95,7 +95,7 @@ $about<p class="soft"><code>$command</code></p></section>
 
 def page(document: Mapping[str, Any]) -> str:
     """The page of a sweep's document, which has at least one point."""
-    summaries = summarise(document["points"])
+    summaries = by_level(document["points"])
     model = document["settings"]["model"]
     return Template(_PAGE).substitute(
         title=escape(f"{model} under load"),

@@ -1,13 +1,12 @@
 """A transport that notes what becomes of each request, around the client's own."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from benchmarks.load.records import Record
+from benchmarks.load.records import NEVER_S, Record
 from client.audio import Pcm
 from client.wire.contract import Contract
 from client.wire.failure_policy import FailurePolicy
@@ -16,48 +15,12 @@ from client.wire.transport import Exchange, TransportOptions, TritonTransport
 Reply: TypeAlias = Future[NDArray[Any]]
 
 
-@dataclass
-class Sent:
-    """A request under way, filled in as things happen; ``exchange`` once it is answered."""
-
-    duration_s: float
-    called_s: float
-    planned_s: float | None = None
-    replied_s: float | None = None
-    done_s: float | None = None
-    decode_s: float | None = None
-    error: str | None = None
-    exchange: Exchange | None = None
-
-    def record(self) -> Record:
-        """What is kept of it when it is done."""
-        done_s = self.called_s if self.done_s is None else self.done_s
-        # The future tells its callbacks after those who wait for it: who waited may be here first.
-        replied_s = done_s if self.replied_s is None else self.replied_s
-        sent_s = self.called_s
-        exchange = self.exchange
-        if exchange is not None:
-            sent_s, replied_s = exchange.sent_s, exchange.replied_s
-        return Record(
-            duration_s=self.duration_s,
-            planned_s=sent_s if self.planned_s is None else self.planned_s,
-            sent_s=sent_s,
-            replied_s=replied_s,
-            done_s=done_s,
-            decode_s=self.decode_s,
-            request_bytes=exchange.request_bytes if exchange else 0,
-            reply_bytes=exchange.reply_bytes if exchange else 0,
-            frames=exchange.frames if exchange else 0,
-            batch_frames=exchange.batch_frames if exchange else 0,
-            error=self.error,
-        )
-
-
 class Recorder:
     """The :class:`~client.wire.transport.Transport` of one load; one thread submits."""
 
     def __init__(self, url: str, model: str, timeout_s: float, max_in_flight: int) -> None:
-        self.sent: list[Sent] = []
+        self.sent: list[Record] = []
+        """One for each request, in the order of sending, filled in as things happen."""
         options = TransportOptions(
             timeout_s,
             max_in_flight=max_in_flight,
@@ -73,10 +36,11 @@ class Recorder:
 
     def submit(self, samples: Pcm, output: str) -> Reply:
         """Send one utterance, int16 [N], and note when."""
-        sent = Sent(len(samples) / self.contract.sample_rate_hz, perf_counter())
-        self.sent.append(sent)
+        now_s = perf_counter()
+        record = Record(len(samples) / self.contract.sample_rate_hz, now_s, now_s)
+        self.sent.append(record)
         reply = self._transport.submit(samples, output)
-        reply.add_done_callback(lambda future: _note_reply(sent, future))
+        reply.add_done_callback(lambda future: _note_reply(record, future))
         return reply
 
     def close(self) -> None:
@@ -84,14 +48,19 @@ class Recorder:
         self._transport.close()
 
     def records(self) -> list[Record]:
-        """One for each request that is done, in the order of sending."""
-        return [sent.record() for sent in self.sent if sent.done_s is not None]
+        """Those of the requests that are done."""
+        return [record for record in self.sent if record.done_s < NEVER_S]
 
     def _note_exchange(self, exchange: Exchange) -> None:
-        self.sent[exchange.request].exchange = exchange
+        record = self.sent[exchange.request]
+        if record.planned_s == record.sent_s:  # it was not planned for another time
+            record.planned_s = exchange.sent_s
+        record.sent_s, record.replied_s = exchange.sent_s, exchange.replied_s
+        record.request_bytes, record.reply_bytes = exchange.request_bytes, exchange.reply_bytes
+        record.frames, record.batch_frames = exchange.frames, exchange.batch_frames
 
 
-def _note_reply(sent: Sent, reply: Reply) -> None:
-    sent.replied_s = perf_counter()
+def _note_reply(record: Record, reply: Reply) -> None:
     if (error := reply.exception()) is not None:
-        sent.error = type(error).__name__
+        record.replied_s = min(record.replied_s, perf_counter())
+        record.error = type(error).__name__

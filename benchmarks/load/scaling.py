@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
+from benchmarks.load.summary import by_level
 from benchmarks.measurement import quartiles, summarise, time_in_turns
 from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise, read_contract
 from client.wire.contract import TOKENS, Contract
@@ -87,19 +88,17 @@ def against_concurrency(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     ``points`` are a sweep's, at least one.
     """
-    found: dict[float, list[Mapping[str, Any]]] = {}
+    found = by_level(points)
+    levels = [each.level.value for each in found]
+    failed = dict.fromkeys(levels, 0)
     for point in points:
-        found.setdefault(point["level"], []).append(point["figures"])
-    levels = sorted(found)
-    rtfx = [spread([figures["rtfx"] for figures in found[level]]) for level in levels]
+        failed[point["level"]] += point["figures"]["failed"]
+    rtfx = [Spread(**each.spread("rtfx")) for each in found]
     return {
         "concurrency": [int(level) for level in levels],
         "rtfx": [asdict(each) for each in rtfx],
-        "p95_ms": [
-            asdict(spread([f["latency_ms"]["p95"] for f in found[level] if f["latency_ms"]]))
-            for level in levels
-        ],
-        "failed": [sum(figures["failed"] for figures in found[level]) for level in levels],
+        "p95_ms": [each.spread("latency_ms", "p95") for each in found],
+        "failed": list(failed.values()),
         "verdict": concurrency_verdict(levels, rtfx),
     }
 

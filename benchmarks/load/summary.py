@@ -3,6 +3,8 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any, Final
 
 from benchmarks.load.figures import encoder_batch
@@ -31,12 +33,13 @@ class Summary:
     low: Mapping[str, Any]
     high: Mapping[str, Any]
 
-    def spread(self, name: str) -> dict[str, float]:
-        """One figure's median and quartiles."""
-        return {part: getattr(self, part)[name] for part in ("median", "low", "high")}
+    def spread(self, *names: str) -> dict[str, float]:
+        """One figure's median and quartiles; ``names`` lead to it."""
+        parts = {part: getattr(self, part) for part in ("median", "low", "high")}
+        return {part: reduce(getitem, names, figures) for part, figures in parts.items()}
 
 
-def summarise(points: Sequence[Mapping[str, Any]]) -> list[Summary]:
+def by_level(points: Sequence[Mapping[str, Any]]) -> list[Summary]:
     """One summary for each level, closed loops first, lightest first."""
     groups: dict[Level, list[Mapping[str, Any]]] = {}
     for point in points:

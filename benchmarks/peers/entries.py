@@ -1,7 +1,7 @@
 """Who takes part with a prepared model: workers to start, and what each is asked to do."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,11 +69,11 @@ class Settings:
     folder: Path
     repository: Path
     name: str
-    batches: tuple[int, ...] = (4, 8)
+    batches: Sequence[int] = (4, 8)
     threads: int = 2
-    in_flight: tuple[int, ...] = (4, 16)
-    precisions: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = field(default=KINDS)
+    in_flight: Sequence[int] = (4, 16)
+    precisions: Sequence[str] = ()
+    kinds: Sequence[str] = KINDS
 
 
 def prepared_model(settings: Settings) -> Prepared:
@@ -117,7 +117,7 @@ def _of_folders(settings: Settings, prepared: Prepared, peer: str, engine: str) 
 
     The second tells the graph's part in the speed from the peer's.
     """
-    batches = settings.batches
+    batches: Sequence[int] = settings.batches
     for graph in ("nemo", "ours"):
         if form(peer, graph) in prepared.refused:
             continue
