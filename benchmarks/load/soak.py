@@ -19,6 +19,8 @@ from benchmarks.load.sweep import Run, as_figures
 from benchmarks.load.watch import Sample
 
 PIECE_S: Final = 30.0
+LEAST_PIECE: Final = 0.1
+"""Of a whole one: less at the end says nothing, and is left out."""
 AGAIN_S: Final = 0.5
 """To get going again between pieces; not counted."""
 SETTLING_SHARE: Final = 0.25
@@ -113,7 +115,7 @@ def soak(run: Run, level: Level, seconds: float, tell: Callable[[Soaked], None])
     Raises :class:`LoadError` when the server died before there was a piece.
     """
     found = Soaked(perf_counter())
-    while (left_s := found.start_s + seconds - perf_counter()) > 0:
+    while (left_s := found.start_s + seconds - perf_counter()) > LEAST_PIECE * PIECE_S:
         options = replace(
             run.options,
             seconds=min(PIECE_S, left_s),

@@ -199,7 +199,7 @@ def test_a_soak_says_how_throughput_and_memory_went(server_url, tmp_path, monkey
     output = tmp_path / "soak.json"
     soaked = [each for each in QUICK if each not in ("--seconds", "0.5")]
     arguments = ["soak", "--url", server_url, *soaked, "--concurrency", "2"]
-    assert main([*arguments, "--minutes", "0.03", "--output", str(output)]) == 0
+    assert main([*arguments, "--minutes", "0.1", "--output", str(output)]) == 0
     report = json.loads(output.read_text(encoding="utf-8"))
     assert "soak longer" in report["growth"]["client"]["verdict"]
     assert report["growth"]["client"]["most_mb"] > 10
