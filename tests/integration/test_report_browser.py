@@ -21,7 +21,7 @@ from client.manifests.manifest import read_manifest
 from client.wire.contract import LOG_PROBS
 from client.wire.transport import TransportOptions, TritonTransport
 from demo.paths import DEMO
-from tests.client.evaluation.evaluations import evaluation, utterance
+from tests.client.evaluation.evaluations import evaluation, texts_only, utterance
 from tests.client.support import CONTRACT, peaky, tokens_of
 
 RATE_HZ = 16_000
@@ -132,7 +132,7 @@ def test_the_page_asks_nothing_of_the_network_and_shows_the_figures(page, folder
         (folder / "report.html").as_uri()
     ]
     assert page.locator(".systems tbody tr").count() == 2
-    assert "beam makes the fewest word errors" in page.locator(".finding").inner_text()
+    assert "beam has the lowest word error rate" in page.locator(".finding").inner_text()
     assert page.locator("#count").inner_text() == "1 to 25 of 60"
     assert page.locator(".utterance").count() == 25
     page.locator(".failures summary").click()
@@ -200,7 +200,7 @@ def test_the_list_is_searched(page):
     page.fill("#search", "right now")
     assert page.locator("#count").inner_text() == "1 to 12 of 12, out of 60"
     page.fill("#search", "nothing is like this")
-    assert page.locator("#count").inner_text() == "No utterance is like this."
+    assert page.locator("#count").inner_text() == "No utterances match."
     assert names(page) == []
 
 
@@ -228,6 +228,7 @@ def test_pages_are_turned(page):
 def test_words_light_up_as_the_recording_plays(page):
     page.select_option("#sort", "line")
     one = take(page, "take 1")
+    audio(page, "defaultPlaybackRate = 0.2")  # slow enough for a busy machine to see each word
     one.get_by_role("button", name="Play take 1").click()
     wait_until(page, "document.getElementById('audio').currentTime > 0.05")
     assert audio(page, "src").endswith("/tone%20%231.wav")
@@ -405,6 +406,113 @@ def test_nothing_is_wider_than_the_window(browser, folder, hostile, viewport):
             page.locator(".timeline").wait_for()
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= viewport["width"]
+
+
+LONG_NAMES = [
+    "quartznet15x5-multidataset-greedy-decoding-without-language-model",
+    "stt_en_fastconformer_ctc_large beam 128 4-gram librispeech-3e-7 alpha 0.5",
+    "conformer",
+]
+
+
+def systems(names, *, wrong_every=3, length=1, n_utterances=40, longest_s=9.0):
+    """Each system is wrong less often than the one before."""
+    utterances = [
+        utterance(
+            line,
+            " ".join(["characteristically", "go"] * length),
+            [
+                " ".join(["go" if line % (wrong_every + place) else "x y", "go"] * length)
+                for place in range(len(names))
+            ],
+            duration_s=0.4 + longest_s * line / n_utterances,
+        )
+        for line in range(n_utterances)
+    ]
+    return evaluation(utterances, names)
+
+
+REPORTS = {
+    "one system": lambda: systems(["greedy"]),
+    "two systems": lambda: systems(["greedy", "beam"]),
+    "long names and recordings": lambda: systems(LONG_NAMES, n_utterances=2000, longest_s=2e4),
+    "eight systems": lambda: systems([f"system {place} of eight" for place in range(8)]),
+    "no errors": lambda: evaluation([utterance(line, "go", ["go", "go"]) for line in range(9)]),
+    "one utterance": lambda: evaluation([utterance(1, "go", ["no", "go"])]),
+    "long utterances": lambda: systems(["greedy", "beam"], length=150, n_utterances=4),
+    "texts only": lambda: texts_only(systems(["notebook", "ours"])),
+    "nothing transcribed": lambda: evaluation([]),
+}
+BROKEN_FIGURES = """[...document.querySelectorAll(
+    '.tiles b, .number, .count, .rate b, .chart text, .tally thead th')].filter((each) => {
+  const range = document.createRange();
+  range.selectNodeContents(each);
+  const tops = [...range.getClientRects()].map((box) => box.top);
+  return Math.max(...tops) - Math.min(...tops) > 8;
+}).map((each) => each.textContent)"""
+OVERLAPPING_LABELS = """(() => {
+  const labels = [...document.querySelectorAll('.chart text')];
+  const boxes = labels.map((each) => each.getBoundingClientRect());
+  return labels.flatMap((one, i) => labels.slice(i + 1).filter((_, j) => {
+    const [a, b] = [boxes[i], boxes[i + 1 + j]];
+    return a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+  }).map((other) => [one.textContent, other.textContent]));
+})()"""
+OUTSIDE = """[...document.querySelectorAll('main *:not(.scroll *)')].filter((each) => {
+  const { right, left, width } = each.getBoundingClientRect();
+  return width > 1 && (left < -0.5 || right > document.documentElement.clientWidth + 0.5);
+}).map((each) => each.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module", params=REPORTS, ids=[name.replace(" ", "-") for name in REPORTS])
+def any_report(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("any") / "report.html"
+    write_report(REPORTS[request.param](), path, lambda *_: None)
+    return path
+
+
+def test_every_report_is_read_on_every_screen(browser, any_report):
+    with opened(browser, any_report) as page:
+        for width in (400, 800, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            for flaw in (OUTSIDE, BROKEN_FIGURES, OVERLAPPING_LABELS):
+                assert page.evaluate(flaw) == [], width
+        labels = page.locator(".chart text:not(.soft)").all_text_contents()
+        assert len(set(labels)) == len(labels)
+
+
+def test_every_report_is_read_on_paper(browser, any_report):
+    with opened(browser, any_report, {"width": 718, "height": 1000}) as page:  # A4, margins of 1 cm
+        page.emulate_media(media="print")
+        for flaw in (OUTSIDE, BROKEN_FIGURES, OVERLAPPING_LABELS):
+            assert page.evaluate(flaw) == []
+        cut_off = "[...document.querySelectorAll('.scroll')].filter((each) => "
+        cut_off += "each.scrollWidth > each.clientWidth + 1).length"
+        assert page.evaluate(cut_off) == 0
+        assert page.locator(":is(button:not(.plain), input, select):visible").count() == 0
+        plain = "each => getComputedStyle(each).textDecorationLine"
+        for word in page.locator("button.plain").all()[:3]:
+            assert word.evaluate(plain) == "none"
+
+
+def test_one_system_is_compared_with_none(browser, tmp_path):
+    write_report(systems(["greedy"]), tmp_path / "report.html", lambda *_: None)
+    with opened(browser, tmp_path / "report.html") as page:
+        assert page.locator(".badge, .mark, .versus, #system, .legend li").count() == 0
+        options = page.locator("option").all_inner_texts()
+        assert not {"all systems", "where systems differ", "disagreement"} & set(options)
+        page.select_option("#show", "wrong")
+        assert page.locator(".systems-here").first.inner_text() == "HYP"
+
+
+def test_what_has_no_place_in_time_has_no_timeline(browser, tmp_path):
+    write_report(texts_only(systems(["a", "b"])), tmp_path / "report.html", lambda *_: None)
+    with opened(browser, tmp_path / "report.html") as page:
+        assert page.locator(".more, .play").count() == 0
+        page.locator(".utterance").first.focus()
+        page.keyboard.press("Enter")
+        assert page.locator(".timeline").count() == 0
 
 
 def test_five_thousand_utterances_open_and_are_searched(browser, tmp_path):

@@ -9,8 +9,8 @@ from ..result import Score
 from .statistics import DurationBin
 from .wording import percent
 
-_WIDTH, _HEIGHT = 340, 190
-_LEFT, _TOP, _BOTTOM = 34, 8, 36
+_WIDTH, _HEIGHT = 340, 194
+_LEFT, _TOP, _BOTTOM = 34, 8, 40
 _GAP: Final = 0.22
 """Share of a bin's width that stays empty."""
 COLORS: Final = 8
@@ -27,8 +27,8 @@ def letter(system: int) -> str:
     return chr(ord("A") + system) if system < 26 else str(system + 1)
 
 
-def interval(score: Score, system: int, baseline: float, longest: float) -> str:
-    """A bar for the rate, a whisker for its interval, and a mark at the first system's rate."""
+def interval(score: Score, system: int, baseline: float | None, longest: float) -> str:
+    """A bar for the rate, whiskers for its interval, and a mark at the baseline's rate, if any."""
 
     def x(rate: float) -> str:
         return f"{98 * rate / longest if longest else 0:.2f}%"
@@ -38,13 +38,15 @@ def interval(score: Score, system: int, baseline: float, longest: float) -> str:
         f"{percent(score.words.rate)}, 95 % interval {percent(score.wer_interval.low)} to "
         f"{percent(score.wer_interval.high)}"
     )
+    at = "" if baseline is None else x(baseline)
+    mark = at and f'<line class="mark" x1="{at}" x2="{at}" y1="0" y2="26"/>'
     return (
         f'<svg class="interval {color(system)}" role="img" aria-label="{label}">'
         f'<rect class="fill" y="7" height="12" width="{x(score.words.rate)}" rx="2"/>'
         f'<line class="whisker" x1="{low}" x2="{high}" y1="13" y2="13"/>'
         f'<line class="whisker" x1="{low}" x2="{low}" y1="8" y2="18"/>'
         f'<line class="whisker" x1="{high}" x2="{high}" y1="8" y2="18"/>'
-        f'<line class="mark" x1="{x(baseline)}" x2="{x(baseline)}" y1="0" y2="26"/></svg>'
+        f"{mark}</svg>"
     )
 
 
@@ -67,7 +69,7 @@ def composition(counts: ErrorCounts, most: int) -> str:
 
 
 def by_duration(bins: Sequence[DurationBin], systems: Sequence[str]) -> str:
-    """Word error rates of each system in each bin."""
+    """Word error rates of each system in each bin, of which there is at least one."""
     rates = [[errors / max(each.words, 1) for errors in each.errors] for each in bins]
     highest = _above(max((rate for each in rates for rate in each), default=0.0))
     drawn = [_grid(highest)]
@@ -87,9 +89,13 @@ def by_duration(bins: Sequence[DurationBin], systems: Sequence[str]) -> str:
         middle = left + width / 2
         drawn.append(
             f'<text x="{middle:.1f}" y="{_HEIGHT - 21}" text-anchor="middle">'
-            f"{each.low_s:.1f}\N{EN DASH}{each.high_s:.1f} s</text>"
+            f"{each.lengths}</text>"
             f'<text class="soft" x="{middle:.1f}" y="{_HEIGHT - 7}" text-anchor="middle">'
             f"{each.utterances:,}</text>"
+        )
+    for name, up in ((bins[0].unit, 21), ("n", 7)):
+        drawn.append(
+            f'<text class="soft" x="{_LEFT - 5}" y="{_HEIGHT - up}" text-anchor="end">{name}</text>'
         )
     return (
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '

@@ -25,8 +25,9 @@ def details(
     evaluation: Evaluation, log_probs: LogProbs, options: ReportOptions
 ) -> dict[int, dict[str, Any]]:
     """Of the worst utterances, by their place."""
-    models = dict.fromkeys(system.model for system in evaluation.systems)
-    contracts = [(model, evaluation.contracts[model]) for model in models]
+    contracts = list(evaluation.contracts.items())
+    if not contracts:
+        return {}
     spell = {model: options.tokenizers.spell(contract) for model, contract in contracts}
     return {
         place: {

@@ -67,10 +67,10 @@ def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: Repo
 def _words(alignments: statistics.Alignments, names: list[str]) -> dict[str, str]:
     """The lists of words, by their places in the page."""
     lists = {
-        "confusions": (statistics.confusions, "s", "said → recognised", "taken for another"),
-        "wrong": (statistics.wrong_words, "sd", "word", "wrong"),
-        "deleted": (statistics.deleted_words, "d", "said", "missing"),
-        "inserted": (statistics.inserted_words, "i", "recognised", "added"),
+        "confusions": (statistics.confusions, "s", "reference → hypothesis", "substituted"),
+        "wrong": (statistics.wrong_words, "sd", "reference", "wrong"),
+        "deleted": (statistics.deleted_words, "d", "reference", "deleted"),
+        "inserted": (statistics.inserted_words, "i", "hypothesis", "inserted"),
     }
     return {
         place: sections.tally(tallies(alignments), names, kind, heading, f"No word is {what}.")

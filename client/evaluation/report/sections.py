@@ -15,6 +15,7 @@ from .wording import (
     percent,
     points,
     speed,
+    unbroken,
     verdict,
 )
 
@@ -25,66 +26,91 @@ _ROWS: Final = 12
 def tiles(evaluation: Evaluation) -> str:
     """The size of it."""
     words = evaluation.scores[0].words.reference if evaluation.scores else 0
-    facts = (
-        ("utterances", f"{len(evaluation.utterances):,}"),
-        ("audio", duration(evaluation.audio_s)),
-        ("words", f"{words:,}"),
-        ("failed", f"{len(evaluation.failures):,}"),
-    )
+    facts = [
+        count(len(evaluation.utterances), "utterance"),
+        *([f"{duration(evaluation.audio_s)} audio"] if evaluation.audio_s else []),
+        count(words, "word"),
+        f"{len(evaluation.failures):,} failed",
+    ]
     return "".join(
-        f'<li><b>{figure}</b> <span class="soft">{name}</span></li>' for name, figure in facts
+        f'<li><b>{figure}</b> <span class="soft">{name}</span></li>'
+        for figure, name in (fact.rsplit(" ", 1) for fact in facts)
     )
 
 
 def facts(evaluation: Evaluation, written: str) -> str:
     """What was evaluated, and how."""
-    compared = ", ".join(evaluation.normalization) or "as they are"
+    normalization = ", ".join(evaluation.normalization) or "none"
     entries = [("Manifest", _bdi(str(evaluation.manifest)))]
     for model, contract in evaluation.contracts.items():
         seconds = evaluation.acoustic_s.get(model, 0.0)
-        pace = speed(evaluation.audio_s, seconds) if seconds else "outputs kept from before"
+        pace = f"RTFx {speed(evaluation.audio_s, seconds)}" if seconds else "cached outputs"
         made_from = (
             f"checkpoint {_bdi(contract.checkpoint)} "
-            f"<code>{escape(contract.checkpoint_sha256[:8])}</code>, {escape(contract.precision)}"
+            f"<code>{escape(contract.checkpoint_sha256[:8])}</code>, {escape(contract.precision)}, "
+            f"{unbroken(pace)}"
         )
-        entries += [(f"Model {_bdi(model)}", made_from), ("Acoustic RTFx", pace)]
-    entries += [("Texts compared", escape(compared)), ("Written", escape(written))]
+        entries.append((f"Model {_bdi(model)}", made_from))
+    entries += [("Normalisation", escape(normalization)), ("Created", escape(written))]
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in entries)
 
 
 def systems(evaluation: Evaluation) -> str:
-    """The headline table's rows."""
+    """The headline table; it compares systems if there are several."""
+    if not evaluation.scores:
+        return ""
+    rows = [_cells(evaluation, place) for place in range(len(evaluation.scores))]
+    head = "".join(f'<th scope="col" class="{style}">{label}</th>' for label, style, _ in rows[0])
+    body = "".join(
+        f'<tr><th scope="row">{_system(evaluation, place)}</th>'
+        + "".join(
+            f'<td class="{style}" data-label="{label}">{cell}</td>' for label, style, cell in cells
+        )
+        + "</tr>"
+        for place, cells in enumerate(rows)
+    )
+    mark = " The dotted line marks the WER of A." if len(rows) > 1 else ""
+    rtfx = "RTFx is seconds of audio per second of computing; decoding uses one core."
+    return (
+        f'<p class="soft">Whiskers show the 95 % confidence interval.{mark} Errors are '
+        '<span class="kinds"><i class="substitution"></i>substitutions</span>, '
+        '<span class="kinds"><i class="deletion"></i>deletions</span> and '
+        '<span class="kinds"><i class="insertion"></i>insertions</span>. '
+        f"{rtfx if evaluation.contracts else ''}</p>"
+        f'<table class="systems"><thead><tr><th scope="col">System</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _cells(evaluation: Evaluation, place: int) -> list[tuple[str, str, str]]:
+    """Label, style and content of a system's cells."""
     scores = evaluation.scores
-    longest = max((max(each.wer_interval.high, each.words.rate) for each in scores), default=0.0)
-    worst = max((score.words.errors for score in scores), default=0)
-    best = min((score.words.errors for score in scores), default=0)
-    differences = {each.system: each for each in evaluation.differences}
-    rows = []
-    pairs = zip(evaluation.systems, scores, strict=False)  # no scores without utterances
-    for place, (system, score) in enumerate(pairs):
-        model = f"{_bdi(system.model)}: " if len(evaluation.contracts) > 1 else ""
-        cells = (
-            ("WER", "rate", _word_errors(score, best=score.words.errors == best < worst)),
-            (
-                "95 % interval",
-                "wide",
-                charts.interval(score, place, scores[0].words.rate, longest) + _interval(score),
-            ),
-            ("Errors", "", charts.composition(score.words, worst) + _kinds(score)),
-            ("CER", "number", percent(score.characters.rate)),
-            ("Against A", "", _difference(differences.get(score.system))),
-            ("Decoding RTFx", "number", speed(evaluation.audio_s, score.decoding_s)),
-        )
-        rows.append(
-            f'<tr><th scope="row"><div>{badge(place, score.system)}<span>{_bdi(score.system)}'
-            f"<small>{model}{escape(decoder(system.decoder))}</small></span></div></th>"
-            + "".join(
-                f'<td class="{style}" data-label="{label}">{cell}</td>'
-                for label, style, cell in cells
-            )
-            + "</tr>"
-        )
-    return "".join(rows)
+    score, baseline = scores[place], scores[0].words.rate if len(scores) > 1 else None
+    longest = max(max(each.wer_interval.high, each.words.rate) for each in scores)
+    errors = [each.words.errors for each in scores]
+    best = score.words.errors == min(errors) < max(errors)
+    interval = charts.interval(score, place, baseline, longest) + _interval(score)
+    cells = [
+        ("WER", "rate", _word_errors(score, best=best)),
+        ("95 % interval", "wide", interval),
+        ("Errors", "", charts.composition(score.words, max(errors)) + _kinds(score)),
+        ("CER", "number", percent(score.characters.rate)),
+    ]
+    if len(scores) > 1:
+        differences = {each.system: each for each in evaluation.differences}
+        cells.append(("Difference from A", "", _difference(differences.get(score.system))))
+    if any(each.decoding_s for each in scores):
+        cells.append(("Decoding RTFx", "number", speed(evaluation.audio_s, score.decoding_s)))
+    return cells
+
+
+def _system(evaluation: Evaluation, place: int) -> str:
+    """Letter and name, and what recognised; existing results have no model."""
+    system = evaluation.systems[place]
+    letter = badge(place, system.name) if len(evaluation.systems) > 1 else ""
+    how = decoder(system.decoder) if system.model in evaluation.contracts else "existing results"
+    model = f"{_bdi(system.model)}: " if len(evaluation.contracts) > 1 else ""
+    return f"<div>{letter}<span>{_bdi(system.name)}<small>{model}{escape(how)}</small></span></div>"
 
 
 def tally(
@@ -96,7 +122,6 @@ def tally(
     shown = rows[:_ROWS]
     most = max(max(row.counts) for row in shown)
     said = any(row.occurrences for row in shown)
-    head = "".join(f'<th scope="col">{badge(place, name)}</th>' for place, name in enumerate(names))
     body = "".join(
         f'<tr><th scope="row">{_words(row, kind)}</th>'
         + (f'<td class="number">{row.occurrences:,}</td>' if said else "")
@@ -108,11 +133,12 @@ def tally(
         + "</tr>"
         for row in shown
     )
-    said_head = '<th scope="col" class="number">said</th>' if said else ""
-    return (
-        f'<table class="tally"><thead><tr><th scope="col">{heading}</th>{said_head}{head}</tr>'
-        f"</thead><tbody>{body}</tbody></table>{_rest(rows)}"
-    )
+    said_head = '<th scope="col" class="number">occurrences</th>' if said else ""
+    return _scrolled(
+        f'<table class="tally"><thead><tr><th scope="col">{heading}</th>{said_head}'
+        f"{_heads(names)}</tr></thead><tbody>{body}</tbody></table>",
+        heading,
+    ) + _rest(rows)
 
 
 def disagreement(found: Disagreement, names: Sequence[str]) -> str:
@@ -121,12 +147,11 @@ def disagreement(found: Disagreement, names: Sequence[str]) -> str:
     if len(names) < 2 or not n_utterances:
         return ""
     sentence = (
-        f"All are right in {found.all_right:,} of {count(n_utterances, 'utterance')}, none in "
-        f"{found.none_right:,}, only some in {found.some_right:,}. Texts differ in "
+        f"All systems are right in {found.all_right:,} of {count(n_utterances, 'utterance')}, "
+        f"some in {found.some_right:,}, none in {found.none_right:,}. Texts differ in "
         f"{found.different_texts:,}."
     )
     most = max(max(row) for row in found.fewer) or 1
-    head = "".join(f'<th scope="col">{badge(place, name)}</th>' for place, name in enumerate(names))
     body = "".join(
         f'<tr><th scope="row">{badge(place, names[place])} <bdi>{escape(names[place])}</bdi></th>'
         + "".join(
@@ -135,23 +160,31 @@ def disagreement(found: Disagreement, names: Sequence[str]) -> str:
         + "</tr>"
         for place, row in enumerate(found.fewer)
     )
+    caption = "Utterances in which the system on the left has fewer word errors than"
+    table = _scrolled(
+        f'<table class="tally fewer"><thead><tr><td></td>{_heads(names)}</tr></thead>'
+        f"<tbody>{body}</tbody></table>",
+        caption,
+    )
     return (
         f'<div class="card"><h3>Where the systems disagree</h3><p>{sentence}</p>'
-        '<table class="tally fewer"><caption>Utterances in which the system on '
-        f"the left has fewer word errors than</caption><thead><tr><td></td>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        f'<p class="soft">{caption}</p>{table}</div>'
     )
 
 
 def durations(bins: Sequence[DurationBin], names: Sequence[str]) -> str:
     """The chart, and what its colours mean."""
     if not bins:
-        return '<p class="soft">There are no utterances.</p>'
+        return '<p class="soft">No lengths are known.</p>'
     legend = "".join(
         f"<li>{badge(place, name)} <bdi>{escape(name)}</bdi></li>"
         for place, name in enumerate(names)
+        if len(names) > 1
     )
-    return f'{charts.by_duration(bins, names)}<ul class="legend">{legend}</ul>'
+    return (
+        '<p class="soft">Below each bar: length and number (n) of the utterances.</p>'
+        f'{charts.by_duration(bins, names)}<ul class="legend">{legend}</ul>'
+    )
 
 
 def failures(evaluation: Evaluation) -> str:
@@ -165,10 +198,13 @@ def failures(evaluation: Evaluation) -> str:
     )
     failed = count(len(evaluation.failures), "entry", "entries")
     return (
-        f'<details class="card failures"><summary>{failed} failed, in no rate</summary>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Failed entries"><table>'
-        '<thead><tr><th scope="col">line</th><th scope="col">name</th><th scope="col">reason</th>'
-        f"</tr></thead><tbody>{rows}</tbody></table></div></details>"
+        f'<details class="card failures"><summary>{failed} failed and not counted</summary>'
+        + _scrolled(
+            '<table><thead><tr><th scope="col">line</th><th scope="col">name</th>'
+            f'<th scope="col">reason</th></tr></thead><tbody>{rows}</tbody></table>',
+            "Failed entries",
+        )
+        + "</details>"
     )
 
 
@@ -180,36 +216,48 @@ def badge(system: int, name: str) -> str:
     )
 
 
+def _scrolled(table: str, name: str) -> str:
+    """A table that scrolls by itself where the window is narrower."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">{table}</div>'
+
+
+def _heads(names: Sequence[str]) -> str:
+    """Of a column for each system."""
+    if len(names) == 1:
+        return '<th scope="col">count</th>'
+    return "".join(f'<th scope="col">{badge(place, name)}</th>' for place, name in enumerate(names))
+
+
 def _bdi(text: str) -> str:
     return f"<bdi>{escape(text)}</bdi>"
 
 
 def _word_errors(score: Score, *, best: bool) -> str:
     rate = f"<b>{percent(score.words.rate)}</b>"
-    note = ' <span class="best">fewest</span>' if best else ""
+    note = ' <span class="best">best</span>' if best else ""
     return f"{rate}{note}<small>{count(score.words.errors, 'error')}</small>"
 
 
 def _interval(score: Score) -> str:
     low, high = score.wer_interval.low, score.wer_interval.high
-    return f"<small>{100 * low:.1f} to {percent(high)}</small>"
+    return f"<small>{unbroken(f'{100 * low:.1f} to {percent(high)}')}</small>"
 
 
 def _kinds(score: Score) -> str:
     words = score.words
-    return (
-        f"<small>{words.substitutions:,} sub · {words.deletions:,} del · {words.insertions:,} ins"
-        "</small>"
-    )
+    kinds = {"sub": words.substitutions, "del": words.deletions, "ins": words.insertions}
+    figures = (unbroken(f"{number:,} {kind}") for kind, number in kinds.items())
+    return f"<small>{' · '.join(figures)}</small>"
 
 
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return '<span class="soft">\N{EN DASH}</span>'
     low, high = difference.interval.low, difference.interval.high
+    interval = unbroken(f"{points(low)} to {points(high)}")
     return (
-        f"<b>{points(difference.wer)} points</b> <small>{points(low)} to {points(high)}, "
-        f"{p_value(difference.p_value)}: {verdict(difference)}</small>"
+        f"<b>{unbroken(f'{points(difference.wer)} points')}</b> "
+        f"<small>{interval}, {p_value(difference.p_value)}: {verdict(difference)}</small>"
     )
 
 

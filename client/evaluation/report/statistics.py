@@ -32,10 +32,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class DurationBin:
-    """Utterances of like length: reference words, and each system's word errors."""
+    """Utterances of like length: reference words, and each system's word errors.
 
-    low_s: float
-    high_s: float
+    ``lengths`` are from the shortest to the longest, in ``unit``, ``s`` or ``min``.
+    """
+
+    lengths: str
+    unit: str
     utterances: int
     words: int
     errors: tuple[int, ...]
@@ -90,10 +93,24 @@ def wrong_words(alignments: Alignments) -> list[Tally]:
 
 
 def duration_bins(utterances: Sequence[Utterance]) -> list[DurationBin]:
-    """As many utterances in each bin, shortest first."""
-    by_duration = sorted(utterances, key=lambda utterance: utterance.duration_s)
-    parts = np.array_split(np.arange(len(by_duration)), min(_BINS, len(by_duration)) or 1)
-    return [_bin([by_duration[place] for place in part]) for part in parts if len(part)]
+    """About as many utterances in each bin, shortest first; none where no length is known."""
+    exact_s = np.array([utterance.duration_s for utterance in utterances])
+    if not exact_s.any():
+        return []
+    longest_s = exact_s.max()
+    unit, unit_s = ("s", 1) if longest_s < 1000 else ("min", 60)
+    digits = 1 if longest_s < 100 else 0
+    lengths = (exact_s / unit_s).round(digits)  # of the same length are those with the same label
+    parts = np.array_split(np.sort(lengths), min(_BINS, len(lengths)))
+    edges = np.unique([part[0] for part in parts])
+    places = np.searchsorted(edges, lengths, side="right") - 1  # [utterances]: the bin of each
+    bins = []
+    for place in range(len(edges)):
+        inside = np.flatnonzero(places == place)
+        ends = sorted({lengths[inside].min(), lengths[inside].max()})
+        label = "\N{EN DASH}".join(f"{end:.{digits}f}" for end in ends)
+        bins.append(_bin(label, unit, [utterances[each] for each in inside]))
+    return bins
 
 
 def disagreement(utterances: Sequence[Utterance]) -> Disagreement:
@@ -122,11 +139,11 @@ def _fewer(errors: NDArray[np.int_], n_systems: int) -> tuple[tuple[int, ...], .
     )
 
 
-def _bin(utterances: Sequence[Utterance]) -> DurationBin:
+def _bin(lengths: str, unit: str, utterances: Sequence[Utterance]) -> DurationBin:
     recognized = zip(*(utterance.recognized for utterance in utterances), strict=True)
     return DurationBin(
-        utterances[0].duration_s,
-        utterances[-1].duration_s,
+        lengths,
+        unit,
         len(utterances),
         sum(utterance.recognized[0].words.reference for utterance in utterances),
         tuple(sum(each.words.errors for each in system) for system in recognized),

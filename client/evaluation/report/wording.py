@@ -3,19 +3,25 @@
 from collections.abc import Sequence
 
 from ...decoding import BeamOptions, DecoderOptions
-from ..result import Difference, Evaluation, Score
+from ..result import Difference, Evaluation
 
-_CHANCE = 0.05
+_SIGNIFICANT_P = 0.05
+
+
+def unbroken(text: str) -> str:
+    """Text that stays on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def percent(fraction: float) -> str:
     """``0.0634`` → ``6.3 %``."""
-    return f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
+    return f"{100 * fraction:,.1f}\N{NO-BREAK SPACE}%"
 
 
 def points(difference: float) -> str:
     """A difference of rates in percentage points, with its sign."""
-    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+    rounded = round(100 * difference, 1)
+    return f"{rounded:+.1f}".replace("-", "\N{MINUS SIGN}") if rounded else "0.0"
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
@@ -30,7 +36,7 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} min {rest} s"
-    return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 3600:,.1f} h"
 
 
 def speed(audio_s: float, seconds: float) -> str:
@@ -43,18 +49,12 @@ def speed(audio_s: float, seconds: float) -> str:
 
 def p_value(value: float) -> str:
     """To three places."""
-    written = "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-    return written.replace(" ", "\N{NO-BREAK SPACE}")
+    return unbroken("p < 0.001" if value < 0.001 else f"p = {value:.3f}")
 
 
 def verdict(difference: Difference) -> str:
-    """Whether a difference means anything."""
-    if difference.wer == 0:
-        return "as many errors"
-    fewer = "fewer" if difference.wer < 0 else "more"
-    if difference.p_value < _CHANCE:
-        return f"{fewer} errors, hardly by chance"
-    return f"{fewer} errors, which may be chance"
+    """Whether a difference is statistically significant."""
+    return "significant" if difference.p_value < _SIGNIFICANT_P else "not significant"
 
 
 def decoder(options: DecoderOptions) -> str:
@@ -64,36 +64,33 @@ def decoder(options: DecoderOptions) -> str:
         return f"greedy{exact}"
     model = "no language model" if options.lm is None else str(options.lm).rpartition("/")[2]
     hotwords = f", {count(len(options.hotwords), 'hotword')}" if options.hotwords else ""
-    return (
-        f"beam {options.beam_width}, {model}, alpha {options.alpha:g}, beta {options.beta:g}"
-        f"{hotwords}{exact}"
-    )
+    width = unbroken(f"beam {options.beam_width}")
+    weights = unbroken(f"alpha {options.alpha:g}") + ", " + unbroken(f"beta {options.beta:g}")
+    return f"{width}, {model}, {weights}{hotwords}{exact}"
 
 
 def finding(evaluation: Evaluation) -> str:
-    """Who did best, and whether that is more than chance."""
+    """The lowest word error rate, and whether it differs significantly from the first system's."""
     if not evaluation.utterances:
-        return "No utterance could be transcribed: there is nothing to compare."
+        return "No utterance was transcribed: there are no error rates."
     first = evaluation.scores[0]
     fewest = min(score.words.errors for score in evaluation.scores)
-    best = [score for score in evaluation.scores if score.words.errors == fewest]
-    words = count(first.words.reference, "word")
-    made = f"{count(fewest, 'error')} in {words} ({percent(best[0].words.rate)})"
+    best = [score.system for score in evaluation.scores if score.words.errors == fewest]
+    words = first.words.reference
+    rate = f"{percent(fewest / max(words, 1))} ({count(fewest, 'error')} in {count(words, 'word')})"
     if len(evaluation.scores) == 1:
-        return f"{first.system} makes {made}."
-    if fewest == first.words.errors:
-        return f"No system makes fewer word errors than {first.system}: {made}."
-    make = "make" if len(best) > 1 else "makes"
-    return (
-        f"{' and '.join(score.system for score in best)} {make} the fewest word errors: {made}, "
-        f"{first.words.errors - fewest:,} fewer than {first.system}. {_chance(evaluation, best)}"
-    )
+        return f"{first.system} has a word error rate of {rate}."
+    have = "have" if len(best) > 1 else "has"
+    which = "same" if len(best) == len(evaluation.scores) else "lowest"
+    lowest = f"{' and '.join(best)} {have} the {which} word error rate: {rate}"
+    if first.system in best:
+        return f"{lowest}."
+    fewer = count(first.words.errors - fewest, "error")
+    return f"{lowest}, {fewer} fewer than {first.system}. {_significance(evaluation, best)}"
 
 
-def _chance(evaluation: Evaluation, best: Sequence[Score]) -> str:
-    """Whether the difference to the first system means anything, for the least sure of the best."""
-    systems = [score.system for score in best]
+def _significance(evaluation: Evaluation, systems: Sequence[str]) -> str:
+    """Of the difference between these systems and the first, for the least sure of them."""
     p = max(each.p_value for each in evaluation.differences if each.system in systems)
-    if p < _CHANCE:
-        return f"That is more than chance explains ({p_value(p)})."
-    return f"That may still be chance ({p_value(p)})."
+    found = "is" if p < _SIGNIFICANT_P else "is not"
+    return f"The difference {found} statistically significant ({p_value(p)})."

@@ -1,6 +1,7 @@
 """Evaluations made by hand: what systems recognised is written, not computed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -101,4 +102,28 @@ def evaluation(
         differences=differences,
         audio_s=sum(each.duration_s for each in utterances),
         acoustic_s={"demo": 1.0},
+    )
+
+
+def texts_only(found: Evaluation) -> Evaluation:
+    """The same of existing results that have texts and nothing else."""
+    utterances = tuple(
+        replace(
+            each,
+            clip=Clip(b""),
+            duration_s=0.0,
+            recognized=tuple(
+                replace(one, transcript=Transcript(one.text, ())) for one in each.recognized
+            ),
+        )
+        for each in found.utterances
+    )
+    return replace(
+        found,
+        systems=tuple(replace(each, model="") for each in found.systems),
+        contracts={},
+        utterances=utterances,
+        scores=tuple(replace(each, decoding_s=0.0) for each in found.scores),
+        audio_s=0.0,
+        acoustic_s={},
     )

@@ -36,7 +36,7 @@ from client.evaluation.report.times import timed_words
 from client.evaluation.report.wording import duration, finding, p_value, speed
 from client.evaluation.result import Difference, Failure, Interval
 from client.transcript import Word
-from tests.client.evaluation.evaluations import evaluation, utterance
+from tests.client.evaluation.evaluations import evaluation, texts_only, utterance
 from tests.client.support import CONTRACT, PIECES, peaky, tokens_of
 
 RATE_HZ = 16_000
@@ -170,9 +170,26 @@ def test_utterances_of_like_length_come_together():
     assert [each.utterances for each in bins] == [2] * 5
     assert [each.words for each in bins] == [4] * 5
     assert [each.errors for each in bins] == [(0, 0)] * 4 + [(0, 2)]
-    assert (bins[0].low_s, bins[-1].high_s) == (1.0, 10.0)
     assert duration_bins(utterances[:2])[-1].utterances == 1
     assert duration_bins([]) == []
+
+
+@pytest.mark.parametrize(
+    ("durations_s", "labels"),
+    [
+        ([1.0, 2.04, 2.5, 3.0, 4.0, 5.0, 6.0], ["1.0-2.0", "2.5-3.0", "4.0", "5.0", "6.0", "s"]),
+        ([1.51, 1.52, 1.53, 1.54], ["1.5", "s"]),
+        ([1.5, 1.5, 1.5, 9.0], ["1.5", "9.0", "s"]),
+        ([0.4, 99.0, 100.0, 998.7], ["0", "99", "100", "999", "s"]),
+        ([30.0, 3599.0, 36_000.0], ["0", "60", "600", "min"]),
+        ([0.0, 0.0], []),
+    ],
+)
+def test_bins_have_labels_that_differ_and_are_short(durations_s, labels):
+    bins = duration_bins([utterance(1, "a", ["a"], duration_s=each) for each in durations_s])
+    found = [each.lengths.replace("\N{EN DASH}", "-") for each in bins]
+    assert found + list({each.unit for each in bins}) == labels
+    assert sum(each.utterances for each in bins) == (len(durations_s) if labels else 0)
 
 
 def test_disagreement_tells_who_is_right_where():
@@ -206,14 +223,16 @@ def test_figures_are_written_for_people():
 
 def test_the_finding_says_whether_a_gain_is_more_than_chance():
     found = evaluation([utterance(1, "a b c d", ["a x c y", "a b c d"])])
-    assert "beam makes the fewest word errors" in finding(found)
-    assert "2 fewer than greedy. That may still be chance" in finding(found)
+    assert "beam has the lowest word error rate: 0.0" in finding(found)
+    assert "2 errors fewer than greedy. The difference is not statistically sig" in finding(found)
     sure = (Difference("beam", "greedy", -0.5, Interval(-0.6, -0.4), 0.001),)
-    assert "That is more than chance explains" in finding(replace(found, differences=sure))
+    assert "The difference is statistically significant" in finding(
+        replace(found, differences=sure)
+    )
     tie = evaluation([utterance(1, "a b", ["a x", "a y"])])
-    assert finding(tie).startswith("No system makes fewer word errors than greedy: 1 error in 2")
+    assert finding(tie).startswith("greedy and beam have the same word error rate: 50.0")
     three = evaluation([utterance(1, "a b", ["a x", "a b", "a b"])], ["one", "two", "three"])
-    assert finding(three).startswith("two and three make the fewest word errors: 0 errors")
+    assert finding(three).startswith("two and three have the lowest word error rate: 0.0")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -254,16 +273,25 @@ def test_a_loss_that_is_infinite_is_written(tmp_path):
 def test_an_evaluation_in_which_all_failed_is_written(tmp_path):
     found = replace(evaluation([]), failures=(Failure(1, "gone.wav", "no such file"),))
     page = written(tmp_path, found)
-    assert "No utterance could be transcribed" in page.text
+    assert "No utterance was transcribed" in page.text
     assert "no such file" in page.text
     assert page.data["utterances"] == []
 
 
 def test_one_system_is_compared_with_none(tmp_path):
     page = written(tmp_path, evaluation([utterance(1, "a b", ["a c"])], ["greedy"]))
-    assert "greedy makes 1 error in 2 words" in page.text
-    assert "systems disagree" not in page.text
-    assert "fewest" not in page.text
+    assert "greedy has a word error rate of 50.0\N{NO-BREAK SPACE}% (1 error in 2" in page.text
+    for comparing in ("systems disagree", "Difference from A", "dotted line", "best"):
+        assert comparing not in page.text
+
+
+def test_results_that_have_only_texts_are_written(tmp_path):
+    page = written(tmp_path, texts_only(evaluation([utterance(1, "a b", ["a c", "a b"])])))
+    assert "existing results" in page.text
+    assert "No lengths are known" in page.text
+    for unknown in ("RTFx", "0.0 s", "alpha"):
+        assert unknown not in page.text
+    assert page.data["utterances"][0]["recognized"][0]["times"] == [-1, -1, -1, -1]
 
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path):

@@ -66,7 +66,7 @@ function drawPage() {
   if (list.firstElementChild) makeCurrent(list.firstElementChild);
   const total = report.utterances.length;
   document.getElementById("count").textContent = state.found.length === 0
-    ? "No utterance is like this."
+    ? "No utterances match."
     : `${from + 1} to ${from + shown.length} of ${state.found.length.toLocaleString("en")}`
       + (state.found.length < total ? `, out of ${total.toLocaleString("en")}` : "");
   const pages = Math.max(1, Math.ceil(state.found.length / PAGE));
@@ -88,9 +88,9 @@ function row(utterance) {
   const name = element("bdi", { className: "name" }, utterance.name);
   const article = element("li", { className: "utterance", tabIndex: -1, ariaLabel: `${utterance.name}: ${utterance.reference}` },
     element("div", { className: "about" }, ...controls(utterance), name,
-      element("span", { className: "soft" }, facts(utterance)), detailsButton(utterance)),
+      element("span", { className: "soft" }, facts(utterance)), ...detailsButton(utterance)),
     element("div", { className: "texts" },
-      element("span", { className: "said" }, "said"),
+      element("span", { className: "said" }, "REF"),
       element("p", { className: "reference", dir: "auto" }, utterance.reference || "∅"),
       element("span"),
       ...groupsOf(utterance).flatMap((group) => recognizedRow(utterance, group))));
@@ -100,12 +100,13 @@ function row(utterance) {
 
 function facts(utterance) {
   const confidence = confidenceOf(utterance, state.system);
-  return [`line ${utterance.line}`, `${utterance.duration.toFixed(1)} s`]
+  return [`line ${utterance.line}`]
+    .concat(utterance.duration > 0 ? `${utterance.duration.toFixed(1)} s` : [])
     .concat(confidence === null ? [] : `confidence ${Math.round(confidence)} %`).join(" · ");
 }
 
 function controls(utterance) {
-  if (!utterance.audio) return [element("span", { className: "soft" }, "no audio")];
+  if (!utterance.audio || !utterance.duration) return [element("span", { className: "soft" }, "no audio")];
   return [
     element("button", { type: "button", className: "play", tabIndex: -1, ariaLabel: `Play ${utterance.name}` }, "▶"),
     element("input", {
@@ -115,9 +116,12 @@ function controls(utterance) {
   ];
 }
 
+/** None where nothing has a place in time. */
 function detailsButton(utterance) {
-  return element("button", { type: "button", className: "more", tabIndex: -1, ariaExpanded: "false", ariaLabel: `Details of ${utterance.name}` },
-    report.details[utterance.place] ? "Spectrogram" : "Timeline");
+  const timed = utterance.recognized.some((recognized) => recognized.times.some((time) => time >= 0));
+  if (!utterance.duration || !(timed || report.details[utterance.place])) return [];
+  return [element("button", { type: "button", className: "more", tabIndex: -1, ariaExpanded: "false", ariaLabel: `Details of ${utterance.name}` },
+    report.details[utterance.place] ? "Spectrogram" : "Timeline")];
 }
 
 function recognizedRow(utterance, group) {
@@ -127,7 +131,7 @@ function recognizedRow(utterance, group) {
   if (!recognized.steps.replaceAll("d", "")) text.append(element("span", { className: "soft" }, "∅"));
   const errors = recognized.errors;
   return [
-    element("span", { className: "systems-here" }, ...group.map(badge)),
+    element("span", { className: "systems-here" }, ...names(group, "HYP")),
     text,
     element("span", { className: `errors ${errors ? "" : "right"}`, ariaLabel: errors === 1 ? "1 error" : `${errors} errors` }, errors ? String(errors) : "✓"),
   ];
@@ -158,10 +162,12 @@ function makeCurrent(article) {
 }
 
 function toggleDetails(article) {
+  const button = article.querySelector(".more");
+  if (!button) return;
   const open = article.querySelector(".timeline");
   if (open) open.remove();
   else article.append(timeline(article.utterance));
-  article.querySelector(".more").ariaExpanded = String(!open);
+  button.ariaExpanded = String(!open);
   player.tell();
 }
 

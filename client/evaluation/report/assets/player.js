@@ -73,6 +73,6 @@ player.audio.addEventListener("timeupdate", () => {
   if (utterance && audio.currentTime >= utterance.offset + utterance.duration) audio.pause();
 });
 player.audio.addEventListener("error", () => {
-  player.problem = "cannot be played: the file was moved, or this browser does not know its format";
+  player.problem = "cannot be played: the file was moved, or this browser does not support its format";
   player.tell();
 });

@@ -42,7 +42,7 @@ function choiceOf({ kind, reference, hypothesis, better, worse }) {
     };
   }
   return {
-    label: [reference, hypothesis].filter(Boolean).join(" → ") + (kind === "d" ? " missed" : kind === "i" ? " added" : ""),
+    label: [reference, hypothesis].filter(Boolean).join(" → ") + (kind === "d" ? " deleted" : kind === "i" ? " inserted" : ""),
     holds: (utterance, system) => looked(utterance, system).some((recognized) =>
       stepsOf(utterance, recognized).some((step) =>
         kind.includes(step.kind)
@@ -139,6 +139,7 @@ byId("theme").addEventListener("click", () => {
 });
 dark.addEventListener("change", showTheme);
 
+if (report.systems.length < 2) document.querySelectorAll(".versus").forEach((each) => each.remove());
 showTheme();
 showOrder();
 find();

@@ -1,6 +1,6 @@
 // An utterance in time: spectrogram, posteriorgram with the reference aligned, and all the words.
 
-const PIXELS_PER_SECOND = 110;
+const PIXELS_PER_SECOND = 150;
 
 function timeline(utterance) {
   const drawn = report.details[utterance.place];
@@ -9,12 +9,12 @@ function timeline(utterance) {
     lanes.push(lane("mel", picture(drawn.spectrogram, "spectrogram", utterance.duration, utterance)));
   }
   for (const model of drawn?.models ?? []) {
-    if (model.words.length) lanes.push(lane("said", wordsInTime(utterance, model.words.map(alignedWord))));
+    if (model.words.length) lanes.push(lane("REF", wordsInTime(utterance, model.words.map(alignedWord))));
     lanes.push(lane(tokenNames(model), posteriors(utterance, model), "posteriors"));
   }
   for (const group of groupsOf(utterance)) {
     const steps = stepsOf(utterance, utterance.recognized[group[0]]).filter((step) => step.start !== undefined);
-    lanes.push(lane(element("span", {}, ...group.map(badge)), wordsInTime(utterance, steps)));
+    lanes.push(lane(element("span", {}, ...names(group, "HYP")), wordsInTime(utterance, steps)));
   }
   lanes.push(lane("seconds", scale(utterance.duration)));
 
@@ -112,9 +112,9 @@ function scale(duration) {
 function notes(utterance, drawn) {
   const told = Object.entries(utterance.loss).map(([model, loss]) =>
     loss === null
-      ? `CTC loss of the reference by ${model}: infinite, it does not fit in the frames`
+      ? `CTC loss of the reference by ${model}: infinite: the reference needs more frames`
       : `CTC loss of the reference by ${model}: ${loss.toFixed(2)} nats`);
-  if (!drawn) told.push("Spectrogram and posteriorgram are kept of the utterances with most errors only");
+  if (!drawn) told.push("Only the utterances with most errors have a spectrogram and a posteriorgram");
   for (const model of drawn?.models ?? []) {
     told.push(model.words.length
       ? `Posteriorgram of ${model.model}: brightness is the square root of the probability, boxes are the forced alignment of the reference`

@@ -88,6 +88,9 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** A badge for each of these systems, or the text where there is nothing to tell apart. */
+const names = (systems, text) => (report.systems.length > 1 ? systems.map(badge) : [text]);
+
 function badge(system) {
   const label = `${letterOf(system)}: ${report.systems[system]}`;
   return element("abbr", { className: `badge ${colorOf(system)}`, title: label }, letterOf(system));
