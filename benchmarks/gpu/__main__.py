@@ -107,12 +107,16 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("--model", dest="name", required=True, metavar="NAME", help="one of the bundle's")
     add("--provider", choices=PROVIDERS, default="cuda", help="what computes (%(default)s)")
-    add("--parts", nargs="+", choices=PARTS, default=PARTS, help="into a file of their own if some")
-    add("--batches", type=int, nargs="+", default=[1, 16], metavar="N", help="of utterances")
-    add("--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of each")
-    add("--compiled-seconds", type=float, nargs="+", default=[15], metavar="S", help="by torch")
+    add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)")
+    add("--batches", type=int, nargs="+", default=[1, 16], metavar="N", help="utterances at once")
+    add(
+        "--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of an utterance"
+    )
+    add(
+        "--compiled-seconds", type=float, nargs="+", default=[15], metavar="S", help="torch.compile"
+    )
     add("--clients", type=int, nargs="+", default=[1, 64, 256], metavar="N", help="in flight")
-    add("--lengths", nargs="+", default=LENGTHS, metavar="L", help="as for 'benchmarks serve'")
+    add("--lengths", nargs="+", default=LENGTHS, metavar="L", help="as of benchmarks serve")
     add("--load-seconds", type=float, default=5, metavar="S", help="of each load (%(default)s)")
     add("--repeats", type=int, default=20, metavar="N", help="timed rounds (%(default)s)")
     add("--limit-s", type=float, default=480, help="begin nothing after so long (%(default)s)")
