@@ -20,19 +20,12 @@ _BENCHMARKS = Program(
     {
         "serve": "load on a server at several levels: throughput, latency, where the time goes",
         "soak": "constant load for a long time: does memory grow?",
-        "long_audio": "recordings longer than the model takes: windows, an hour in one file",
         "overload": "several times what a server can do: goodput, refusals, recovery",
         "chaos": "bulk transcription while server and client are killed: is anything lost?",
         "scale": "cost against audio length, requests in flight and vocabulary",
         "crosscheck": "the same load from Triton's perf_analyzer",
-        "wire": "what types, outputs, compression, shared memory and padding cost on the wire",
-        "graphs": "the exported graphs of some models in bare ONNX Runtime, in turns",
         "peers": "NeMo, onnx-asr, sherpa-onnx and ours on the same weights and clips, in turns",
-        "overlap": "greedy and beam search end to end, server and decoder on cores of their own",
         "decode": "our beam search and other decoders on the same log_probs, one core each",
-        "weights": "word errors with greedy, untuned and tuned decoders",
-        "hotwords": "words that the language model lacks, found with and without hotwords",
-        "times": "word times against a forced alignment",
     },
 )
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
-from benchmarks.speech import Speech
+from benchmarks.decoders.speech import Speech
 from client.vocabulary import WORD_START
 from client.wire.contract import CONTRACT_VERSION, Contract
 

@@ -1,4 +1,4 @@
-"""An exported model's graphs in bare ONNX Runtime, without a server, on the CPU or on CUDA.
+"""An exported model: its contract, and its graphs in bare ONNX Runtime, on the CPU or on CUDA.
 
 What flows through: utterances int16 [N] → preprocessor → features [B, F, T] → encoder → encoded
 [B, D, S] → decoder → tokens, log_probs. Between graphs the tensors stay where they are computed.
@@ -11,9 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 import onnxruntime
+from google.protobuf import text_format
 from numpy.typing import NDArray
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from benchmarks.errors import ModelError, ProviderError
+from client.errors import ContractError
+from client.wire.contract import CONTRACT_PARAMETER, Contract
 
 ROLES: Final = ("preprocessor", "encoder", "decoder")
 PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -110,6 +114,30 @@ class Pipeline:
 def host(values: Values, names: Iterable[str]) -> dict[str, Array]:
     """The tensors ``names`` copied from the device."""
     return {name: values[name].numpy() for name in names}
+
+
+def read_contract(repository: Path, name: str) -> Contract:
+    """The contract of the model ``name``, in its configuration.
+
+    Raises :class:`ModelError` when there is no such model, or it carries none.
+    """
+    path = repository / name / "config.pbtxt"
+    try:
+        config = text_format.Parse(path.read_text(encoding="utf-8"), ModelConfig())
+        if CONTRACT_PARAMETER not in config.parameters:
+            raise ModelError(
+                f"{name!r} carries no contract: give a model exported by this project, and not one"
+                " of the graphs that it is made of"
+            )
+        return Contract.from_json(config.parameters[CONTRACT_PARAMETER].string_value)
+    except OSError as error:
+        there = sorted(found.parent.name for found in repository.glob("*/config.pbtxt"))
+        raise ModelError(
+            f"no model {name!r} in {repository}, which has {', '.join(there) or 'none'}: check the"
+            " name, or build it with 'python -m export build'"
+        ) from error
+    except (text_format.ParseError, ContractError) as error:
+        raise ModelError(f"{path} is not the configuration of a model of ours: {error}") from error
 
 
 def graph_path(repository: Path, name: str, role: str) -> Path:

@@ -143,10 +143,10 @@ class EmbeddedServer:
         what :meth:`check` raises.
         """
         deadline_s = time.monotonic() + timeout_s
-        quiet_since_s, before = time.monotonic(), -1
+        quiet_since_s, before = time.monotonic(), -1.0
         while (now_s := time.monotonic()) < deadline_s:
             self.check()
-            now = sum(map(processes.cpu_ticks, self._stubs))
+            now = sum(map(processes.used_s, self._stubs))
             if now != before or self._pending():
                 quiet_since_s, before = now_s, now
             elif now_s - quiet_since_s >= QUIET_S:

@@ -21,21 +21,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.table import Table
-
+from benchmarks.arguments import above
 from benchmarks.errors import LoadError
-from benchmarks.load.packages import PACKAGES
-from benchmarks.numbers import above
-from benchmarks.processes import family
-from benchmarks.report import write_report
+from benchmarks.packages import PACKAGES
+from benchmarks.report import Cells, write_report
+from benchmarks.tables import rich_table
 from client.commands.outputs import output_path
 from client.commands.streams import messages, tables
-from client.errors import AsrError, ManifestError
+from client.errors import ManifestError
 from client.manifests.manifest import read_manifest
 from client.wire.models import list_models
 from server import free_ports
 from server.installation import STUB_NAME
-from server.processes import command_line
+from server.processes import command_line, family
 
 POLL_S: Final = 0.1
 READY_S: Final = 120.0
@@ -77,7 +75,8 @@ def main(arguments: Sequence[str]) -> int:
         with _server(parsed.repository) as (url, pid):
             job = Job(manifest, parsed.model, url, pid, parsed.utterances)
             verdict = job.compare(folder)
-    tables(sys.stdout).print(_table(verdict))
+    killed = "killed: " + ", ".join(verdict.killed)
+    tables(sys.stdout).print(rich_table(_cells(verdict), killed))
     write_report(parsed.output, PACKAGES, ["chaos", *arguments], {"verdict": asdict(verdict)})
     return 0 if verdict.holds else 1
 
@@ -171,20 +170,10 @@ def _server(repository: Path) -> Iterator[tuple[str, int]]:
     with subprocess.Popen([*command, *options]) as process:
         try:
             url = f"127.0.0.1:{ports['grpc_port']}"
-            _wait(url, process)
+            list_models(url, wait_s=READY_S)
             yield url, process.pid
         finally:
             process.terminate()
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline_s = time.monotonic() + READY_S
-    while process.poll() is None and time.monotonic() < deadline_s:
-        with suppress(AsrError):
-            list_models(url)
-            return
-        time.sleep(POLL_S)
-    raise LoadError("the server did not start: see what it said")
 
 
 def _write_manifest(speech: Path, utterances: int, path: Path) -> None:
@@ -212,13 +201,13 @@ def _texts(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _table(verdict: Verdict) -> Table:
-    title = "killed: " + ", ".join(verdict.killed)
-    table = Table(title=title, show_header=False, title_justify="left", min_width=60)
-    for name, value in asdict(verdict).items():
-        if name != "killed":
-            table.add_row(name.replace("_", " "), str(value))
-    return table
+def _cells(verdict: Verdict) -> Cells:
+    rows = [
+        (name.replace("_", " "), str(value))
+        for name, value in asdict(verdict).items()
+        if name != "killed"
+    ]
+    return Cells(("", "seen"), rows)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,16 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.load.arguments import add_output, add_target, contract_of, open_target
-from benchmarks.load.arrivals import CLOSED, Level
-from benchmarks.load.lengths import Choice, Utterances, choose
+from benchmarks.arguments import above, add_output, add_target, open_target
 from benchmarks.load.loop import LoadOptions, Target, run_load
-from benchmarks.load.packages import PACKAGES
 from benchmarks.load.perf_analyzer import Job, Opinion, Tool, fetch, measure, write_input
+from benchmarks.load.sending import CLOSED, Choice, Level, Utterances, choose
 from benchmarks.load.sweep import as_figures
-from benchmarks.load.table import rich_table
-from benchmarks.numbers import above
-from benchmarks.report import write_report
+from benchmarks.load.target import contract_of
+from benchmarks.packages import PACKAGES
+from benchmarks.report import Cells, write_report
+from benchmarks.tables import rich_table
 from client.commands.streams import messages, tables
 from client.decoding import GreedyOptions
 
@@ -123,16 +122,21 @@ def _row(concurrency: int, found: Opinions) -> dict[str, Any]:
     }
 
 
-def _cells(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def _cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
     names = {"requests_per_s": "requests/s", "mean_ms": "mean ms"}
     names |= {"p50_ms": "p50 ms", "p95_ms": "p95 ms", "generator_ms": "generator's CPU ms"}
-    cells = {"in flight; ours / theirs": [str(row["concurrency"]) for row in rows]}
-    for field, words in names.items():
-        cells[words] = [
-            f"{row[OURS][field]:,.1f} / {row[THEIRS][field]:,.1f} ({row['difference'][field]:+.1%})"
-            for row in rows
-        ]
-    return cells
+    body = [
+        (
+            str(row["concurrency"]),
+            *(
+                f"{row[OURS][field]:,.1f} / {row[THEIRS][field]:,.1f}"
+                f" ({row['difference'][field]:+.1%})"
+                for field in names
+            ),
+        )
+        for row in rows
+    ]
+    return Cells(("in flight; ours / theirs", *names.values()), body)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,11 +2,10 @@
 
 The log_probs are generated, or a model's on a server. All decoders share language model, alpha,
 beta, beam width and pruning; then each has the fastest beam width of ``--scan`` whose word errors
-are not above those of our decoder; then ours goes without one of its speed-ups each.
+are not above those of our decoder.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,24 +17,20 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from benchmarks.decoders.comparison import Figures
-from benchmarks.decoders.facts import describe_speech
-from benchmarks.decoders.memory import MemoryFigures, measure_in_thread, measure_pool
-from benchmarks.decoders.plot import plot
-from benchmarks.decoders.pools import measure_pools
-from benchmarks.decoders.report import Comparison, Plan, measure
-from benchmarks.decoders.tables import (
-    decoder_table,
-    facts_table,
-    memory_table,
-    pool_table,
-    step_table,
+from benchmarks.arguments import above
+from benchmarks.decoders.comparison import OURS, Comparison, Plan, measure
+from benchmarks.decoders.pools import (
+    MemoryFigures,
+    measure_in_thread,
+    measure_pool,
+    measure_pools,
 )
-from benchmarks.environment import describe
+from benchmarks.decoders.speech import Speech, describe_speech, load_speech
+from benchmarks.decoders.tables import decoder_table, facts_table, memory_table, pool_table
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
-from benchmarks.numbers import above
-from benchmarks.speech import Speech, load_speech
-from client.commands.streams import open_output, tables
+from benchmarks.plots import OTHER_COLOR, OUR_COLOR, plot_bars
+from benchmarks.report import write_report
+from client.commands.streams import tables
 from client.decoding import BeamOptions
 from client.language_models.convert import BinaryOptions
 from client.language_models.spelling import Spelling
@@ -63,10 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     _check(parser, parsed)
     with _source(parsed) as source:
         report = _measure(source, parsed)
-    if parsed.output is not None:
-        circumstances = describe(PACKAGES, ["decode", *arguments], "benchmarks")
-        with open_output(parsed.output) as stream:
-            stream.write(json.dumps({**circumstances, **report}, indent=2) + "\n")
+    write_report(parsed.output, PACKAGES, ["decode", *arguments], report)
     return 0
 
 
@@ -78,16 +70,14 @@ def _measure(source: Source, parsed: argparse.Namespace) -> dict[str, Any]:
     console = tables(sys.stdout)
     facts = describe_speech(source.name, source.speech, source.lm, options.token_min_logp)
     console.print(facts_table(facts))
-    plan = Plan(tuple(parsed.scan), parsed.steps, parsed.rounds)
+    plan = Plan(tuple(parsed.scan), parsed.rounds)
     comparison = measure(source.speech, options, plan)
     settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
     console.print(decoder_table(comparison, f"One core, {settings}, {parsed.rounds} rounds"))
     for name, reason in comparison.left_out.items():
         console.print(f"left out: {name}: {reason}")
-    if comparison.steps:
-        console.print(step_table(comparison.steps))
     if parsed.plot is not None:
-        plot(_bars(comparison), f"{source.name}: {settings}", parsed.plot)
+        _plot(comparison, f"{source.name}: {settings}", parsed.plot)
     pools = measure_pools(source.speech, options, parsed.processes, parsed.rounds)
     if pools:
         console.print(pool_table(pools))
@@ -103,9 +93,18 @@ def _measure(source: Source, parsed: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _bars(comparison: Comparison) -> list[Figures]:
-    rows = (*comparison.same_settings, *comparison.equal_errors, *comparison.steps)
-    return list({row.name: row for row in rows}.values())
+def _plot(comparison: Comparison, title: str, path: Path) -> None:
+    rows = {row.name: row for row in (*comparison.same_settings, *comparison.equal_errors)}
+    bars = [
+        (
+            each.speed,
+            f"{each.speed.rtfx:,.0f}, WER {each.wer:.2%}",
+            OUR_COLOR if each.name.startswith(OURS) else OTHER_COLOR,
+        )
+        for each in rows.values()
+    ]
+    what = "seconds of audio decoded in a second on one core"
+    plot_bars(bars, title, what, path, label_room=0.28)
 
 
 def _memory(
@@ -174,12 +173,6 @@ def _parser() -> argparse.ArgumentParser:
         default=BEAM_WIDTHS,
         metavar="W",
         help=f"beam widths to choose from at equal errors, none to leave that out ({widths})",
-    )
-    add(
-        "--steps",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="ours without one of its speed-ups each (yes)",
     )
     add("--rounds", type=above(int), default=7, help="of turns (%(default)s)")
     add(

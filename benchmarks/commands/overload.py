@@ -11,9 +11,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from rich.table import Table
-
-from benchmarks.load.arguments import (
+from benchmarks.arguments import (
+    above,
     add_audio,
     add_output,
     add_target,
@@ -30,10 +29,10 @@ from benchmarks.load.overload import (
     figures_of,
     press,
 )
-from benchmarks.load.packages import PACKAGES
-from benchmarks.load.served import served_as
-from benchmarks.numbers import above
-from benchmarks.report import write_report
+from benchmarks.load.target import served_as
+from benchmarks.packages import PACKAGES
+from benchmarks.report import Cells, write_report
+from benchmarks.tables import rich_table
 from client.commands.streams import tables
 
 _OPTIONS = {
@@ -57,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
         utterances = utterances_of(parsed, target)
         served = served_as(target)
         figures = figures_of(press(target, utterances, plan), plan)
-    tables(sys.stdout).print(_table(figures, plan, parsed.model))
+    title = f"{parsed.model} at {plan.times:g} times its capacity for {plan.overload_s:g} s"
+    tables(sys.stdout).print(rich_table(_cells(figures, plan), title))
     found = {
         "plan": asdict(plan),
         "audio": utterances.source,
@@ -68,12 +68,9 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if figures.holds else 1
 
 
-def _table(figures: Figures, plan: Plan, model: str) -> Table:
-    table = Table(title=f"{model} at {plan.times:g} times its capacity for {plan.overload_s:g} s")
-    table.add_column("")
-    for heading in ("seen", "wanted"):
-        table.add_column(heading, justify="right")
+def _cells(figures: Figures, plan: Plan) -> Cells:
     refused, answered = figures.refused_ms, figures.answered_ms
+    refusal_ms = 1000 * (MOST_REFUSAL_S + plan.queue_bound_s)
     rows = [
         ("capacity, requests/s", f"{figures.capacity_per_s:.1f}", ""),
         ("offered, requests/s", f"{figures.offered_per_s:.1f}", ""),
@@ -85,14 +82,12 @@ def _table(figures: Figures, plan: Plan, model: str) -> Table:
         (
             "refused within (p99)",
             f"{refused.p99:,.0f} ms" if refused else "-",
-            f"<= {1000 * (MOST_REFUSAL_S + plan.queue_bound_s):,.0f} ms",
+            f"<= {refusal_ms:,.0f} ms",
         ),
         ("out of time", f"{figures.expired:,}", ""),
         ("recovered after", f"{figures.recovery_s:.1f} s", f"<= {MOST_RECOVERY_S:g} s"),
     ]
-    for row in rows:
-        table.add_row(*row)
-    return table
+    return Cells(("", "seen", "wanted"), rows)
 
 
 def _parser() -> argparse.ArgumentParser:

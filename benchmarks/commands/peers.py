@@ -7,19 +7,19 @@ prepared first: ``make peers`` does all of it.
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Final
 
-from benchmarks.numbers import above
+from benchmarks.arguments import above
 from benchmarks.peers.audio import ClipOptions, clips, utterances_of
-from benchmarks.peers.contest import Pace, compare
-from benchmarks.peers.entries import KINDS, OURS, Settings, entries, prepared_model
+from benchmarks.peers.contest import Accuracy, Pace, compare
+from benchmarks.peers.entries import KINDS, LOOPS, OURS, Settings, entries, prepared_model
 from benchmarks.peers.layout import DEFAULT_FOLDER
-from benchmarks.peers.plot import plot
-from benchmarks.peers.tables import accuracy_table, pace_table
-from benchmarks.report import write_report
+from benchmarks.plots import OTHER_COLOR, OUR_COLOR, VARIANT_COLOR, plot_bars
+from benchmarks.report import Cells, write_report
+from benchmarks.tables import rich_table, spread_cells
 from client.commands.streams import tables
 
 IDLE_LIMIT: Final = 0.05
@@ -29,16 +29,8 @@ IDLE_LIMIT: Final = 0.05
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     parsed = _parser().parse_args(arguments)
-    settings = Settings(
-        folder=parsed.folder,
-        repository=parsed.repository or parsed.folder / "repository",
-        name=parsed.name,
-        batches=tuple(parsed.batches),
-        threads=parsed.threads,
-        in_flight=tuple(parsed.in_flight),
-        precisions=tuple(parsed.precisions),
-        kinds=tuple(parsed.only),
-    )
+    parsed.repository = parsed.repository or parsed.folder / "repository"
+    settings = Settings(**{each.name: getattr(parsed, each.name) for each in fields(Settings)})
     prepared = prepared_model(settings)
     taking_part = entries(settings, prepared)
     cache = parsed.folder / "audio"
@@ -51,16 +43,18 @@ def main(arguments: Sequence[str]) -> int:
         f" {parsed.threads} threads, {parsed.rounds} rounds"
     )
     console = tables(sys.stdout)
-    console.print(pace_table(contest.paces, title))
+    console.print(rich_table(_paces(contest.paces), title))
     console.print(verdict(contest.paces))
     if test is not None:
         words = f"{parsed.name}: {parsed.manifest.name}, {len(test.files)} utterances"
-        console.print(accuracy_table(contest.accuracies, words))
+        console.print(rich_table(_accuracies(contest.accuracies), words))
     left_out = prepared.refused | contest.left_out
     for name, reason in left_out.items():
         console.print(f"left out: {name}: {reason}")
     if parsed.plot is not None:
-        plot(contest.paces, title, parsed.plot)
+        bars = [(p.speed, f"{p.speed.rtfx:,.1f}", _color(p.task)) for p in contest.paces]
+        what = "seconds of audio transcribed in a second"
+        plot_bars(bars, title, what, parsed.plot, label_room=0.12)
     figures = {
         "settings": {**asdict(settings), "folder": str(parsed.folder)}
         | {"repository": str(settings.repository)},
@@ -94,6 +88,43 @@ def verdict(paces: Sequence[Pace]) -> str:
     strangers = max((pace.strangers for pace in paces), default=0.0)
     sentences.append(f"what is no part of this took up to {strangers:.2f} cores")
     return "; ".join(sentences)
+
+
+def _paces(paces: Iterable[Pace]) -> Cells:
+    """Speeds in turns; cores are CPU time over wall time, the strangers' too."""
+    headings = "RTFx,quartiles,ratio,CPU s a minute,cores,strangers,CER to NeMo".split(",")
+    rows = []
+    for pace in paces:
+        shares = (pace.speed.ratio, pace.cpu_per_minute_s, pace.cores, pace.strangers)
+        rtfx = spread_cells(pace.speed.rtfx, pace.speed.rtfx_low, pace.speed.rtfx_high)
+        numbers = (f"{value:.2f}" for value in shares)
+        rows.append((pace.task, *rtfx, *numbers, _share(pace.from_nemo)))
+    return Cells(("", *headings), rows)
+
+
+def _accuracies(accuracies: Iterable[Accuracy]) -> Cells:
+    """Word errors, and what batches change."""
+    rows = [
+        (
+            each.task,
+            f"{each.errors} of {each.words}",
+            f"{each.wer:.2%}",
+            _share(each.changed),
+            _share(each.as_nemo),
+        )
+        for each in accuracies
+    ]
+    return Cells(("", "errors", "WER", "changed in batches", "text as NeMo's"), rows)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _color(task: str) -> str:
+    if task.startswith(OURS):
+        return OUR_COLOR
+    return VARIANT_COLOR if task.startswith(LOOPS) else OTHER_COLOR
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--only",
+        dest="kinds",
         nargs="+",
         choices=KINDS,
         default=KINDS,

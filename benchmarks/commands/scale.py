@@ -8,35 +8,38 @@ heads of several models, without a server. What is finished is in ``--output`` a
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final
 
-from benchmarks.environment import describe
-from benchmarks.load.arguments import (
+from benchmarks.arguments import (
+    above,
     add_audio,
     add_load,
     add_output,
+    add_resume,
     add_target,
+    check_resume,
     load_options,
     open_target,
     settings_of,
     utterances_of,
 )
-from benchmarks.load.arrivals import CLOSED, Level
 from benchmarks.load.loop import LoadOptions, Target
-from benchmarks.load.packages import PACKAGES
-from benchmarks.load.scale_plot import plot
 from benchmarks.load.scaling import against_concurrency, against_length, against_vocabulary
-from benchmarks.load.served import served_as
+from benchmarks.load.sending import CLOSED, Level
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
-from benchmarks.load.table import markdown, rich_table
-from benchmarks.numbers import above
+from benchmarks.load.target import served_as
+from benchmarks.packages import PACKAGES
+from benchmarks.plots import plot_scale
+from benchmarks.report import Cells, describe, markdown, write_text
+from benchmarks.tables import rich_table, spread_cells
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64, 256)
 PARTS: Final = ("length", "concurrency")
-Cells = dict[str, list[str]]
+Part = tuple[str, Cells, str]
+"""Title, table and verdict."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,10 +48,9 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.vocabulary and parsed.repository is None:
         parser.error("--vocabulary: needs --repository DIR, where the models are")
-    if parsed.resume and parsed.output is None:
-        parser.error("--resume: needs --output RUN.json, the run to go on with")
+    check_resume(parser, parsed)
     options = load_options(parser, parsed)
-    circumstances = describe(PACKAGES, ["scale", *arguments], "benchmarks")
+    circumstances = describe(PACKAGES, ["scale", *arguments])
     with ExitStack() as afterwards:
         with open_target(parsed) as target:
             points = Points(parsed.output, {**circumstances, **_settings(parsed, options, target)})
@@ -89,75 +91,70 @@ def _measure_heads(points: Points, parsed: argparse.Namespace) -> None:
 
 def _report(points: Points, parsed: argparse.Namespace) -> None:
     """Print and write what there is, also when it was cut short."""
-    if points.document["points"]:
-        points.keep("concurrency", against_concurrency(points.document["points"]))
-    made = _tables(points.document)
+    found, output = points.document, parsed.output
+    if found["points"]:
+        points.keep("concurrency", against_concurrency(found["points"]))
+    parts: dict[str, Callable[[Any], Part]] = {
+        "length": _length,
+        "concurrency": _concurrency,
+        "vocabulary": _vocabulary,
+    }
+    made = [table(found[name]) for name, table in parts.items() if name in found]
     if not made:
         return
-    _show(points.document, parsed.model)
-    if parsed.output is not None:
-        text = "\n".join(f"{verdict}\n\n{markdown(cells)}" for _, cells, verdict in made)
-        parsed.output.with_suffix(".md").write_text(text, encoding="utf-8")
-        plot(points.document, parsed.model, parsed.output.with_suffix(".png"))
-
-
-def _show(found: Mapping[str, Any], model: str) -> None:
     console = tables(sys.stdout)
-    for title, cells, verdict in _tables(found):
-        console.print(rich_table(cells, f"{model}: {title}"))
+    for title, cells, verdict in made:
+        console.print(rich_table(cells, f"{parsed.model}: {title}"))
         console.print(verdict)
+    if output is not None:
+        text = "\n".join(f"{verdict}\n\n{markdown(cells)}" for _, cells, verdict in made)
+        write_text(output.with_suffix(".md"), text)
+        plot_scale(found, parsed.model, output.with_suffix(".png"))
 
 
-def _tables(found: Mapping[str, Any]) -> list[tuple[str, Cells, str]]:
-    """Title, cells and verdict of each part."""
-    made = []
-    if "length" in found:
-        made.append(_length_table(found["length"]))
-    if "concurrency" in found:
-        made.append(_concurrency_table(found["concurrency"]))
-    if "vocabulary" in found:
-        made.append(_vocabulary_table(found["vocabulary"]))
-    return made
-
-
-def _length_table(found: Mapping[str, Any]) -> tuple[str, Cells, str]:
-    fit = found["fit"]
-    line, curve = fit["linear"], fit["quadratic"]
-    pairs = list(zip(found["lengths_s"], found["cost_ms"], strict=True))
-    cells = {
-        "audio s": [f"{length_s:g}" for length_s, _ in pairs],
-        "median ms": [f"{cost['median']:,.1f}" for _, cost in pairs],
-        "quartiles": [f"{cost['low']:,.1f} - {cost['high']:,.1f}" for _, cost in pairs],
-        "ms for 1 s": [f"{cost['median'] / length_s:,.2f}" for length_s, cost in pairs],
-        "line is off by": [f"{residual:+.0%}" for residual in line["residuals"]],
-        "curve is off by": [f"{residual:+.0%}" for residual in curve["residuals"]],
-    }
+def _length(found: Mapping[str, Any]) -> Part:
+    line, curve = found["fit"]["linear"], found["fit"]["quadratic"]
+    headings = "audio s,median ms,quartiles,ms for 1 s,line is off by,curve is off by".split(",")
+    rows = [
+        (
+            f"{length_s:g}",
+            *spread_cells(**cost),
+            f"{cost['median'] / length_s:,.2f}",
+            f"{off_line:+.0%}",
+            f"{off_curve:+.0%}",
+        )
+        for length_s, cost, off_line, off_curve in zip(
+            found["lengths_s"], found["cost_ms"], line["residuals"], curve["residuals"], strict=True
+        )
+    ]
     verdict = (
-        f"The cost {fit['verdict']}. Line: {line['fixed_ms']:.1f} ms + "
+        f"The cost {found['fit']['verdict']}. Line: {line['fixed_ms']:.1f} ms + "
         f"{line['linear_ms_per_s']:.2f} ms for each second; curve: {curve['fixed_ms']:.1f} ms + "
         f"{curve['linear_ms_per_s']:.2f} t + {curve['quadratic_ms_per_s2']:.4f} t²."
     )
-    return "one request at a time", cells, verdict
+    return "one request at a time", Cells(headings, rows), verdict
 
 
-def _concurrency_table(found: Mapping[str, Any]) -> tuple[str, Cells, str]:
-    cells = {
-        "in flight": [str(level) for level in found["concurrency"]],
-        "RTFx": [f"{each['median']:.1f}" for each in found["rtfx"]],
-        "quartiles": [f"{each['low']:.1f} - {each['high']:.1f}" for each in found["rtfx"]],
-        "p95 ms": [f"{each['median']:,.0f}" for each in found["p95_ms"]],
-        "failed": [str(failed) for failed in found["failed"]],
-    }
+def _concurrency(found: Mapping[str, Any]) -> Part:
+    columns = (found[name] for name in ("concurrency", "rtfx", "p95_ms", "failed"))
+    rows = [
+        (str(level), *spread_cells(**rtfx), f"{p95_ms['median']:,.0f}", str(failed))
+        for level, rtfx, p95_ms, failed in zip(*columns, strict=True)
+    ]
+    cells = Cells(("in flight", "RTFx", "quartiles", "p95 ms", "failed"), rows)
     return "requests in flight", cells, f"Requests in flight: {found['verdict']}."
 
 
-def _vocabulary_table(found: Sequence[Mapping[str, Any]]) -> tuple[str, Cells, str]:
-    cells = {
-        "model": [each["name"] for each in found],
-        "vocabulary": [str(each["vocabulary"]) for each in found],
-        "ms for 1 s": [f"{each['ms_per_audio_s']:.3f}" for each in found],
-        "quartiles": [f"{each['low']:.3f} - {each['high']:.3f}" for each in found],
-    }
+def _vocabulary(found: Sequence[Mapping[str, Any]]) -> Part:
+    rows = [
+        (
+            each["name"],
+            str(each["vocabulary"]),
+            *spread_cells(each["ms_per_audio_s"], each["low"], each["high"], digits=3),
+        )
+        for each in found
+    ]
+    cells = Cells(("model", "vocabulary", "ms for 1 s", "quartiles"), rows)
     return "CTC head alone", cells, "The CTC head in bare ONNX Runtime, an utterance of 10 s."
 
 
@@ -179,5 +176,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=above(int), default=2, help="of the CTC heads (%(default)s)")
     add_load(parser)
     add_output(parser, "table (.md) and plot (.png)")
-    parser.add_argument("--resume", action="store_true", help="keep what is in --output")
+    add_resume(parser)
     return parser

@@ -10,25 +10,28 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.environment import describe
-from benchmarks.load.arguments import (
+from benchmarks.arguments import (
+    above,
     add_audio,
     add_load,
     add_output,
+    add_resume,
     add_target,
+    check_resume,
     load_options,
     open_target,
     settings_of,
     utterances_of,
 )
-from benchmarks.load.arrivals import CLOSED, OPEN, Level
-from benchmarks.load.packages import PACKAGES
-from benchmarks.load.reports import write_reports
-from benchmarks.load.served import served_as
-from benchmarks.load.summary import summarise
+from benchmarks.load.page import page
+from benchmarks.load.sending import CLOSED, OPEN, Level
+from benchmarks.load.summary import about, by_level, table
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
-from benchmarks.load.table import columns, rich_table
-from benchmarks.numbers import above
+from benchmarks.load.target import served_as
+from benchmarks.packages import PACKAGES
+from benchmarks.plots import plot_sweep
+from benchmarks.report import describe, markdown, write_text
+from benchmarks.tables import rich_table
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64)
@@ -39,14 +42,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
-    if parsed.resume and parsed.output is None:
-        parser.error("--resume: needs --output RUN.json, the run to go on with")
+    check_resume(parser, parsed)
     options = load_options(parser, parsed)
     plan = list(turns(_levels(parsed), parsed.repeats))
     with open_target(parsed) as target:
         utterances = utterances_of(parsed, target)
         document = {
-            **describe(PACKAGES, ["serve", *arguments], "benchmarks"),
+            **describe(PACKAGES, ["serve", *arguments]),
             "settings": {**settings_of(parsed, options), "served": served_as(target)},
             "audio": utterances.source,
             "lengths_s": [round(each, 3) for each in utterances.durations_s],
@@ -63,12 +65,17 @@ def main(arguments: Sequence[str]) -> int:
 
 def _report(points: Points, parsed: argparse.Namespace) -> None:
     """Print and write what there is, also when the sweep was cut short."""
-    summaries = summarise(points.document["points"])
+    document, output = points.document, parsed.output
+    summaries = by_level(document["points"])
     if not summaries:
         return
-    tables(sys.stdout).print(rich_table(columns(summaries), f"{parsed.model} under load"))
-    if parsed.output is not None:
-        write_reports(points.document, parsed.output)
+    cells = table(summaries)
+    tables(sys.stdout).print(rich_table(cells, f"{parsed.model} under load"))
+    if output is not None:
+        text = f"{markdown(cells)}\n{' '.join(about(document))}\n"
+        write_text(output.with_suffix(".md"), text)
+        write_text(output.with_suffix(".html"), page(document))
+        plot_sweep(summaries, parsed.model, output.with_suffix(".png"))
 
 
 def _tell(turn: Turn, figures: Mapping[str, Any]) -> None:
@@ -112,5 +119,5 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--repeats", type=above(int), default=3, help="rounds (%(default)s)")
     add_load(parser)
     add_output(parser, "table (.md), plot (.png) and page (.html)")
-    parser.add_argument("--resume", action="store_true", help="keep the points in --output")
+    add_resume(parser)
     return parser

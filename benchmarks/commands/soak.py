@@ -2,23 +2,15 @@
 
 Memory of server and client is sampled each second. A line through what follows the first quarter
 says whether it grows. The exit status is 1 when it does, when requests failed, or the server died:
-what was measured until then is kept. ``--output`` is written each minute.
+what was measured until then is kept. ``--output`` is written each half minute.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
-from pathlib import Path
-from typing import Any
 
-from rich.table import Table
-
-from benchmarks.decoders.packages import optional
-from benchmarks.environment import describe
-from benchmarks.load.arguments import (
+from benchmarks.arguments import (
+    above,
     add_audio,
     add_load,
     add_output,
@@ -28,13 +20,14 @@ from benchmarks.load.arguments import (
     settings_of,
     utterances_of,
 )
-from benchmarks.load.arrivals import CLOSED, OPEN, Level
-from benchmarks.load.colors import LIGHT
-from benchmarks.load.packages import PACKAGES
-from benchmarks.load.soak import Growth, Listener, soak
+from benchmarks.load.sending import CLOSED, OPEN, Level
+from benchmarks.load.soak import Growth, Soaked, soak
 from benchmarks.load.sweep import Run
-from benchmarks.numbers import above
-from client.commands.streams import messages, open_output, tables
+from benchmarks.packages import PACKAGES
+from benchmarks.plots import plot_memory
+from benchmarks.report import Cells, describe, write_json
+from benchmarks.tables import rich_table
+from client.commands.streams import messages, tables
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,83 +39,67 @@ def main(arguments: Sequence[str]) -> int:
     with open_target(parsed) as target:
         utterances = utterances_of(parsed, target)
         circumstances = {
-            **describe(PACKAGES, ["soak", *arguments], "benchmarks"),
+            **describe(PACKAGES, ["soak", *arguments]),
             "settings": settings_of(parsed, options),
             "load": level.label,
             "audio": utterances.source,
         }
-        listener = Listener(_tell, partial(_write, parsed.output, circumstances))
-        found = soak(Run(target, utterances, options), level, 60 * parsed.minutes, listener)
-    growth: Mapping[str, Growth] = found["growth"]
-    failed = sum(piece["figures"]["failed"] for piece in found["pieces"])
-    tables(sys.stdout).print(_table(growth, f"{level.label} for {parsed.minutes:g} minutes"))
-    if failed:
-        messages.print(f"{failed} requests failed")
-    if found["ended"]:
-        messages.print(f"error: it ended early: {found['ended']}")
+
+        def keep(found: Soaked) -> None:
+            write_json(parsed.output, {**circumstances, **found.summary()})
+
+        def tell(found: Soaked) -> None:
+            keep(found)
+            _tell(found)
+
+        found = soak(Run(target, utterances, options), level, 60 * parsed.minutes, tell)
+        keep(found)
+    growth = found.growth()
+    cells = _cells(growth)
+    title = f"{level.label} for {parsed.minutes:g} minutes"
+    tables(sys.stdout).print(rich_table(cells, title))
+    if found.failed:
+        messages.print(f"{found.failed} requests failed")
+    if found.ended:
+        messages.print(f"error: it ended early: {found.ended}")
     if parsed.output is not None:
-        verdicts = {
-            side: {**asdict(each), "verdict": each.verdict} for side, each in growth.items()
-        }
-        _write(parsed.output, circumstances, {**found, "growth": verdicts})
-        _plot(found, parsed)
+        _plot(found, growth, parsed)
     grows = any(each.verdict == "grows" for each in growth.values())
-    return int(grows or failed > 0 or bool(found["ended"]))
+    return int(grows or found.failed > 0 or bool(found.ended))
 
 
-def _write(path: Path | None, circumstances: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Write the file anew, whole or not at all, if there is one."""
-    if path is not None:
-        with open_output(path) as stream:
-            stream.write(json.dumps({**circumstances, **found}, indent=1) + "\n")
-
-
-def _tell(piece: Mapping[str, Any]) -> None:
-    figures = piece["figures"]
+def _tell(found: Soaked) -> None:
+    figures = found.pieces[-1]
     server = figures["server"]
     memory = f", server {server['rss_last_mb']:,.0f} MB" if server else ""
     messages.print(
-        f"{piece['at_s'] / 60:.1f} min: RTFx {figures['rtfx']:.1f}, {figures['failed']} failed, "
+        f"{found.at_s[-1] / 60:.1f} min: RTFx {figures['rtfx']:.1f}, {figures['failed']} failed, "
         f"client {figures['client']['rss_last_mb']:,.0f} MB{memory}"
     )
 
 
-def _table(growth: Mapping[str, Growth], title: str) -> Table:
-    table = Table(title=title)
-    table.add_column("memory of")
-    for heading in ("settled MB", "last MB", "most MB", "MB an hour"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
-    for side, each in growth.items():
-        table.add_row(
+def _cells(growth: Mapping[str, Growth]) -> Cells:
+    headings = ("memory of", "settled MB", "last MB", "most MB", "MB an hour", "verdict")
+    rows = [
+        (
             side,
-            f"{each.first_mb:,.0f}",
-            f"{each.last_mb:,.0f}",
-            f"{each.most_mb:,.0f}",
+            *(f"{value:,.0f}" for value in (each.first_mb, each.last_mb, each.most_mb)),
             f"{each.mb_per_hour:+,.0f} ± {each.error_mb_per_hour:,.0f}",
             each.verdict,
         )
-    return table
+        for side, each in growth.items()
+    ]
+    return Cells(headings, rows)
 
 
-def _plot(found: Mapping[str, Any], parsed: argparse.Namespace) -> None:
-    chart = optional("matplotlib.figure", "matplotlib").Figure(
-        figsize=(9, 4.2), layout="constrained"
-    )
-    axes = chart.subplots()
-    minutes = [at_s / 60 for at_s in found["at_s"]]
-    colors = {"server": LIGHT["encoder"], "client": LIGHT["wire"]}
-    for side, memory_mb in found["memory_mb"].items():
-        each = found["growth"][side]
-        label = f"{side}: {each.mb_per_hour:+.0f} ± {each.error_mb_per_hour:.0f} MB an hour"
-        axes.plot(minutes, memory_mb, color=colors[side], label=label)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("minutes")
-    axes.set_ylabel("resident memory in MB")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    axes.set_title(f"{parsed.model} under constant load", loc="left")
-    chart.savefig(parsed.output.with_suffix(".png"), dpi=150, format="png")
+def _plot(found: Soaked, growth: Mapping[str, Growth], parsed: argparse.Namespace) -> None:
+    labels = {
+        side: f"{side}: {each.mb_per_hour:+.0f} ± {each.error_mb_per_hour:.0f} MB an hour"
+        for side, each in growth.items()
+    }
+    lines = {labels[side]: (side, memory) for side, memory in found.memory_mb.items()}
+    title = f"{parsed.model} under constant load"
+    plot_memory(found.at_s, lines, title, parsed.output.with_suffix(".png"))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,25 +1,29 @@
 """Decoders in turns on the same speech: word errors, speed, and time an utterance.
 
-Flow: name → decoder → :class:`Decoding`, a job that keeps its texts and times → ``time_in_turns`` →
-:func:`figures` → one :class:`Figures` for each decoder. To compare decoders at equal word errors,
-:func:`scan` tries beam widths first, and :func:`fastest_within` chooses.
+Flow: speech and options → decoders that are installed → the same settings for all, and of each the
+fastest beam width with no more errors than ours, which :func:`scan` finds → each a
+:class:`Decoding`, a job that keeps its texts and times → ``time_in_turns`` → :class:`Comparison`.
 
 Time is that of the processor, of all the process's threads together: what is compared is work for
 one core, whoever else is at work on the machine and however many threads a library starts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import process_time
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.decoders.peers import Peer
+from benchmarks.decoders.peers import PEERS, Peer
+from benchmarks.decoders.speech import Speech
+from benchmarks.errors import ProviderError
 from benchmarks.measurement import Speed, summarise, time_in_turns
-from benchmarks.speech import Speech
+from client.decoding import BeamOptions
 from client.evaluation.metrics import errors_by_utterance, rate_interval
+
+OURS: Final = "ours"
 
 
 class Decoding:
@@ -72,6 +76,49 @@ class Trial:
     time_s: float
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure: beam widths to choose from, and rounds of turns."""
+
+    beam_widths: tuple[int, ...]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Figures of decoders, all of one run; ratios are to the first of ``same_settings``.
+
+    ``left_out`` says of what is missing why.
+    """
+
+    same_settings: list[Figures]
+    equal_errors: list[Figures]
+    left_out: dict[str, str]
+
+
+def measure(speech: Speech, options: BeamOptions, plan: Plan) -> Comparison:
+    """Compare the decoders."""
+    installed, left_out = _installed(speech, options)
+    widths: dict[str, int] = {}
+    if plan.beam_widths:
+        makers = {name: _maker(speech, options, name) for name in installed}
+        trials = scan(speech, makers, sorted({*plan.beam_widths, options.beam_width}))
+        widths, above = at_equal_errors(trials, options.beam_width)
+        left_out |= above
+    peers = {name: (peer, options.beam_width) for name, peer in installed.items()}
+    chosen = []
+    for name, width in widths.items():
+        chosen.append(name if width == options.beam_width else f"{name}, beam {width}")
+        if chosen[-1] not in peers:
+            peers[chosen[-1]] = _maker(speech, options, name)(width), width
+    found = {each.name: each for each in compare(speech, peers, plan.rounds)}
+    return Comparison(
+        same_settings=[found[name] for name in installed],
+        equal_errors=[found[name] for name in chosen],
+        left_out=left_out,
+    )
+
+
 def compare(speech: Speech, peers: Mapping[str, tuple[Peer, int]], rounds: int) -> list[Figures]:
     """Figures of decoders, given with their beam widths; ratios are to the first."""
     jobs = {name: Decoding(peer, speech.log_probs) for name, (peer, _) in peers.items()}
@@ -120,6 +167,41 @@ def fastest_within(trials: Iterable[Trial], errors: int) -> dict[str, Trial]:
     within = [trial for trial in trials if trial.errors <= errors]
     slowest_first = sorted(within, key=lambda trial: trial.time_s, reverse=True)
     return {trial.name: trial for trial in slowest_first}
+
+
+def at_equal_errors(
+    trials: Sequence[Trial], beam_width: int
+) -> tuple[dict[str, int], dict[str, str]]:
+    """The fastest beam width of each decoder with no more errors than ours with ``beam_width``.
+
+    And of the decoders that have none, how near they come.
+    """
+    (limit,) = (
+        trial.errors for trial in trials if (trial.name, trial.beam_width) == (OURS, beam_width)
+    )
+    fastest = fastest_within(trials, limit)
+    widths, left_out = {}, {}
+    for name in dict.fromkeys(trial.name for trial in trials):
+        if name in fastest:
+            widths[name] = fastest[name].beam_width
+        else:
+            fewest = min(trial.errors for trial in trials if trial.name == name)
+            left_out[f"{name} with no more than {limit} word errors"] = f"it has {fewest} or more"
+    return widths, left_out
+
+
+def _installed(speech: Speech, options: BeamOptions) -> tuple[dict[str, Peer], dict[str, str]]:
+    peers, left_out = {}, {}
+    for name, make in PEERS.items():
+        try:
+            peers[name] = make(speech.contract, options)
+        except ProviderError as error:
+            left_out[name] = str(error)
+    return peers, left_out
+
+
+def _maker(speech: Speech, options: BeamOptions, name: str) -> Callable[[int], Peer]:
+    return lambda width: PEERS[name](speech.contract, replace(options, beam_width=width))
 
 
 def _try(speech: Speech, name: str, peer: Peer, beam_width: int) -> Trial:

@@ -20,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.decoders.packages import optional
 from benchmarks.errors import ProviderError
+from benchmarks.packages import optional
 from client.decoding import BeamOptions
 from client.language_models import read_words
 from client.vocabulary import WORD_START

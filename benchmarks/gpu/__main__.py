@@ -10,11 +10,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.gpu.install import install
-from benchmarks.gpu.parts import PartsError, join, split
+from benchmarks.gpu.layout import split
+from benchmarks.gpu.packages import install
 from benchmarks.gpu.report import report
 
 MODELS = ("quartznet", "jasper", "fastconformer")
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         chosen.command(chosen, given)
-    except (BenchmarkError, PartsError, OSError) as error:
+    except (BenchmarkError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -56,10 +57,6 @@ def _bundle(chosen: argparse.Namespace, given: list[str]) -> None:
     _say(f"{chosen.output}: {len(parts)} parts, {sum(sizes):.1f} MB, at most {max(sizes):.1f} MB")
 
 
-def _join(chosen: argparse.Namespace, _given: list[str]) -> None:
-    join(chosen.parts, chosen.bundle)
-
-
 def _install(chosen: argparse.Namespace, _given: list[str]) -> None:
     _say(f"installed; now run with {install(chosen.bundle)}")
 
@@ -67,27 +64,14 @@ def _install(chosen: argparse.Namespace, _given: list[str]) -> None:
 def _run(chosen: argparse.Namespace, given: list[str]) -> None:
     from benchmarks.gpu.run import RunOptions, run  # noqa: PLC0415  # needs torch
 
-    options = RunOptions(
-        bundle=chosen.bundle,
-        name=chosen.model,
-        provider=chosen.provider,
-        parts=tuple(chosen.parts),
-        batches=tuple(chosen.batches),
-        seconds=tuple(chosen.seconds),
-        compiled_seconds=tuple(chosen.compiled_seconds),
-        clients=tuple(chosen.clients),
-        lengths=tuple(chosen.lengths),
-        load_seconds=chosen.load_seconds,
-        repeats=chosen.repeats,
-        limit_s=chosen.limit_s,
-    )
+    options = RunOptions(**{each.name: getattr(chosen, each.name) for each in fields(RunOptions)})
     parts = [] if set(chosen.parts) == set(PARTS) else chosen.parts
-    output = chosen.results / f"{'-'.join([chosen.model, *parts])}.json"
-    results = run(options, output, given, lambda step: _say(f"{chosen.model}: {step}"))
+    output = chosen.results / f"{'-'.join([chosen.name, *parts])}.json"
+    results = run(options, output, given, lambda step: _say(f"{chosen.name}: {step}"))
     for reason in results["left_out"]:
-        _say(f"{chosen.model}: left out: {reason}")
+        _say(f"{chosen.name}: left out: {reason}")
     if results["failed"]:
-        raise BenchmarkError(f"{chosen.model}: {len(results['failed'])} steps failed, see above")
+        raise BenchmarkError(f"{chosen.name}: {len(results['failed'])} steps failed, see above")
 
 
 def _report(chosen: argparse.Namespace, _given: list[str]) -> None:
@@ -97,49 +81,34 @@ def _report(chosen: argparse.Namespace, _given: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    bundle = commands.add_parser(
-        "bundle", help="pack all that is needed, in parts (in .venv-export)"
-    )
-    bundle.add_argument("--output", type=Path, required=True, metavar="DIR", help="for the parts")
-    bundle.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME")
-    bundle.add_argument("--size", choices=("full", "small"), default="full")
-    bundle.add_argument("--limit-mb", type=float, default=60.0, help="of a part (%(default)s)")
-    bundle.add_argument(
-        "--no-wheels", dest="wheels", action="store_false", help="the machine has all packages"
-    )
-    bundle.set_defaults(command=_bundle)
-
-    joined = commands.add_parser("join", help="check the parts and unpack them")
-    joined.add_argument("parts", type=Path, metavar="PARTS")
-    joined.set_defaults(command=_join)
-    environment = commands.add_parser("install", help="make the bundle's Python environment")
-    environment.set_defaults(command=_install)
+    bundle = commands.add_parser("bundle", help="pack all there is to pack (in .venv-export)")
+    install = commands.add_parser("install", help="make the bundle's Python environment")
     run = commands.add_parser("run", help="measure one model (with the bundle's Python)")
-    run.set_defaults(command=_run)
-    for command in (joined, environment, run):
-        command.add_argument("--bundle", type=Path, required=True, metavar="DIR")
-    _add_run_options(run)
-
     page = commands.add_parser("report", help="print the results as Markdown")
-    page.set_defaults(command=_report)
+    named = {bundle: _bundle, install: _install, run: _run, page: _report}
+    for command, function in named.items():
+        command.set_defaults(command=function)
+
+    add = bundle.add_argument
+    add("--output", type=Path, required=True, metavar="DIR", help="for the parts")
+    add("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME")
+    add("--size", choices=("full", "small"), default="full")
+    add("--limit-mb", type=float, default=60.0, help="of a part (%(default)s)")
+    add("--no-wheels", dest="wheels", action="store_false", help="the machine has all packages")
+    for command in (install, run):
+        command.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     for command in (run, page):
         command.add_argument("--results", type=Path, required=True, metavar="DIR")
+    _add_run_options(run)
     return parser
 
 
 def _add_run_options(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
-    add("--model", required=True, metavar="NAME", help="one of the bundle's")
+    add("--model", dest="name", required=True, metavar="NAME", help="one of the bundle's")
     add("--provider", choices=PROVIDERS, default="cuda", help="what computes (%(default)s)")
-    add(
-        "--parts",
-        nargs="+",
-        choices=PARTS,
-        default=PARTS,
-        help="what to measure, into a file of its own if not all",
-    )
-    add("--batches", type=int, nargs="+", default=[1, 16], metavar="N")
+    add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)")
+    add("--batches", type=int, nargs="+", default=[1, 16], metavar="N", help="utterances at once")
     add(
         "--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of an utterance"
     )
@@ -147,13 +116,7 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         "--compiled-seconds", type=float, nargs="+", default=[15], metavar="S", help="torch.compile"
     )
     add("--clients", type=int, nargs="+", default=[1, 64, 256], metavar="N", help="in flight")
-    add(
-        "--lengths",
-        nargs="+",
-        default=LENGTHS,
-        metavar="L",
-        help=f"of requests, as for 'benchmarks serve' ({' '.join(LENGTHS)})",
-    )
+    add("--lengths", nargs="+", default=LENGTHS, metavar="L", help="as of benchmarks serve")
     add("--load-seconds", type=float, default=5, metavar="S", help="of each load (%(default)s)")
     add("--repeats", type=int, default=20, metavar="N", help="timed rounds (%(default)s)")
     add("--limit-s", type=float, default=480, help="begin nothing after so long (%(default)s)")

@@ -7,18 +7,19 @@
         wheels/                           onnxruntime-gpu, the Triton server, their needs
         project/                          this project's server, client and benchmarks
         models/NAME/
-            weights.json                  how the large weights are drawn again
-            repository/                   NAME_fp32 and NAME_fp16, without those weights
-            repository_throughput/        the same served otherwise: configurations only
-            programs/fp32.pt2, fp16.pt2   the torch baseline, with zeros in their place
+            repository/                   NAME_fp32 and NAME_fp16
+            repository_throughput/        the same graphs, linked, served otherwise
+            programs/fp32.pt2, fp16.pt2   the torch baseline
+
+Weights are random: a model is as fast with them as trained. A large weight keeps the sign of each
+number alone, times the weight's deviation, so that it compresses to two bits a number.
 
 Runs where checkpoints are exported: it needs NeMo, and a package index for the wheels.
 """
 
-import json
+import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,25 +28,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.environment import describe
 from benchmarks.errors import BundleError
-from benchmarks.gpu.baseline import load_program
 from benchmarks.gpu.layout import (
     FACTS,
     MODELS,
-    PROGRAMS,
+    PRECISIONS,
     PROJECT,
     REPOSITORY,
     THROUGHPUT,
-    WEIGHTS,
     WHEELS,
     ModelFacts,
 )
-from benchmarks.gpu.programs import PRECISIONS, export_programs, save_program
-from benchmarks.gpu.strip import draw_parameters, strip_graph, strip_program
-from benchmarks.gpu.weights import Derived, Weights
-from benchmarks.gpu.wheels import fetch_wheels
-from benchmarks.pipeline import Pipeline, RuntimeOptions, graph_path, host, noise
+from benchmarks.gpu.packages import fetch_wheels
+from benchmarks.gpu.programs import load_program, save_programs
+from benchmarks.pipeline import Pipeline, RuntimeOptions, host, noise
+from benchmarks.report import PROJECT as ROOT
+from benchmarks.report import describe, write_json
 from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS
 from export.assemble import Assembly, Recipe, assemble
 from export.checkpoint import Checkpoint
@@ -57,17 +55,13 @@ from export.verification.random_models import FULL_SIZE, SMALL, random_checkpoin
 
 TOOLS: Final = ("torch", "nemo_toolkit", "onnx", "onnxruntime")
 SOURCES: Final = ("benchmarks", "client", "server")
-SIZES: Final = {"full": (FULL_SIZE, 1 << 14), "small": (SMALL, 1 << 9)}
-"""Models of each size, and the number of elements from which on their weights do not travel."""
-
+SIZES: Final = {"full": FULL_SIZE, "small": SMALL}
 CHECK_SECONDS: Final = (4.0, 1.5)
-DTYPES: Final = {"fp32": "float32", "fp16": "float16"}
 CHECK_TOLERANCE: Final = 1e-3
 CORES: Final = 16
 QUEUE_DELAY_US: Final = 50_000
 """Of the machine with the GPU, and what the throughput preset waits for there at most: batches of
 that size fill sooner on a GPU than on the CPU that the preset's own delay is for."""
-ROOT: Final = Path(__file__).resolve().parents[2]
 
 Progress = Callable[[str], None]
 
@@ -82,7 +76,7 @@ class BundleOptions:
 
 
 @dataclass(frozen=True)
-class Parity:
+class Agreement:
     """How far a carried program or graph in float32 is from NeMo on this machine, as max-abs."""
 
     program: float
@@ -118,107 +112,91 @@ def make_bundle(
     NeMo's log-probabilities.
     """
     folder.mkdir(parents=True)
-    parity = {}
+    agreements = {}
     for name in options.models:
         progress(f"{name}: exporting")
-        parity[name] = asdict(_add_model(folder / MODELS / name, name, options.size))
-        progress(f"{name}: differs from NeMo by {parity[name]}")
-    _add_sources(folder / PROJECT)
+        agreements[name] = asdict(_add_model(folder / MODELS / name, name, options.size))
+        progress(f"{name}: differs from NeMo by {agreements[name]}")
+    for package in SOURCES:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, folder / PROJECT / package, ignore=ignored)
     if options.wheels:
         progress("fetching wheels")
         fetch_wheels(folder / WHEELS)
     facts = {
         **describe(TOOLS, arguments, "benchmarks.gpu"),
         **asdict(options),
-        "difference_from_nemo": parity,
+        "difference_from_nemo": agreements,
     }
-    (folder / "bundle.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "bundle.json", facts)
 
 
-def _add_model(folder: Path, name: str, size: str) -> Parity:
-    architectures, large = SIZES[size]
-    architecture = architectures[name]
+def sign_weights(module: nn.Module) -> None:
+    """Make every number of a matrix or kernel its sign times the weight's deviation."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.squeeze().ndim >= 2:
+                deviation = parameter.std()
+                parameter.copy_(torch.where(parameter < 0, -deviation, deviation))
+
+
+def _add_model(folder: Path, name: str, size: str) -> Agreement:
+    architecture = SIZES[size][name]
     features = int(architecture.preprocessor["features"])
     checkpoint = random_checkpoint(architecture)
-    draws = draw_parameters(checkpoint.model.encoder, name, large)
+    sign_weights(checkpoint.model.encoder)
     spread(checkpoint, features)
-    weights = Weights(draws=draws)
-    for precision in PRECISIONS:
-        graph = _add_graphs(folder, f"{name}_{precision}", precision, checkpoint)
-        tensors = strip_graph(graph, list(draws.values()))
-        _check_precision(graph, precision, tensors)
-        weights.data_files[f"{graph.relative_to(folder)}.data"] = tensors
+    for precision in PRECISIONS:  # without the acceptance gate
+        model = f"{name}_{precision}"
+        assembly = assemble(checkpoint, Recipe(model, precision), folder / REPOSITORY)
+        _add_throughput(folder, model, checkpoint, assembly)
     max_frames = checkpoint.contract.max_samples // checkpoint.hop_samples
-    module = Acoustic(checkpoint, max_frames).eval()
-    for precision, program in export_programs(module, features):
-        place = f"{PROGRAMS}/{precision}.pt2"
-        weights.programs[place] = strip_program(program, list(draws.values()))
-        save_program(program, folder / place)
+    save_programs(Acoustic(checkpoint, max_frames).eval(), features, folder)
     facts = ModelFacts(
         title=architecture.name,
         parameters=sum(p.numel() for p in checkpoint.model.encoder.parameters()),
         sample_rate_hz=checkpoint.sample_rate_hz,
     )
-    (folder / FACTS).write_text(json.dumps(asdict(facts)), encoding="utf-8")
-    (folder / WEIGHTS).write_text(weights.to_json(), encoding="utf-8")
+    write_json(folder / FACTS, asdict(facts))
     return _checked(folder, name, checkpoint)
 
 
-def _add_graphs(folder: Path, model: str, precision: str, checkpoint: Checkpoint) -> Path:
-    """Export without the acceptance gate; the path of the encoder's graph."""
-    assembly = assemble(checkpoint, Recipe(model, precision), folder / REPOSITORY)
-    _add_throughput(folder / THROUGHPUT, model, checkpoint, assembly)
-    return graph_path(folder / REPOSITORY, model, "encoder")
+def _add_throughput(folder: Path, model: str, checkpoint: Checkpoint, assembly: Assembly) -> None:
+    """The model served for throughput: configurations of its own, the same graphs.
 
-
-def _add_throughput(
-    repository: Path, model: str, checkpoint: Checkpoint, assembly: Assembly
-) -> None:
-    """Configurations for throughput, without graphs: ``layout.link_graphs`` puts them there."""
+    Hard links, which tar keeps, because ONNX Runtime refuses weights that lie, a symbolic link
+    followed, elsewhere than the graph.
+    """
     serving = replace(throughput(CORES), queue_delay_us=QUEUE_DELAY_US)
     obstacles = {record.role: record.tensorrt["obstacles"] for record in assembly.models.values()}
     pipeline = checkpoint.pipeline
-    version = str(assembly.contract.model_version)
     for step in pipeline.models:
-        (repository / model_name(model, step) / version).mkdir(parents=True)
+        place = Path(model_name(model, step), str(assembly.contract.model_version))
+        plain, linked = folder / REPOSITORY / place, folder / THROUGHPUT / place
+        shutil.copytree(plain, linked, copy_function=os.link)
     layout = Layout(model, pipeline, assembly.contract, serving, None, obstacles)
-    write_configs(repository, layout.routed())
+    write_configs(folder / THROUGHPUT, layout.routed())
 
 
-def _check_precision(graph: Path, precision: str, tensors: Sequence[Derived]) -> None:
-    if DTYPES[precision] not in {tensor.dtype for tensor in tensors}:
-        raise BundleError(
-            f"{graph}: expected large weights as {DTYPES[precision]} made of what was drawn, found"
-            f" {len(tensors)} of other types: see how the graph is exported"
-        )
-
-
-def _checked(folder: Path, name: str, checkpoint: Checkpoint) -> Parity:
+def _checked(folder: Path, name: str, checkpoint: Checkpoint) -> Agreement:
     """Read the model back as the other machine will, and compare it with NeMo."""
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(shutil.copytree(folder, Path(scratch) / name))
-        weights = Weights.from_json((copy / WEIGHTS).read_text(encoding="utf-8"))
-        weights.write_data_files(copy)
-        rate_hz = checkpoint.sample_rate_hz
-        utterances = [noise(round(seconds * rate_hz)) for seconds in CHECK_SECONDS]
-        pipeline = Pipeline(copy / REPOSITORY, f"{name}_fp32", RuntimeOptions())
-        features = pipeline.features(utterances)
-        graphs = host(pipeline.acoustic(features), (LOG_PROBS,))[LOG_PROBS]
-        inputs = host(features, (FEATURES, FEATURES_LENGTH))
-        nemo = _nemo_log_probs(checkpoint, inputs)
-        module = load_program(copy, "fp32", torch.device("cpu"))
-        with torch.no_grad():
-            program = module(*(torch.from_numpy(array) for array in inputs.values()))[1].numpy()
-    parity = Parity(
-        program=max(_differences(program, nemo)), graphs=max(_differences(graphs, nemo))
-    )
-    if not max(parity.program, parity.graphs) <= CHECK_TOLERANCE:
+    utterances = [noise(round(seconds * checkpoint.sample_rate_hz)) for seconds in CHECK_SECONDS]
+    pipeline = Pipeline(folder / REPOSITORY, f"{name}_fp32", RuntimeOptions())
+    features = pipeline.features(utterances)
+    graphs = host(pipeline.acoustic(features), (LOG_PROBS,))[LOG_PROBS]
+    inputs = host(features, (FEATURES, FEATURES_LENGTH))
+    nemo = _nemo_log_probs(checkpoint, inputs)
+    module = load_program(folder, "fp32", torch.device("cpu"))
+    with torch.no_grad():
+        program = module(*(torch.from_numpy(array) for array in inputs.values()))[1].numpy()
+    found = Agreement(program=_difference(program, nemo), graphs=_difference(graphs, nemo))
+    if not max(found.program, found.graphs) <= CHECK_TOLERANCE:
         raise BundleError(
-            f"{name}: log_probs differ from NeMo's by {parity.program:.1e} in the torch program and"
-            f" {parity.graphs:.1e} in the graphs, allowed is {CHECK_TOLERANCE:.0e}: a weight was"
-            " taken for a draw that it is not made of, or the export is wrong"
+            f"{name}: log_probs differ from NeMo's by {found.program:.1e} in the torch program and"
+            f" {found.graphs:.1e} in the graphs, allowed is {CHECK_TOLERANCE:.0e}: the export is"
+            " wrong"
         )
-    return parity
+    return found
 
 
 def _nemo_log_probs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> list[Any]:
@@ -235,15 +213,6 @@ def _nemo_log_probs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> list[A
     return outputs
 
 
-def _differences(batch: Any, expected: list[Any]) -> list[float]:
-    return [
-        float(np.abs(actual[: len(nemo)] - nemo).max())
-        for actual, nemo in zip(batch, expected, strict=True)
-    ]
-
-
-def _add_sources(folder: Path) -> None:
-    for package in SOURCES:
-        shutil.copytree(
-            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+def _difference(batch: Any, expected: list[Any]) -> float:
+    pairs = zip(batch, expected, strict=True)
+    return max(float(np.abs(actual[: len(nemo)] - nemo).max()) for actual, nemo in pairs)

@@ -1,6 +1,8 @@
-"""Where things lie in a bundle, and what it says of its models."""
+"""Where things lie in a bundle, what it says of its models, and its parts."""
 
+import hashlib
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,9 +17,11 @@ THROUGHPUT: Final = "repository_throughput"
 REPOSITORIES: Final = {"balanced": REPOSITORY, "throughput": THROUGHPUT}
 """By the presets of ``python -m export`` that they are served with."""
 PROGRAMS: Final = "programs"
-WEIGHTS: Final = "weights.json"
 FACTS: Final = "model.json"
 ENVIRONMENT: Final = "environment"
+CHECKSUMS: Final = "SHA256SUMS"
+"""Of the parts, as ``sha256sum --check`` reads them."""
+PRECISIONS: Final = ("fp32", "fp16")
 
 
 @dataclass(frozen=True)
@@ -41,25 +45,29 @@ def model_folder(bundle: Path, name: str) -> Path:
     return folder
 
 
-def link_graphs(folder: Path) -> None:
-    """Put the graphs of the model's ``folder``, weights and all, into its other repository too.
-
-    That one travels without: it only says otherwise how they are served. Hard links, because ONNX
-    Runtime refuses weights that lie, a symbolic link followed, elsewhere than the graph.
-    """
-    plain = {path.name: path for path in (folder / REPOSITORY).iterdir()}
-    for model in (folder / THROUGHPUT).iterdir():
-        # The queue of a length range is named after what it is a queue of.
-        origin = max((name for name in plain if model.name.startswith(name)), key=len)
-        for file in plain[origin].glob("[0-9]*/*"):
-            linked = model / file.parent.name / file.name
-            linked.unlink(missing_ok=True)
-            linked.hardlink_to(file)
-
-
 def read_facts(folder: Path) -> ModelFacts:
     """The facts in the model's ``folder``; raises :class:`BundleError` when they are not such."""
     try:
         return ModelFacts(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise BundleError(f"{folder / FACTS} cannot be read: {error}: join again") from error
+
+
+def split(folder: Path, destination: Path, limit_bytes: int) -> list[Path]:
+    """Write ``folder`` as parts of at most ``limit_bytes`` into ``destination``; their paths.
+
+    They are one compressed tar, cut by ``split``, with their checksums: ``cat`` joins them.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    for old in destination.glob("part-*"):
+        old.unlink()
+    cut = ["split", f"--bytes={limit_bytes}", "--numeric-suffixes", "--suffix-length=3"]
+    pack = ["tar", "--create", "--gzip", "--directory", str(folder), "."]
+    with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
+        subprocess.run([*cut, "-", "part-"], cwd=destination, stdin=packing.stdout, check=True)
+    if packing.returncode:
+        raise BundleError(f"tar could not pack {folder}: see what it said")
+    parts = sorted(destination.glob("part-*"))
+    sums = [f"{hashlib.sha256(part.read_bytes()).hexdigest()}  {part.name}\n" for part in parts]
+    (destination / CHECKSUMS).write_text("".join(sums), encoding="utf-8")
+    return parts

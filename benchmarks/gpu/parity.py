@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.gpu.variants import Contestants, Variant
-from benchmarks.pipeline import Array, noise
-from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS_LENGTH
+from benchmarks.pipeline import Array, host, noise
+from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS, LOG_PROBS_LENGTH
 
 SECONDS: Final = (8.0, 5.0, 2.37, 1.0)
 """The utterances, longest first: one batch of mixed lengths."""
@@ -40,11 +40,12 @@ def compare(
     """Compare each variant with ``reference``, the same model on the CPU."""
     utterances = [noise(round(seconds * rate_hz), seed) for seed, seconds in enumerate(SECONDS)]
     features = reference.features(utterances)
-    lengths = frames_of(reference, features)
-    plain = Variant("reference", "ort", "fp32")
-    expected = trimmed(reference.log_probs(plain, features), lengths)
+    pipeline = reference.pipeline("fp32")
+    outputs = host(pipeline.acoustic(pipeline.values(features)), (LOG_PROBS, LOG_PROBS_LENGTH))
+    lengths = outputs[LOG_PROBS_LENGTH][:, 0].tolist()  # [B]
+    expected = _trimmed(outputs[LOG_PROBS], lengths)
     for variant in variants:
-        actual = trimmed(contestants.log_probs(variant, features), lengths)
+        actual = _trimmed(contestants.log_probs(variant, features), lengths)
         alone = [
             contestants.log_probs(variant, utterance)[0, :length]
             for utterance, length in zip(_each(features), lengths, strict=True)
@@ -72,14 +73,7 @@ def compared(
     )
 
 
-def frames_of(contestants: Contestants, features: Mapping[str, Array]) -> list[int]:
-    """The length of each utterance's log_probs in frames, as the graph computes it."""
-    pipeline = contestants.pipeline("fp32")
-    outputs = pipeline.acoustic(pipeline.values(features))
-    return [int(length) for length in outputs[LOG_PROBS_LENGTH].numpy()[:, 0]]
-
-
-def trimmed(batch: Array, lengths: Sequence[int]) -> list[Array]:
+def _trimmed(batch: Array, lengths: Sequence[int]) -> list[Array]:
     """``batch`` [B, S, V] as one [S, V] for each utterance."""
     return [scores[:length] for scores, length in zip(batch, lengths, strict=True)]
 

@@ -1,13 +1,12 @@
 """Results files to one page of Markdown tables; nothing is measured here."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import BundleError
-
-Row = Sequence[str]
+from benchmarks.report import Cells, markdown
 
 
 def report(paths: Iterable[Path]) -> str:
@@ -32,45 +31,36 @@ def _section(result: Any) -> str:
     for key in ("driver", "cuda_of_torch", "cudnn"):
         if key in device:
             versions[key.replace("_", " ")] = device[key]
-    lines = [
-        f"## {model['title']} on {where}",
-        "",
-        f"{result['date']}; {', '.join(f'{name} {value}' for name, value in versions.items())}.",
+    said = ", ".join(f"{name} {value}" for name, value in versions.items())
+    parts = [
+        f"## {model['title']} on {where}\n",
+        f"{result['date']}; {said}.",
         f"Random weights, {model['parameters'] / 1e6:.1f} M parameters in the encoder.",
-        f"`{result['command']}`",
-        "",
+        f"`{result['command']}`\n",
     ]
-    for rows, table in (
-        ("parity", _parity),
-        ("speed", _speed),
-        ("triton", _triton),
-        ("triton", _stages),
-    ):
-        if result[rows]:
-            lines += [*table(result[rows]), ""]
-    lines += [f"Left out: {reason}.\n" for reason in result["left_out"]]
-    lines += [f"**Failed:** {reason}\n" for reason in result["failed"]]
-    return "\n".join(lines)
+    tables = (("parity", _parity), ("speed", _speed), ("triton", _triton), ("triton", _stages))
+    parts += [table(result[rows]) for rows, table in tables if result[rows]]
+    parts += [f"Left out: {reason}.\n" for reason in result["left_out"]]
+    parts += [f"**Failed:** {reason}\n" for reason in result["failed"]]
+    return "\n".join(parts)
 
 
-def _parity(rows: Sequence[Any]) -> list[str]:
-    heading = ("against float32 on the CPU", "finite", "log_probs", "tokens differ", "batched")
-    return _table(
-        heading,
-        [
-            (
-                row["variant"],
-                "yes" if row["finite"] else "**no**",
-                _number(row["max_abs"], "{:.1e}".format),
-                f"{row['tokens_differ']} of {row['frames']}",
-                _number(row["batch_max_abs"], "{:.1e}".format),
-            )
-            for row in rows
-        ],
-    )
+def _parity(rows: Sequence[Any]) -> str:
+    headings = ("against float32 on the CPU", "finite", "log_probs", "tokens differ", "batched")
+    body = [
+        (
+            row["variant"],
+            "yes" if row["finite"] else "**no**",
+            _number(row["max_abs"], ".1e"),
+            f"{row['tokens_differ']} of {row['frames']}",
+            _number(row["batch_max_abs"], ".1e"),
+        )
+        for row in rows
+    ]
+    return markdown(Cells(headings, body))
 
 
-def _speed(rows: Sequence[Any]) -> list[str]:
+def _speed(rows: Sequence[Any]) -> str:
     """RTFx with its quartiles: a row for each variant, a column for each shape."""
     shapes = list(dict.fromkeys((row["batch"], row["seconds"]) for row in rows))
     cells = {
@@ -79,45 +69,41 @@ def _speed(rows: Sequence[Any]) -> list[str]:
         )
         for row in rows
     }
-    heading = ("RTFx (quartiles)", *(f"{batch} x {seconds:g} s" for batch, seconds in shapes))
+    headings = ("RTFx (quartiles)", *(f"{batch} x {seconds:g} s" for batch, seconds in shapes))
     stages = {"acoustic": "features to tokens", "pipeline": "audio to tokens"}
-    ways = sorted(
-        dict.fromkeys((row["stage"], row["name"]) for row in rows), key=lambda way: way[0]
-    )
+    ways = dict.fromkeys((row["stage"], row["name"]) for row in rows)
     body = [
         (f"{name}, {stages[stage]}", *(cells.get((stage, name, *shape), "-") for shape in shapes))
-        for stage, name in ways
+        for stage, name in sorted(ways, key=lambda way: way[0])
     ]
-    return _table(heading, body)
+    return markdown(Cells(headings, body))
 
 
-def _triton(rows: Sequence[Any]) -> list[str]:
-    heading = ("embedded Triton", "RTFx", "p50 ms", "p95 ms", "encoder batch", "padding", "failed")
-    return _table(
-        heading,
-        [
-            (
-                _load(row),
-                _speed_of(row["rtfx"]),
-                f"{row['p50_ms']:.0f}",
-                f"{row['p95_ms']:.0f}",
-                _number(row["encoder_batch"], "{:.1f}".format),
-                f"{row['padding_share']:.0%}",
-                str(row["failed"]),
-            )
-            for row in rows
-        ],
-    )
+def _triton(rows: Sequence[Any]) -> str:
+    headings = ("embedded Triton", "RTFx", "p50 ms", "p95 ms", "encoder batch", "padding", "failed")
+    body = [
+        (
+            _load(row),
+            _speed_of(row["rtfx"]),
+            f"{row['p50_ms']:.0f}",
+            f"{row['p95_ms']:.0f}",
+            _number(row["encoder_batch"], ".1f"),
+            f"{row['padding_share']:.0%}",
+            str(row["failed"]),
+        )
+        for row in rows
+    ]
+    return markdown(Cells(headings, body))
 
 
-def _stages(rows: Sequence[Any]) -> list[str]:
+def _stages(rows: Sequence[Any]) -> str:
     """Where a request's time goes: a row for each load, a column for each stage."""
     names = list(dict.fromkeys(name for row in rows for name in row["stages_ms"]))
     body = [
-        (_load(row), *(_number(row["stages_ms"].get(name), "{:.1f}".format) for name in names))
+        (_load(row), *(_number(row["stages_ms"].get(name), ".1f") for name in names))
         for row in rows
     ]
-    return _table(("ms of a request in the mean", *names), body)
+    return markdown(Cells(("ms of a request in the mean", *names), body))
 
 
 def _load(row: Any) -> str:
@@ -129,10 +115,5 @@ def _speed_of(rtfx: float) -> str:
     return f"{rtfx:.0f}" if rtfx >= 10 else f"{rtfx:.1f}"
 
 
-def _number(value: float | None, form: Callable[[float], str]) -> str:
-    return "-" if value is None else form(value)
-
-
-def _table(heading: Row, rows: Iterable[Row]) -> list[str]:
-    rules = ("---", *("---:" for _ in heading[1:]))
-    return [f"| {' | '.join(row)} |" for row in (heading, rules, *rows)]
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"

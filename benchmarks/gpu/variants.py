@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks.gpu.baseline import DTYPES, Module, compiled, load_program, tf32
 from benchmarks.gpu.layout import REPOSITORY
+from benchmarks.gpu.programs import DTYPES, Module, compiled, load_program, tf32
 from benchmarks.measurement import Job
 from benchmarks.pipeline import CUDA_OPTIONS, Array, Pipeline, RuntimeOptions, host
 from client.wire.contract import FEATURES, FEATURES_LENGTH, LOG_PROBS, TOKENS
@@ -51,10 +51,7 @@ def variants_for(provider: str) -> list[Variant]:
 
 
 class Contestants:
-    """The variants of one model, each loaded when it is first asked for.
-
-    ``folder`` is the model's in the bundle, with its weights written.
-    """
+    """The variants of the model in the bundle's ``folder``, each loaded when first asked for."""
 
     def __init__(self, folder: Path, provider: str) -> None:
         self._folder = folder

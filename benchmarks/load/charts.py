@@ -8,9 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.load.arrivals import CLOSED, OPEN
-from benchmarks.load.axes import linear_ticks, log_ticks
 from benchmarks.load.figures import STAGES
+from benchmarks.load.sending import CLOSED, OPEN
 from benchmarks.load.summary import Summary
 
 _WIDTH, _HEIGHT = 460, 330
@@ -53,8 +52,8 @@ def trade_chart(summaries: Sequence[Summary]) -> str:
     shown = [each for each in summaries if each.median["latency_ms"]]
     latencies = [each.median["latency_ms"][q] for each in shown for q in ("p50", "p95")]
     frame = _Frame(
-        linear_ticks(max(max(each.median["rtfx"], each.high["rtfx"]) for each in shown)),
-        log_ticks(min(latencies), max(latencies) * 1.15),
+        _linear_ticks(max(max(each.median["rtfx"], each.high["rtfx"]) for each in shown)),
+        _log_ticks(min(latencies), max(latencies) * 1.15),
         log=True,
     )
     parts = [_grid(frame, "RTFx: seconds of audio in a second", "latency, ms")]
@@ -104,9 +103,9 @@ def stage_bars(summaries: Sequence[Summary]) -> str:
 
 def histogram(lengths_s: Sequence[float]) -> str:
     """How many utterances have which length."""
-    ticks = linear_ticks(max(lengths_s), 6)
+    ticks = _linear_ticks(max(lengths_s), 6)
     counts, edges = np.histogram(lengths_s, bins=_BINS, range=(0.0, ticks[-1]))
-    frame = _Frame(ticks, linear_ticks(float(counts.max()), 4), log=False)
+    frame = _Frame(ticks, _linear_ticks(float(counts.max()), 4), log=False)
     bars = "".join(
         f'<rect class="fill" x="{frame.x(low) + 1:.1f}" y="{frame.y(count):.1f}" '
         f'width="{frame.x(high) - frame.x(low) - 2:.1f}" '
@@ -193,3 +192,25 @@ def _svg(inside: str, label: str) -> str:
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
         f"{inside}</svg>"
     )
+
+
+def _linear_ticks(most: float, count: int = 5) -> list[float]:
+    """Round values from 0 to the first one that is not below ``most``."""
+    if most <= 0:
+        return [0.0, 1.0]
+    rough = most / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    return [step * number for number in range(math.ceil(most / step - 1e-9) + 1)]
+
+
+def _log_ticks(least: float, most: float) -> list[float]:
+    """Values 1, 2 and 5 times powers of ten, from not above ``least`` to not below ``most``."""
+    first = math.floor(math.log10(least)) - 1
+    last = math.ceil(math.log10(most)) + 1
+    every = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
+    low = max(value for value in every if value <= least * 1.0001)
+    high = min(value for value in every if value >= most * 0.9999)
+    ticks = [value for value in every if low <= value <= high]
+    decades = [value for value in ticks if math.isclose(math.log10(value) % 1, 0, abs_tol=1e-9)]
+    return decades if len(ticks) > 9 and len(decades) > 3 else ticks

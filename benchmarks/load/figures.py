@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.load.arrivals import CLOSED
 from benchmarks.load.records import Record, Window
-from benchmarks.load.resources import Sample
+from benchmarks.load.sending import CLOSED
 from benchmarks.load.statistics import ENSEMBLE, STEPS, Counts, Statistics, role_of, total
-from benchmarks.processes import Usage
+from benchmarks.load.watch import Sample
+from server.processes import Usage
 
 STAGES: Final = ("queue", *STEPS, "other", "wire", "decoding")
 """Where a request's time goes, in the order in which charts stack it."""
@@ -107,7 +107,7 @@ def figures_of(
         reply_bytes_per_audio_s=_ratio(sum(each.reply_bytes for each in good), good_s),
         padding_share=padding_share(good),
         mean_batch=mean_batches(statistics),
-        stages_ms=stages_ms(good, statistics, _children_s(samples, good)),
+        stages_ms=stages_ms(good, statistics),
         client=client,
         server=server,
         server_cpu_s_per_audio_s=by_role,
@@ -165,9 +165,7 @@ def encoder_batch(batches: Mapping[str, float]) -> float | None:
     return found[0] if len(found) == 1 else None
 
 
-def stages_ms(
-    records: Sequence[Record], statistics: Statistics, children_s: float = 0.0
-) -> dict[str, float]:
+def stages_ms(records: Sequence[Record], statistics: Statistics) -> dict[str, float]:
     """Where a request's time goes in the mean, in the milliseconds of :data:`STAGES`.
 
     Of the server's own statistics are the queues and the steps; ``other`` is what an ensemble takes
@@ -189,20 +187,13 @@ def stages_ms(
     waited_ms = 1000 * sum(each.replied_s - each.sent_s for each in records) / len(records)
     ms["wire"] = max(0.0, waited_ms - total_ms)
     decoded_s = sum(each.decode_s for each in records if each.decode_s is not None)
-    ms["decoding"] = 1000 * (decoded_s + children_s) / len(records)
+    ms["decoding"] = 1000 * decoded_s / len(records)
     return {stage: ms[stage] for stage in STAGES}
 
 
 def _each_ms(counts: Counts, time_ns: int) -> float:
     """Milliseconds of a request, of a time that was counted for all."""
     return _ratio(time_ns / _MEGA, counts.successes)
-
-
-def _children_s(samples: Sequence[Sample], records: Sequence[Record]) -> float:
-    """CPU time of the client's decoding processes, which decode when this process does not."""
-    if not samples or any(each.decode_s is not None for each in records):
-        return 0.0
-    return samples[-1].client_children_s - samples[0].client_children_s
 
 
 def _use(

@@ -5,26 +5,27 @@ conversions and ordered results: what a user pays. An open loop sends at times d
 whatever the server does, and decodes answers as they come.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter, sleep
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import CLOSED, Level, poisson_times
-from benchmarks.load.lengths import Utterances
-from benchmarks.load.recorder import Recorder, Sent, TimedDecoder
+from benchmarks.load.recorder import Recorder
 from benchmarks.load.records import Record
+from benchmarks.load.sending import CLOSED, Level, Utterances, poisson_times
 from benchmarks.load.watch import Probe, Watch, Watched
 from client.audio import Pcm
-from client.decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
+from client.decoding import BeamOptions, DecoderOptions, GreedyOptions
 from client.decoding.stage import InPool, InThread, Stage
 from client.errors import AsrError, ServerError
+from client.evaluation.decoding import TimedDecoder, TimedTranscript
 from client.pipeline import Pipeline, requests_ahead
+from client.transcript import Transcript
 from client.wire.contract import Contract
 
 FAILURES_TO_CHECK: Final = 20
@@ -32,9 +33,6 @@ FAILURES_TO_CHECK: Final = 20
 FAILING_S: Final = 10.0
 """How long every request may fail before the load is given up: overload lets some through."""
 _OPEN_MOST: Final = 4096  # utterances that may wait for the decoding processes
-
-Answered: TypeAlias = "queue.SimpleQueue[tuple[Sent, Future[Any]] | None]"
-"""Requests whose answer is there to be decoded; ``None`` ends it."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,9 @@ def run_load(target: Target, utterances: Utterances, level: Level, options: Load
         target.check()  # it may know why the server is gone
         raise
     try:
-        decoding, decoder = _decoding(recorder.contract, options, most)
-        try:
-            session = _Session(target, utterances, recorder, decoding, decoder, options)
+        with closing(_decoding(recorder.contract, options, most)) as decoding:
+            session = _Session(target, utterances, recorder, decoding, options)
             watched = _press(session, level)
-        finally:
-            decoding.close()
     finally:
         recorder.close()
     records = recorder.records()
@@ -97,13 +92,12 @@ def run_load(target: Target, utterances: Utterances, level: Level, options: Load
 
 @dataclass(frozen=True)
 class _Session:
-    """What one load works with; ``decoder`` is ``None`` when processes decode."""
+    """What one load works with."""
 
     target: Target
     utterances: Utterances
     recorder: Recorder
     decoding: Stage
-    decoder: TimedDecoder | None
     options: LoadOptions
 
 
@@ -146,74 +140,60 @@ def _closed(session: _Session, in_flight: int, seconds: float, requests: int | N
 
     results = Pipeline(recorder, session.decoding, in_flight).transcribe(items())
     for result in results:
-        _note_done(recorder.sent[first + result.index], session.decoder, result.error)
+        _note_done(recorder.sent[first + result.index], result.transcript, result.error)
         health.note(result.error)
 
 
 def _open(session: _Session, times: list[float]) -> None:
     """Send at ``times``, in seconds from now; another thread decodes what is answered."""
-    answered: Answered = queue.SimpleQueue()
-    handled = threading.Semaphore(0)
     health = _Health(session.target.check)
-    worker = threading.Thread(
-        target=_decode_all, args=(session, answered, health, handled), daemon=True
-    )
-    worker.start()
-    try:
-        for _ in range(_send_at(session, times, answered, health)):
-            handled.acquire()
-    finally:
-        answered.put(None)
-        worker.join()
+    recorder, done = session.recorder, threading.Semaphore(0)
+    endless = session.utterances.endless(session.options.seed)
+    start_s, first = perf_counter(), len(recorder.sent)
+    with ThreadPoolExecutor(1) as decoder:
+
+        def decode(sent: Record, begun: Future[Any]) -> None:
+            _decode(session, sent, begun, health)
+            done.release()
+
+        def hand_over(sent: Record, begun: Future[Any]) -> None:
+            decoder.submit(decode, sent, begun)
+
+        for offset_s, samples in zip(times, endless, strict=False):
+            planned_s = start_s + offset_s
+            sleep(max(0.0, planned_s - perf_counter()))
+            if health.failed:
+                break
+            reply = recorder.submit(samples, session.decoding.output)
+            sent = recorder.sent[-1]
+            sent.planned_s = planned_s
+            begun = session.decoding.begin(reply, sent.duration_s)
+            begun.add_done_callback(partial(hand_over, sent))
+        for _ in recorder.sent[first:]:
+            done.acquire()
     health.raise_failure()
 
 
-def _send_at(session: _Session, times: list[float], answered: Answered, health: "_Health") -> int:
-    """Send at ``times``; returns how many were sent."""
-    recorder = session.recorder
-    first = len(recorder.sent)
-    endless = session.utterances.endless(session.options.seed)
-    start_s = perf_counter()
-    for offset_s, samples in zip(times, endless, strict=False):
-        planned_s = start_s + offset_s
-        sleep(max(0.0, planned_s - perf_counter()))
-        if health.failed:
-            break
-        reply = recorder.submit(samples, session.decoding.output)
-        sent = recorder.sent[-1]
-        sent.planned_s = planned_s
-        each = session.decoding.begin(reply, sent.duration_s)
-        each.add_done_callback(partial(_hand_over, answered, sent))
-    return len(recorder.sent) - first
+def _decode(session: _Session, sent: Record, begun: Future[Any], health: "_Health") -> None:
+    transcript, error = None, None
+    try:
+        transcript = session.decoding.finish(begun, sent.duration_s)
+    except AsrError as failure:
+        error = failure
+    except Exception as failure:  # noqa: BLE001 -- of this thread, and raised in the caller's
+        health.failed = health.failed or failure
+    _note_done(sent, transcript, error)
+    health.note_for_later(error)
 
 
-def _hand_over(answered: Answered, sent: Sent, begun: Future[Any]) -> None:
-    answered.put((sent, begun))
-
-
-def _decode_all(
-    session: _Session, answered: Answered, health: "_Health", handled: threading.Semaphore
-) -> None:
-    while (each := answered.get()) is not None:
-        sent, begun = each
-        error: AsrError | None = None
-        try:
-            session.decoding.finish(begun, sent.duration_s)
-        except AsrError as failure:
-            error = failure
-        except Exception as failure:  # noqa: BLE001 -- of this thread, and raised in the caller's
-            health.failed = health.failed or failure
-        _note_done(sent, session.decoder, error)
-        health.note_for_later(error)
-        handled.release()
-
-
-def _note_done(sent: Sent, decoder: TimedDecoder | None, error: AsrError | None) -> None:
+def _note_done(sent: Record, transcript: Transcript | None, error: AsrError | None) -> None:
     sent.done_s = perf_counter()
+    # A future tells its callbacks after those who wait for it: we may be here before the recorder.
+    sent.replied_s = min(sent.replied_s, sent.done_s)
     if error is not None:
         sent.error = type(error).__name__
-    elif decoder is not None:
-        sent.decode_s = decoder.last_s
+    if isinstance(transcript, TimedTranscript):
+        sent.decode_s = transcript.decoding_s
 
 
 class _Health:
@@ -254,14 +234,11 @@ class _Health:
             raise self.failed
 
 
-def _decoding(
-    contract: Contract, options: LoadOptions, most: int
-) -> tuple[Stage, TimedDecoder | None]:
+def _decoding(contract: Contract, options: LoadOptions, most: int) -> Stage:
+    make = partial(TimedDecoder, contract, options.decoder)
     if isinstance(options.decoder, BeamOptions) and options.processes:
-        make = partial(BeamDecoder, contract, options.decoder)
-        return InPool(make, options.processes, requests_ahead(most)), None
-    decoder = TimedDecoder(make_decoder(contract, options.decoder))
-    return InThread(decoder), decoder
+        return InPool(make, options.processes, requests_ahead(most))
+    return InThread(make())
 
 
 def _nothing_answered(records: list[Record], level: Level, wall_s: float) -> str:

@@ -14,12 +14,11 @@ from time import perf_counter, sleep
 from typing import Final
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import poisson_times
 from benchmarks.load.figures import Latency, percentiles
-from benchmarks.load.lengths import Utterances
 from benchmarks.load.loop import Target
 from benchmarks.load.recorder import Recorder
 from benchmarks.load.records import Record, Window
+from benchmarks.load.sending import Utterances, poisson_times
 from client.audio import Pcm
 from client.errors import DeadlineExceeded
 from client.wire.contract import TOKENS
@@ -208,5 +207,6 @@ def _submit(
 
     reply = recorder.submit(samples, TOKENS)
     sent = recorder.sent[-1]
-    sent.planned_s = planned_s
+    if planned_s is not None:
+        sent.planned_s = planned_s
     reply.add_done_callback(finish)

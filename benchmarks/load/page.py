@@ -6,12 +6,13 @@ from string import Template
 from typing import Any, Final
 
 from benchmarks.load.charts import histogram, stage_bars, trade_chart, trade_legend
-from benchmarks.load.colors import DARK, LIGHT
 from benchmarks.load.figures import STAGES
-from benchmarks.load.summary import Summary, summarise
-from benchmarks.load.table import columns
-from benchmarks.load.words import LEGEND, about, headline
+from benchmarks.load.summary import LEGEND, Summary, about, by_level, headline, table
+from benchmarks.plots import STAGE_COLORS
+from benchmarks.report import Cells
 
+_DARK: Final = STAGE_COLORS | {"queue": "#6e7681", "encoder": "#3a93d6", "decoder": "#12b886"}
+"""Lighter where the dark ground would swallow them."""
 _STYLE: Final = """
 :root { color-scheme: light dark; --ground:#f6f7f9; --card:#fff; --ink:#1b1f24; --soft:#5c6670;
   --line:#dfe3e8; --closed:#0072b2; --open:#d55e00; $light }
@@ -94,7 +95,7 @@ $about<p class="soft"><code>$command</code></p></section>
 
 def page(document: Mapping[str, Any]) -> str:
     """The page of a sweep's document, which has at least one point."""
-    summaries = summarise(document["points"])
+    summaries = by_level(document["points"])
     model = document["settings"]["model"]
     return Template(_PAGE).substitute(
         title=escape(f"{model} under load"),
@@ -106,7 +107,7 @@ def page(document: Mapping[str, Any]) -> str:
         histogram=histogram(document["lengths_s"]),
         stages=stage_bars(summaries),
         repeats=_repeats(summaries),
-        table=_table(columns(summaries)),
+        table=_table(table(summaries)),
         legend="".join(
             f"<dt>{escape(name)}</dt><dd>: {escape(words)}.</dd>" for name, words in LEGEND.items()
         ),
@@ -117,8 +118,8 @@ def page(document: Mapping[str, Any]) -> str:
 
 def _style() -> str:
     return Template(_STYLE).substitute(
-        light=_variables(LIGHT),
-        dark=_variables(DARK),
+        light=_variables(STAGE_COLORS),
+        dark=_variables(_DARK),
         stages="\n".join(f".s-{stage} {{ background:var(--{stage}); }}" for stage in STAGES),
     )
 
@@ -142,10 +143,9 @@ def _repeats(summaries: Sequence[Summary]) -> str:
     return f"Medians of {most} rounds; in brackets the quartiles."
 
 
-def _table(table: Mapping[str, Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in table)
+def _table(cells: Cells) -> str:
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in cells.headings)
     rows = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-        for cells in zip(*table.values(), strict=True)
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells.rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

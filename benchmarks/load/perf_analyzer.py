@@ -9,12 +9,11 @@ import csv
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -61,7 +60,7 @@ def fetch(cache: Path = CACHE) -> Tool:
     """
     program = cache / "perf_analyzer"
     if not program.exists():
-        _unpack(_wheel(cache), program)
+        _unpack(_download(cache), program)
     tool = Tool(program, _libraries(cache))
     started = _run(tool, ["--help"])
     # It ends with an error even after its help, but not with the loader's.
@@ -141,52 +140,45 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _wheel(cache: Path) -> Path:
+def _download(cache: Path) -> Path:
+    """The wheel that holds the program."""
     cache.mkdir(parents=True, exist_ok=True)
-    if there := sorted(cache.glob("tritonclient-2.51.0-*.whl")):
-        return there[-1]
+    name = "tritonclient-2.51.0-*.whl"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
-    fetched = subprocess.run(
-        [*command, str(cache), WHEEL], capture_output=True, text=True, check=False
+    reason = "no wheel came"
+    if not list(cache.glob(name)):
+        fetch = [*command, str(cache), WHEEL]
+        fetched = subprocess.run(fetch, capture_output=True, text=True, check=False)
+        reason = (fetched.stderr.strip().splitlines() or [reason])[-1]
+    if wheels := sorted(cache.glob(name)):
+        return wheels[-1]
+    raise ProviderError(
+        f"{WHEEL}, which holds perf_analyzer, cannot be fetched ({reason}): put the wheel into "
+        f"{cache}, or go without this command"
     )
-    wheels = sorted(cache.glob("tritonclient-2.51.0-*.whl"))
-    if fetched.returncode != 0 or not wheels:
-        reason = fetched.stderr.strip().splitlines()[-1:] or ["no wheel came"]
-        raise ProviderError(
-            f"{WHEEL}, which holds perf_analyzer, cannot be fetched ({reason[0]}): put the wheel "
-            f"into {cache}, or go without this command"
-        )
-    return wheels[-1]
 
 
 def _unpack(wheel: Path, program: Path) -> None:
+    part = program.with_suffix(".part")
     with zipfile.ZipFile(wheel) as archive:
         members = [name for name in archive.namelist() if name.endswith(_MEMBER)]
         if not members:
             raise ProviderError(f"{wheel} holds no perf_analyzer: it is not the Linux x86-64 wheel")
-        part = program.with_suffix(".part")
-        with archive.open(members[0]) as source, part.open("wb") as target:
-            shutil.copyfileobj(source, target)
+        part.write_bytes(archive.read(members[0]))
     part.chmod(0o755)
     part.replace(program)
 
 
 def _libraries(cache: Path) -> Path:
     """A folder with CUDA's runtime library under its own name."""
-    folder = cache / "libraries"
-    folder.mkdir(parents=True, exist_ok=True)
-    spec = find_spec("pytriton")
-    locations = spec.submodule_search_locations if spec is not None else None
-    places = [Path(location).parent for location in locations or ()]
-    found = [
-        library
-        for place in places
-        for library in place.glob("nvidia_pytriton.libs/libcudart-*.so.12*")
-    ]
+    packages = Path(sysconfig.get_path("purelib"))
+    found = sorted(packages.glob("nvidia_pytriton.libs/libcudart-*.so.12*"))
     if not found:
         raise ProviderError(
             "nvidia-pytriton's libcudart is not there, which perf_analyzer needs: run make setup"
         )
+    folder = cache / "libraries"
+    folder.mkdir(parents=True, exist_ok=True)
     link = folder / _CUDART
     link.unlink(missing_ok=True)
     link.symlink_to(found[0])

@@ -1,22 +1,13 @@
-"""A transport that notes what becomes of each request, around the client's own.
+"""A transport that notes what becomes of each request, around the client's own."""
 
-The transport's observer tells of exchanges in the order of answers, on threads of gRPC's, and does
-not say of which request. But requests are sent by one thread, one after another: an exchange
-belongs to the request during whose submission it was sent.
-"""
-
-from bisect import bisect_right
 from concurrent.futures import Future
-from dataclasses import dataclass
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from benchmarks.load.records import Record
+from benchmarks.load.records import NEVER_S, Record
 from client.audio import Pcm
-from client.decoding import Decoder
-from client.transcript import Transcript
 from client.wire.contract import Contract
 from client.wire.failure_policy import FailurePolicy
 from client.wire.transport import Exchange, TransportOptions, TritonTransport
@@ -24,31 +15,17 @@ from client.wire.transport import Exchange, TransportOptions, TritonTransport
 Reply: TypeAlias = Future[NDArray[Any]]
 
 
-@dataclass
-class Sent:
-    """A request under way, filled in as things happen."""
-
-    duration_s: float
-    called_s: float
-    returned_s: float = float("inf")
-    planned_s: float | None = None
-    replied_s: float | None = None
-    done_s: float | None = None
-    decode_s: float | None = None
-    error: str | None = None
-
-
 class Recorder:
-    """The :class:`~client.wire.transport.Transport` of one load."""
+    """The :class:`~client.wire.transport.Transport` of one load; one thread submits."""
 
     def __init__(self, url: str, model: str, timeout_s: float, max_in_flight: int) -> None:
-        self.sent: list[Sent] = []
-        self._exchanges: list[Exchange] = []
+        self.sent: list[Record] = []
+        """One for each request, in the order of sending, filled in as things happen."""
         options = TransportOptions(
             timeout_s,
             max_in_flight=max_in_flight,
             failures=FailurePolicy(retries=False),  # they are what is measured
-            observer=self._exchanges.append,
+            observer=self._note_exchange,
         )
         self._transport = TritonTransport(url, model, options)
 
@@ -59,11 +36,11 @@ class Recorder:
 
     def submit(self, samples: Pcm, output: str) -> Reply:
         """Send one utterance, int16 [N], and note when."""
-        sent = Sent(len(samples) / self.contract.sample_rate_hz, perf_counter())
-        self.sent.append(sent)
+        now_s = perf_counter()
+        record = Record(len(samples) / self.contract.sample_rate_hz, now_s, now_s)
+        self.sent.append(record)
         reply = self._transport.submit(samples, output)
-        sent.returned_s = perf_counter()
-        reply.add_done_callback(lambda future: _note_reply(sent, future))
+        reply.add_done_callback(lambda future: _note_reply(record, future))
         return reply
 
     def close(self) -> None:
@@ -71,70 +48,19 @@ class Recorder:
         self._transport.close()
 
     def records(self) -> list[Record]:
-        """One for each request that is done, in the order of sending."""
-        exchanges = match(self.sent, self._exchanges)
-        return [
-            _record(sent, exchange)
-            for sent, exchange in zip(self.sent, exchanges, strict=True)
-            if sent.done_s is not None
-        ]
+        """Those of the requests that are done."""
+        return [record for record in self.sent if record.done_s < NEVER_S]
+
+    def _note_exchange(self, exchange: Exchange) -> None:
+        record = self.sent[exchange.request]
+        if record.planned_s == record.sent_s:  # it was not planned for another time
+            record.planned_s = exchange.sent_s
+        record.sent_s, record.replied_s = exchange.sent_s, exchange.replied_s
+        record.request_bytes, record.reply_bytes = exchange.request_bytes, exchange.reply_bytes
+        record.frames, record.batch_frames = exchange.frames, exchange.batch_frames
 
 
-class TimedDecoder:
-    """A decoder that notes the CPU time of its last utterance."""
-
-    def __init__(self, decoder: Decoder) -> None:
-        self.output = decoder.output
-        self.last_s = 0.0
-        self._decoder = decoder
-
-    def decode(self, posteriors: NDArray[Any], duration_s: float = float("inf")) -> Transcript:
-        """Decode as the decoder does."""
-        start_s = thread_time()
-        try:
-            return self._decoder.decode(posteriors, duration_s)
-        finally:
-            self.last_s = thread_time() - start_s
-
-    def close(self) -> None:
-        """Release what the decoder holds."""
-        self._decoder.close()
-
-
-def match(sent: list[Sent], exchanges: list[Exchange]) -> list[Exchange | None]:
-    """The exchange of each request, in the order of sending; ``None`` for those that failed."""
-    starts = [each.called_s for each in sent]
-    found: list[Exchange | None] = [None] * len(sent)
-    for exchange in list(exchanges):
-        at = bisect_right(starts, exchange.sent_s) - 1
-        if at >= 0 and exchange.sent_s <= sent[at].returned_s:
-            found[at] = exchange
-    return found
-
-
-def _note_reply(sent: Sent, reply: Reply) -> None:
-    sent.replied_s = perf_counter()
+def _note_reply(record: Record, reply: Reply) -> None:
     if (error := reply.exception()) is not None:
-        sent.error = type(error).__name__
-
-
-def _record(sent: Sent, exchange: Exchange | None) -> Record:
-    done_s = sent.called_s if sent.done_s is None else sent.done_s
-    # The future tells its callbacks after those who wait for it: who waited may be here first.
-    replied_s = done_s if sent.replied_s is None else sent.replied_s
-    sent_s = sent.called_s
-    if exchange is not None:
-        sent_s, replied_s = exchange.sent_s, exchange.replied_s
-    return Record(
-        duration_s=sent.duration_s,
-        planned_s=sent_s if sent.planned_s is None else sent.planned_s,
-        sent_s=sent_s,
-        replied_s=replied_s,
-        done_s=done_s,
-        decode_s=sent.decode_s,
-        request_bytes=exchange.request_bytes if exchange else 0,
-        reply_bytes=exchange.reply_bytes if exchange else 0,
-        frames=exchange.frames if exchange else 0,
-        batch_frames=exchange.batch_frames if exchange else 0,
-        error=sent.error,
-    )
+        record.replied_s = min(record.replied_s, perf_counter())
+        record.error = type(error).__name__

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+NEVER_S: Final = float("inf")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Record:
-    """One request, answered or failed. Times are :func:`time.perf_counter`'s.
+    """One request, under way, answered or failed. Times are :func:`time.perf_counter`'s.
 
     ``planned_s`` is when it was to be sent: in an open loop as drawn beforehand, in a closed one
     when it was its turn. ``done_s`` is when its transcript was there. Bytes and frames are 0 where
@@ -17,11 +20,11 @@ class Record:
     """Of its audio."""
     planned_s: float
     sent_s: float
-    replied_s: float
+    replied_s: float = NEVER_S
     """When the answer or the error came."""
-    done_s: float
+    done_s: float = NEVER_S
     decode_s: float | None = None
-    """CPU time of its decoding; ``None`` when another process did it."""
+    """CPU time of its decoding."""
     request_bytes: int = 0
     reply_bytes: int = 0
     frames: int = 0

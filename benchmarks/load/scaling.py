@@ -1,6 +1,8 @@
 """How cost grows: with an utterance's length, with requests in flight, with the vocabulary.
 
-Each is measured in turns, several rounds, and reported as medians with quartiles.
+Each is measured in turns, several rounds, and reported as medians with quartiles. Against length, a
+line ``a + b t`` and a curve ``a + b t + c t²`` are fitted by least squares relative to the cost, so
+that short utterances count as much as long ones.
 """
 
 import statistics
@@ -10,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.load.fit import growth
+import numpy as np
+
+from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
+from benchmarks.load.summary import by_level
 from benchmarks.measurement import quartiles, summarise, time_in_turns
-from benchmarks.models import read_contract
-from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise
+from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise, read_contract
 from client.wire.contract import TOKENS, Contract
 from client.wire.transport import TransportOptions, TritonTransport
 
@@ -23,6 +27,10 @@ TIMEOUT_S: Final = 300.0
 LOSS: Final = 0.05
 """Less throughput than this share is no loss."""
 DECODER_S: Final = 10.0
+NEGLIGIBLE: Final = 0.1
+"""Share of the longest utterance's cost below which a quadratic part is none."""
+BETTER: Final = 0.7
+"""By which a curve must reduce a line's residuals to be more than another way to fit noise."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +88,17 @@ def against_concurrency(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     ``points`` are a sweep's, at least one.
     """
-    found: dict[float, list[Mapping[str, Any]]] = {}
+    found = by_level(points)
+    levels = [each.level.value for each in found]
+    failed = dict.fromkeys(levels, 0)
     for point in points:
-        found.setdefault(point["level"], []).append(point["figures"])
-    levels = sorted(found)
-    rtfx = [spread([figures["rtfx"] for figures in found[level]]) for level in levels]
+        failed[point["level"]] += point["figures"]["failed"]
+    rtfx = [Spread(**each.spread("rtfx")) for each in found]
     return {
         "concurrency": [int(level) for level in levels],
         "rtfx": [asdict(each) for each in rtfx],
-        "p95_ms": [
-            asdict(spread([f["latency_ms"]["p95"] for f in found[level] if f["latency_ms"]]))
-            for level in levels
-        ],
-        "failed": [sum(figures["failed"] for figures in found[level]) for level in levels],
+        "p95_ms": [each.spread("latency_ms", "p95") for each in found],
+        "failed": list(failed.values()),
         "verdict": concurrency_verdict(levels, rtfx),
     }
 
@@ -138,6 +144,63 @@ def against_vocabulary(
         }
         for speed in sorted(speeds, key=lambda each: sizes[each.name])
     ]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """``fixed_ms + linear_ms_per_s * t + quadratic_ms_per_s2 * t²``; residuals relative to cost."""
+
+    fixed_ms: float
+    linear_ms_per_s: float
+    quadratic_ms_per_s2: float
+    residuals: tuple[float, ...]
+
+    def __call__(self, t_s: float) -> float:
+        """Cost of an utterance of ``t_s`` seconds, in ms."""
+        return self.fixed_ms + t_s * (self.linear_ms_per_s + t_s * self.quadratic_ms_per_s2)
+
+    @property
+    def off(self) -> float:
+        """The root mean square of the residuals."""
+        return float(np.sqrt(np.mean(np.square(self.residuals))))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Both fits, and the share of the quadratic part in the cost of the longest utterance."""
+
+    linear: Fit
+    quadratic: Fit
+    quadratic_share: float
+    verdict: str
+
+
+def growth(lengths_s: Sequence[float], costs_ms: Sequence[float]) -> Growth:
+    """How cost grows with length. Raises :class:`LoadError` with fewer than four lengths."""
+    if len(lengths_s) < 4:
+        raise LoadError(f"{len(lengths_s)} lengths, expected 4 or more to fit a curve to")
+    linear, quadratic = _fit(lengths_s, costs_ms, 2), _fit(lengths_s, costs_ms, 3)
+    longest_s = max(lengths_s)
+    share = quadratic.quadratic_ms_per_s2 * longest_s**2 / quadratic(longest_s)
+    if abs(share) <= NEGLIGIBLE or quadratic.off > BETTER * linear.off:
+        verdict = f"grows linearly up to {longest_s:g} s, within {linear.off:.0%} of a line"
+    elif share > 0:
+        verdict = (
+            f"grows faster than linearly: the quadratic part is {share:.0%} of the cost at "
+            f"{longest_s:g} s"
+        )
+    else:
+        verdict = f"grows more slowly than linearly up to {longest_s:g} s"
+    return Growth(linear, quadratic, share, verdict)
+
+
+def _fit(lengths_s: Sequence[float], costs_ms: Sequence[float], terms: int) -> Fit:
+    t, costs = np.asarray(lengths_s), np.asarray(costs_ms)
+    powers = np.vander(t, terms, increasing=True)  # [lengths, terms]
+    coefficients = np.linalg.lstsq(powers / costs[:, None], np.ones_like(costs), rcond=None)[0]
+    residuals = powers @ coefficients / costs - 1
+    fixed, linear, quadratic = [*map(float, coefficients), 0.0][:3]
+    return Fit(fixed, linear, quadratic, tuple(map(float, residuals)))
 
 
 def _answer(transport: TritonTransport, samples: Any) -> None:

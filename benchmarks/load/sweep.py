@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import Level
 from benchmarks.load.figures import figures_of
-from benchmarks.load.lengths import Utterances
 from benchmarks.load.loop import LoadOptions, Outcome, Target, run_load
-from client.utils.files import written_whole
+from benchmarks.load.sending import Level, Utterances
+from benchmarks.report import write_json
 
 Document = dict[str, Any]
 
@@ -75,10 +74,7 @@ class Points:
 
     def write(self) -> None:
         """Write the file anew, whole or not at all."""
-        if self._path is not None:
-            text = json.dumps(self.document, indent=2, ensure_ascii=False) + "\n"
-            with written_whole(self._path) as part:
-                part.write_text(text, encoding="utf-8")
+        write_json(self._path, self.document)
 
 
 def turns(levels: Sequence[Level], repeats: int) -> Iterator[Turn]:

@@ -1,25 +1,29 @@
-"""Where a load goes: a server that runs already, or the embedded one, started for the run."""
+"""Where a load goes: a server that runs already, or the embedded one; and how it serves."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from google.protobuf import json_format
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
-from benchmarks.load.resources import Resources
-from benchmarks.load.statistics import StatisticsReader
-from benchmarks.load.watch import Probe
-from benchmarks.processes import children
+from benchmarks.load.statistics import STEPS, StatisticsReader, role_of
+from benchmarks.load.watch import Probe, Resources
+from client.wire.contract import Contract
+from client.wire.transport import TritonTransport
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
-from server.processes import command_line
+from server.processes import children, command_line
 
-_LIVE_TIMEOUT_S = 5.0
+_LIVE_TIMEOUT_S: Final = 5.0
+_CONFIG_TIMEOUT_S: Final = 10.0
+_FIELDS: Final = ("instance_group", "dynamic_batching", "optimization", "parameters")
 
 
 @contextmanager
@@ -47,6 +51,30 @@ def embedded(
                 yield target
     except EmbeddedServerError as error:
         raise LoadError(str(error)) from error
+
+
+def contract_of(target: Target) -> Contract:
+    """What the model says of itself."""
+    transport = TritonTransport(target.url, target.model)
+    transport.close()
+    return transport.contract
+
+
+def served_as(target: Target) -> dict[str, Any]:
+    """The checkpoint, its precision, and of each step what its configuration says of serving.
+
+    Raises ``InferenceServerException`` when the server does not tell.
+    """
+    contract = contract_of(target)
+    with closing(InferenceServerClient(target.url)) as client:
+        ensemble = _config(client, target.model)
+        steps = [_config(client, step.model_name) for step in ensemble.ensemble_scheduling.step]
+    return {
+        "checkpoint_sha256": contract.checkpoint_sha256,
+        "precision": contract.precision,
+        "routes": [route.max_samples for route in contract.routes],
+        "steps": _steps(steps),
+    }
 
 
 @contextmanager
@@ -87,3 +115,18 @@ def _check_live(client: InferenceServerClient, url: str) -> None:
         f"the server at {url} died or became unreachable under the load ({reason}): see its log; "
         "what was measured is kept"
     )
+
+
+def _steps(configs: Iterable[Any]) -> dict[str, Any]:
+    said = {}
+    for config in configs:
+        fields = json_format.MessageToDict(config, preserving_proto_field_name=True)
+        role = role_of(config.name)
+        said[role if role in STEPS else config.name] = {
+            name: fields[name] for name in _FIELDS if name in fields
+        }
+    return said
+
+
+def _config(client: InferenceServerClient, model: str) -> Any:
+    return client.get_model_config(model, client_timeout=_CONFIG_TIMEOUT_S).config

@@ -17,8 +17,8 @@ from benchmarks.measurement import Speed, summarise, time_in_turns
 from benchmarks.peers.audio import Audio
 from benchmarks.peers.entries import NEMO, Entry, Task, one_by_one
 from benchmarks.peers.processes import Worker
-from benchmarks.processes import machine_s
 from client.evaluation.metrics import character_errors, word_errors
+from server.processes import machine_s
 
 _IDLE_POLL_S: Final = 0.2
 """Long enough for a busy loop to show in Linux's count of hundredths of seconds."""

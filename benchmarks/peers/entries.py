@@ -1,12 +1,11 @@
 """Who takes part with a prepared model: workers to start, and what each is asked to do."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.errors import ModelError
-from benchmarks.models import read_contract
 from benchmarks.peers.layout import (
     GRAPH_FILE,
     ONNX_ASR,
@@ -17,6 +16,7 @@ from benchmarks.peers.layout import (
     read_prepared,
 )
 from benchmarks.peers.processes import Start
+from benchmarks.pipeline import read_contract
 
 NEMO: Final = "NeMo"
 LOOPS: Final = "ONNX Runtime, our graphs"
@@ -69,11 +69,11 @@ class Settings:
     folder: Path
     repository: Path
     name: str
-    batches: tuple[int, ...] = (4, 8)
+    batches: Sequence[int] = (4, 8)
     threads: int = 2
-    in_flight: tuple[int, ...] = (4, 16)
-    precisions: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = field(default=KINDS)
+    in_flight: Sequence[int] = (4, 16)
+    precisions: Sequence[str] = ()
+    kinds: Sequence[str] = KINDS
 
 
 def prepared_model(settings: Settings) -> Prepared:
@@ -117,7 +117,7 @@ def _of_folders(settings: Settings, prepared: Prepared, peer: str, engine: str) 
 
     The second tells the graph's part in the speed from the peer's.
     """
-    batches = settings.batches
+    batches: Sequence[int] = settings.batches
     for graph in ("nemo", "ours"):
         if form(peer, graph) in prepared.refused:
             continue
@@ -131,34 +131,22 @@ def _of_folders(settings: Settings, prepared: Prepared, peer: str, engine: str) 
 
 
 def _nemo_graph(settings: Settings, prepared: Prepared) -> Entry:
-    graph = settings.folder / prepared.name / "nemo" / GRAPH_FILE
-    start = _start(
-        settings,
-        _RUNTIME,
-        "graphs",
-        repository=str(settings.repository.resolve()),
-        name=settings.name,
-        graph=str(graph.resolve()),
-        subsampling=prepared.subsampling,
+    graph = str((settings.folder / prepared.name / "nemo" / GRAPH_FILE).resolve())
+    start = _start_of(
+        settings, "graphs", settings.name, graph=graph, subsampling=prepared.subsampling
     )
     untimed = _in_batches(NEMO_GRAPH, PADDED_BATCHES, timed=False)
     return Entry("nemo-export", NEMO_GRAPH, start, untimed)
 
 
 def _loops(settings: Settings) -> Entry:
-    start = _start(
-        settings,
-        _RUNTIME,
-        "graphs",
-        repository=str(settings.repository.resolve()),
-        name=settings.name,
-    )
     tasks = {task.name: task for task in _in_batches(LOOPS, PADDED_BATCHES, timed=False)}
     tasks |= {task.name: task for task in _in_batches(LOOPS, settings.batches)}
     by_length = [
         Task(f"{LOOPS}, {size} by length", {"batch": size, "sorted": True})
         for size in settings.batches
     ]
+    start = _start_of(settings, "graphs", settings.name)
     return Entry("loops", LOOPS, start, [*tasks.values(), *by_length])
 
 
@@ -171,14 +159,7 @@ def _ours(settings: Settings) -> Iterable[Entry]:
         tasks = [
             Task(f"{name}, {most} in flight", {"in_flight": most}) for most in settings.in_flight
         ]
-        start = _start(
-            settings,
-            _RUNTIME,
-            "triton",
-            repository=str(settings.repository.resolve()),
-            name=model,
-            in_flight=settings.in_flight,
-        )
+        start = _start_of(settings, "triton", model, in_flight=settings.in_flight)
         yield Entry("ours", name, start, tasks)
 
 
@@ -196,3 +177,9 @@ def one_by_one(name: str) -> str:
 
 def _start(settings: Settings, python: Path, engine: str, **details: Any) -> Start:
     return Start(python, f"{_ENGINES}.{engine}", details, settings.threads)
+
+
+def _start_of(settings: Settings, engine: str, model: str, **details: Any) -> Start:
+    """For an engine that runs a model of our repository."""
+    repository = str(settings.repository.resolve())
+    return _start(settings, _RUNTIME, engine, repository=repository, name=model, **details)

@@ -33,6 +33,7 @@ LOGPROBS: Final = "logprobs"
 
 ONNX_ASR: Final = "onnx-asr"
 SHERPA_ONNX: Final = "sherpa-onnx"
+ONNX_ASR_TYPE: Final = "nemo-conformer-ctc"
 
 _RECORD: Final = "prepared.json"
 

@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING
 import onnx
 
 from benchmarks.peers.formats import (
+    export_by_nemo,
     features_refused,
+    input_names,
+    join,
+    set_metadata,
     sherpa_metadata,
     write_onnx_asr,
     write_sherpa_onnx,
@@ -32,7 +36,6 @@ from benchmarks.peers.layout import (
     form,
     write_prepared,
 )
-from benchmarks.peers.one_graph import export_by_nemo, input_names, join, set_metadata
 from benchmarks.pipeline import graph_path
 from export.errors import ExportError
 from export.process import quiet_nemo

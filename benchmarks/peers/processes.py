@@ -5,15 +5,14 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from benchmarks.errors import PeerError
 from benchmarks.peers.layout import PROJECT
-from benchmarks.processes import family, used_s
+from server.processes import family, used_s
 
 _END_TIMEOUT_S: Final = 60.0
 _LINES_OF_ERROR: Final = 5
@@ -29,7 +28,7 @@ class Start:
     threads: int
 
 
-class Worker:
+class Worker(AbstractContextManager["Worker"]):
     """A peer that has loaded its model; a context manager.
 
     Raises :class:`PeerError` when the interpreter is not there, or the peer does not load.
@@ -87,36 +86,22 @@ class Worker:
             self._process.stdout.close()
         self._errors.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self._exchange(json.dumps(request) + "\n")
-        if answer is None:
+        answer = ""  # of a process that has ended
+        if self._process.stdin is not None and self._process.stdout is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(json.dumps(request) + "\n")
+                self._process.stdin.flush()
+                answer = self._process.stdout.readline()
+        if not answer:
             raise PeerError(f"{self.name}: its process ended, its last words: {self._last_words()}")
         message: dict[str, Any] = json.loads(answer)
         if "error" in message:
             raise PeerError(f"{self.name}: {message['error']}")
         return message
-
-    def _exchange(self, line: str) -> str | None:
-        """The answer to a line, ``None`` from a process that has ended."""
-        if self._process.stdin is None or self._process.stdout is None:
-            return None
-        try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            return None
-        return self._process.stdout.readline() or None
 
     def _last_words(self) -> str:
         self._errors.seek(0)

@@ -10,35 +10,48 @@ output::
     ← {"texts": ["…", …]}
     ← {"error": "…"}                                     instead of either answer
 
-It ends when its input does. Standard library only: it starts in every peer's environment.
+It ends when its input does. It starts in every peer's environment, and imports no package.
 """
 
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, TypeVar
 
-from benchmarks.environment import versions
+from benchmarks.report import versions
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
-    """A loaded model."""
+    """A loaded model.
+
+    Its module has ``PACKAGES``, whose versions tell what was measured, and ``load(settings,
+    threads)``, a context manager of it, which is to compute with so many threads.
+    """
 
     def transcribe(self, files: Sequence[str], options: Mapping[str, Any]) -> list[str]:
         """The text of each WAV file, in order; reading the files is part of the work."""
 
 
-class EngineModule(Protocol):
-    """A module of :mod:`benchmarks.peers.engines`."""
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """``items`` by ``size``, the last batch as long as what is left."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
-    PACKAGES: Sequence[str]
-    """Whose versions tell what was measured."""
 
-    def load(self, settings: Mapping[str, Any], threads: int) -> AbstractContextManager[Engine]:
-        """Load the model that ``settings`` describe, to compute with ``threads``."""
+def in_batches(
+    items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Sequence[Answer]]
+) -> list[Answer]:
+    """What ``work`` makes of all items, in their order."""
+    return [answer for batch in batches(items, size) for answer in work(batch)]
+
+
+def by_length(lengths: Sequence[int]) -> list[int]:
+    """The positions in the order of length, shortest first."""
+    return sorted(range(len(lengths)), key=lengths.__getitem__)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -73,7 +73,7 @@ class InPool:
     audio, it waits too, to bound memory. Raises as ``DecoderPool`` does.
     """
 
-    def __init__(self, make: Callable[[], BeamDecoder], processes: int, most: int) -> None:
+    def __init__(self, make: Callable[[], Decoder], processes: int, most: int) -> None:
         self.output: str = BeamDecoder.output
         self.ahead: int = most
         self._pool = DecoderPool(make, processes, most)

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from time import perf_counter
 from typing import Any, Protocol, TypeAlias
 
@@ -33,7 +34,10 @@ from .timer import Timer
 class Exchange:
     """One answered request, as it crossed the wire. Times are ``time.perf_counter``'s."""
 
+    request: int
+    """Which of the transport's requests: the calls of ``submit``, from 0."""
     sent_s: float
+    """When the try that was answered was sent."""
     replied_s: float
     request_bytes: int
     """The audio's, without gRPC's own few."""
@@ -105,6 +109,7 @@ class TritonTransport:
         self._model = model
         self._options = options or TransportOptions()
         self._timer = Timer()
+        self._requests = count()
         self._closed = False
         urls = [url] if isinstance(url, str) else list(dict.fromkeys(url))
         self._servers = Servers(
@@ -129,12 +134,13 @@ class TritonTransport:
         ``ForkError`` in a forked child.
         """
         self._owner.check()
+        number = next(self._requests)
         _check_length(samples, self.contract)
         audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self.contract.audio_type)
         audio.set_data_from_numpy(samples[np.newaxis])  # [1, N]
         outputs = [InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)]
         deadline_s = perf_counter() + self._options.timeout_s
-        sending = _Sending(audio, outputs, len(samples), samples.nbytes, deadline_s)
+        sending = _Sending(number, audio, outputs, len(samples), samples.nbytes, deadline_s)
         # The future is running: whoever waits for it cannot cancel it.
         sending.future.set_running_or_notify_cancel()
         self._try(sending)
@@ -192,7 +198,7 @@ class TritonTransport:
             if self._options.observer is not None:
                 reply_bytes = result.get_response().ByteSize()
                 sizes = (sending.audio_bytes, reply_bytes, own, len(frames))
-                self._options.observer(Exchange(sent_s, replied_s, *sizes))
+                self._options.observer(Exchange(sending.number, sent_s, replied_s, *sizes))
             sending.future.set_result(frames[:own])
         except ServerError as failure:
             facts = {"url": server.connection.url, "model": self._model, "tries": sending.tries}
@@ -239,6 +245,7 @@ def _connections(urls: Iterable[str], options: TransportOptions) -> list[Connect
 class _Sending:
     """A request, and the future of its reply."""
 
+    number: int
     audio: InferInput
     outputs: Sequence[InferRequestedOutput]
     n_samples: int

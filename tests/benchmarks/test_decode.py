@@ -10,24 +10,27 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.commands import decode
-from benchmarks.decoders.comparison import Decoding, Trial, fastest_within, figures
-from benchmarks.decoders.facts import describe_speech
+from benchmarks.decoders.comparison import (
+    Decoding,
+    Plan,
+    Trial,
+    at_equal_errors,
+    fastest_within,
+    figures,
+    measure,
+)
 from benchmarks.decoders.flashlight import spellings
-from benchmarks.decoders.memory import measure_in_thread, measure_pool
 from benchmarks.decoders.peers import PEERS, Ours
-from benchmarks.decoders.pools import measure_pools
-from benchmarks.decoders.report import Plan, at_equal_errors, measure
-from benchmarks.decoders.steps import STEPS
+from benchmarks.decoders.pools import measure_in_thread, measure_pool, measure_pools
+from benchmarks.decoders.speech import Speech, describe_speech
 from benchmarks.generated_speech import GeneratedSpeech
 from benchmarks.measurement import Speed
-from benchmarks.speech import Speech
 from client.decoding import BeamOptions
 from client.evaluation.metrics import word_errors
 from tests.benchmarks.test_generated_speech import CLEAN
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
 
-DECODERS = PEERS | STEPS
-QUICK = Plan(beam_widths=(), steps=False, rounds=1)
+QUICK = Plan(beam_widths=(), rounds=1)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +60,11 @@ def write_arpa(texts, folder):
     return path
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", PEERS)
 def test_every_decoder_reads_clean_speech_as_it_was_said(name, tmp_path):
     speech = GeneratedSpeech(CLEAN).first(5)
     options = BeamOptions(lm=write_arpa(speech.references, tmp_path))
-    decoder = DECODERS[name](speech.contract, options)
+    decoder = PEERS[name](speech.contract, options)
     assert [decoder.decode(log_probs) for log_probs in speech.log_probs] == speech.references
 
 
@@ -72,12 +75,6 @@ def test_every_decoder_reads_characters_and_ends_the_last_word(name, tmp_path):
     decoder = PEERS[name](CONTRACT, BeamOptions(lm=path))
     log_probs = peaky(tokens_of("cat dog cot"), CONTRACT.blank + 1)
     assert decoder.decode(log_probs) == "cat dog cot"
-
-
-@pytest.mark.parametrize("name", STEPS)
-def test_without_a_speed_up_our_decoder_finds_the_same(name, speech, options, our_texts):
-    decoder = STEPS[name](speech.contract, options)
-    assert [decoder.decode(log_probs) for log_probs in speech.log_probs] == our_texts
 
 
 def test_a_word_is_spelled_in_every_way_that_the_pieces_allow():
@@ -184,7 +181,6 @@ def test_generated_speech_is_compared_in_tables_in_json_and_in_a_chart(tmp_path,
     assert report["speech"]["utterances"] == 6
     assert report["speech"]["tokens"] == 1025
     assert [each["name"] for each in report["same_settings"]] == list(PEERS)
-    assert [each["name"] for each in report["steps"]] == list(STEPS)
     assert report["same_settings"][0]["speed"]["ratio"] == 1
     ours = report["same_settings"][1]
     assert ours["wer"] <= report["speech"]["greedy_wer"]
@@ -197,7 +193,7 @@ def test_generated_speech_is_compared_in_tables_in_json_and_in_a_chart(tmp_path,
     ]
     assert [each["utterances"] for each in report["memory"]] == [20, 20]
     assert report["left_out"] == {}
-    for each in (*report["same_settings"], *report["steps"]):
+    for each in report["same_settings"]:
         assert f"{each['speed']['rtfx']:,.0f}" in printed
     assert chart.read_bytes().startswith(b"\x89PNG")
 
@@ -207,17 +203,12 @@ def test_a_servers_model_is_measured_with_the_language_model_given(
 ):
     monkeypatch.setattr(decode, "load_speech", lambda *_: speech)
     output = tmp_path / "decode.json"
-    arguments = "--url x --model net --manifest m.jsonl --rounds 1 --scan --no-steps".split()
+    arguments = "--url x --model net --manifest m.jsonl --rounds 1 --scan".split()
     command = ["decode", *arguments, "--lm", str(options.lm), "--output", str(output)]
     assert main(command) == 0
     report = json.loads(output.read_text())
     assert report["speech"]["name"] == "net, m.jsonl"
-    assert (report["equal_errors"], report["steps"], report["pools"], report["memory"]) == (
-        [],
-        [],
-        [],
-        [],
-    )
+    assert (report["equal_errors"], report["pools"], report["memory"]) == ([], [], [])
     assert "net, m.jsonl" in capsys.readouterr().out
 
 

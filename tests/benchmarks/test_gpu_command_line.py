@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from benchmarks.gpu.__main__ import main
-from benchmarks.gpu.wheels import PACKAGES, requirements
+from benchmarks.gpu.packages import PACKAGES, requirements
 
 RESULT = {
     "date": "2030-01-02T03:04:05+00:00",
@@ -123,7 +123,6 @@ def test_a_wheel_for_another_python_is_refused_by_name(tmp_path, capsys):
     ("command", "message"),
     [
         ("install --bundle {folder}", "no wheels in"),
-        ("join {folder} --bundle {folder}/joined", "expected a bundle's parts.json"),
         ("report --results {folder}", "no results to report"),
     ],
 )
@@ -138,7 +137,7 @@ def test_a_file_that_holds_no_results_is_named(tmp_path, capsys):
     assert "net.json holds no results" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["bundle", "join", "install", "run", "report"])
+@pytest.mark.parametrize("command", ["bundle", "install", "run", "report"])
 def test_every_command_explains_itself_without_torch_or_nemo(command):
     call = [sys.executable, "-m", "benchmarks.gpu", command, "--help"]
     assert "usage" in subprocess.run(call, capture_output=True, text=True, check=True).stdout

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -20,15 +21,15 @@ import benchmarks.gpu.served
 def test_loads_of_several_lengths_are_served_and_measured(demo_repository):
     loads = [Load("uniform:1:1", 1, 0.5), Load("uniform:0.5:2", 4, 0.5)]
     single, several = serve(demo_repository, "demo", loads, gpu=False)
-    assert (single.load, several.load) == tuple(loads)
-    assert (single.encoder_batch, single.padding_share) == (1, 0)
+    assert [served["load"] for served in (single, several)] == list(map(asdict, loads))
+    assert (single["encoder_batch"], single["padding_share"]) == (1, 0)
     for served in (single, several):
-        assert served.failed == 0
-        assert served.requests > 1
-        assert served.rtfx > 1
-        assert 0 < served.p50_ms <= served.p95_ms
-        assert served.stages_ms["encoder"] > 0
-        assert served.encoder_batch >= 1
+        assert served["failed"] == 0
+        assert served["requests"] > 1
+        assert served["rtfx"] > 1
+        assert 0 < served["p50_ms"] <= served["p95_ms"]
+        assert served["stages_ms"]["encoder"] > 0
+        assert served["encoder_batch"] >= 1
 
 
 def test_a_model_that_is_not_there_is_an_error(repository):

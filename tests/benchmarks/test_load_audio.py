@@ -10,10 +10,7 @@ import pytest
 import soundfile
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import poisson_times
-from benchmarks.load.lengths import LIBRISPEECH_S, Choice, choose, draw
-from benchmarks.load.recorder import Sent, match
-from client.wire.transport import Exchange
+from benchmarks.load.sending import LIBRISPEECH_S, Choice, choose, draw, poisson_times
 from tests.client.support import CONTRACT
 
 LONG = replace(CONTRACT, max_samples=60 * 16000)
@@ -96,11 +93,3 @@ def test_arrivals_are_planned_ahead_at_the_rate():
     assert times == sorted(times) == poisson_times(50, 100, seed=0)
     assert len(times) == pytest.approx(5000, rel=0.1)
     assert times[-1] < 100
-
-
-def test_exchanges_are_told_in_another_order_and_find_their_requests():
-    sent = [Sent(1.0, called_s=float(at), returned_s=at + 0.5) for at in range(4)]
-    exchanges = [Exchange(at + 0.2, 9.0, at, 0, 0, 0) for at in (3, 0, 2)]
-    exchanges.append(Exchange(1.8, 9.0, 7, 0, 0, 0))  # sent when none of ours was
-    found = match(sent, exchanges)
-    assert [each and each.request_bytes for each in found] == [0, None, 2, 3]

@@ -14,15 +14,14 @@ from benchmarks.__main__ import main
 from benchmarks.commands import crosscheck, scale
 from benchmarks.commands import soak as soak_command
 from benchmarks.errors import LoadError, ProviderError
-from benchmarks.load import soak
-from benchmarks.load.arrivals import CLOSED, OPEN, Level
+from benchmarks.load import soak, watch
 from benchmarks.load.page import page
 from benchmarks.load.perf_analyzer import Job, Tool, measure, parse
 from benchmarks.load.scaling import against_vocabulary
+from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.sweep import Points, Turn, turns
-from benchmarks.load.table import markdown
-from benchmarks.processes import children
-from server.processes import command_line
+from benchmarks.report import Cells, markdown
+from server.processes import children, command_line
 
 FAKE_ANALYZER = f"""#!{sys.executable}
 import json, sys
@@ -194,17 +193,19 @@ def test_heads_of_models_are_compared_by_their_vocabularies(repository):
         assert 0 < each["low"] <= each["ms_per_audio_s"] <= each["high"]
 
 
-def test_a_soak_samples_memory_throughout(server_url, tmp_path, monkeypatch):
-    monkeypatch.setattr(soak, "EVERY_S", 0.1)
+def test_a_soak_says_how_throughput_and_memory_went(server_url, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY_S", 0.1)
     monkeypatch.setattr(soak, "PIECE_S", 0.5)
     output = tmp_path / "soak.json"
     soaked = [each for each in QUICK if each not in ("--seconds", "0.5")]
     arguments = ["soak", "--url", server_url, *soaked, "--concurrency", "2"]
-    assert main([*arguments, "--minutes", "0.03", "--output", str(output)]) == 0
+    assert main([*arguments, "--minutes", "0.1", "--output", str(output)]) == 0
     report = json.loads(output.read_text(encoding="utf-8"))
-    assert len(report["at_s"]) == len(report["memory_mb"]["client"]) > 4
     assert "soak longer" in report["growth"]["client"]["verdict"]
-    assert len(report["pieces"]) > 1
+    assert report["growth"]["client"]["most_mb"] > 10
+    assert report["pieces"] > 1
+    assert report["requests"] > 1
+    assert report["rtfx"]["least"] <= report["rtfx"]["median"] <= report["rtfx"]["most"]
     assert report["ended"] == ""
     assert output.with_suffix(".png").exists()
 
@@ -212,14 +213,13 @@ def test_a_soak_samples_memory_throughout(server_url, tmp_path, monkeypatch):
 def test_a_soak_keeps_what_it_has_meanwhile(server_url, tmp_path, monkeypatch):
     told = []
 
-    def interrupt(piece):
-        told.append(piece)
+    def interrupt(found):
+        told.append(len(found.pieces))
         if len(told) > 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(soak, "EVERY_S", 0.1)
+    monkeypatch.setattr(watch, "EVERY_S", 0.1)
     monkeypatch.setattr(soak, "PIECE_S", 0.5)
-    monkeypatch.setattr(soak, "KEEP_S", 0.5)
     monkeypatch.setattr(soak_command, "_tell", interrupt)
     output = tmp_path / "soak.json"
     soaked = [each for each in QUICK if each not in ("--seconds", "0.5")]
@@ -227,8 +227,8 @@ def test_a_soak_keeps_what_it_has_meanwhile(server_url, tmp_path, monkeypatch):
     assert main([*arguments, "--minutes", "1", "--output", str(output)]) == 130
     report = json.loads(output.read_text(encoding="utf-8"))
     assert report["ended"].startswith("not yet")
-    assert 1 <= len(report["pieces"]) <= len(told)
-    assert len(report["at_s"]) == len(report["memory_mb"]["client"]) > 0
+    assert told == [1, 2]
+    assert report["pieces"] == 2
     assert report["load"] == "2 in flight"
 
 
@@ -280,7 +280,7 @@ def test_a_file_that_is_no_run_is_not_resumed(tmp_path):
 
 def test_a_table_in_markdown():
     assert (
-        markdown({"load": ["1"], "RTFx": ["2.0"]})
+        markdown(Cells(("load", "RTFx"), [("1", "2.0")]))
         == "| load | RTFx |\n| --- | --: |\n| 1 | 2.0 |\n"
     )
 

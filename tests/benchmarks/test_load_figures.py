@@ -3,15 +3,14 @@
 import pytest
 
 from benchmarks.errors import LoadError
-from benchmarks.load.arrivals import CLOSED, OPEN
 from benchmarks.load.figures import figures_of, padding_share, percentiles
-from benchmarks.load.fit import growth
 from benchmarks.load.records import Record, Window
-from benchmarks.load.resources import Sample
-from benchmarks.load.scaling import Spread, concurrency_verdict, ladder
+from benchmarks.load.scaling import Spread, concurrency_verdict, growth, ladder
+from benchmarks.load.sending import CLOSED, OPEN
 from benchmarks.load.soak import grown
 from benchmarks.load.statistics import Counts, Statistics, role_of
-from benchmarks.processes import Usage
+from benchmarks.load.watch import Sample
+from server.processes import Usage
 from tests.client.support import CONTRACT
 
 MS = 1_000_000  # nanoseconds

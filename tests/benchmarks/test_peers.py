@@ -12,13 +12,14 @@ from benchmarks.__main__ import main
 from benchmarks.commands.peers import verdict
 from benchmarks.errors import ModelError
 from benchmarks.measurement import Speed
-from benchmarks.models import read_contract
 from benchmarks.peers.audio import utterances_of
 from benchmarks.peers.contest import Pace
-from benchmarks.peers.engines.batches import by_length, in_batches
 from benchmarks.peers.entries import Settings, entries, prepared_model
 from benchmarks.peers.formats import (
     features_refused,
+    input_names,
+    join,
+    set_metadata,
     sherpa_metadata,
     write_onnx_asr,
     write_sherpa_onnx,
@@ -34,9 +35,9 @@ from benchmarks.peers.layout import (
     read_prepared,
     write_prepared,
 )
-from benchmarks.peers.one_graph import input_names, join, set_metadata
 from benchmarks.peers.processes import Start, Worker
-from benchmarks.pipeline import Pipeline, RuntimeOptions, graph_path, host, noise
+from benchmarks.peers.worker import by_length, in_batches
+from benchmarks.pipeline import Pipeline, RuntimeOptions, graph_path, host, noise, read_contract
 from client.audio import load_audio
 from client.decoding import GreedyDecoder
 from demo.paths import DEMO

@@ -12,7 +12,7 @@ from benchmarks.peers.audio import Audio
 from benchmarks.peers.contest import compare, until_idle
 from benchmarks.peers.entries import NEMO, Entry, Task, one_by_one
 from benchmarks.peers.processes import Start, Worker
-from benchmarks.processes import family, machine_s, used_s
+from server.processes import family, machine_s, used_s
 
 ENGINE = "tests.benchmarks.peer_engine"
 FILES = ["a.wav", "b.wav"]

@@ -138,6 +138,7 @@ def test_every_answered_request_is_observed():
     options = TransportOptions(observer=seen.append)
     with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
         assert len(list(transcriber.transcribe(items))) == 3
+    assert sorted(each.request for each in seen) == [0, 2]
     assert [(each.request_bytes, each.frames, each.batch_frames) for each in seen] == [
         (2000, 6, 8)
     ] * 2

@@ -3,8 +3,8 @@
 import onnx
 import pytest
 
+from benchmarks.peers.formats import input_names
 from benchmarks.peers.layout import GRAPH_FILE, ONNX_ASR, SHERPA_ONNX, form, read_prepared
-from benchmarks.peers.one_graph import input_names
 from benchmarks.peers.prepare import main, prepare
 from benchmarks.pipeline import graph_path
 from export.verification.random_models import SMALL, random_checkpoint

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.long_audio.hour import Command, expected_words, measure, write
-from benchmarks.long_audio.sessions import Joining, at_least, join, load_utterances
 from client import GreedyOptions, Transcriber
 from client.decoding.preset import read_preset
 from client.errors import AudioError
 from client.evaluation.metrics import word_errors
 from client.long_audio import LongAudioOptions
 from demo.paths import DEMO, SPEECH_DATA
+from tests.integration.hour import Command, expected_words, measure, write
 from tests.needs import needs_speech
+from tests.sessions import Joining, at_least, join, load_utterances
 
 AN4 = SPEECH_DATA / "an4" / "test_manifest.json"
 RATE_HZ = 16000

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
-from benchmarks.processes import family
 from server import EmbeddedServer, ServerOptions, free_ports
 from server.installation import STUB_NAME
-from server.processes import command_line
+from server.processes import command_line, family
 from tests.server.harness import Launched
 
 REQUESTS = 60

@@ -13,11 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.models import read_contract
-from benchmarks.peers.engines.batches import batches, by_length
 from benchmarks.peers.layout import AUDIO, LENGTH, LOGPROBS
-from benchmarks.peers.worker import Engine
-from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, host
+from benchmarks.peers.worker import Engine, batches, by_length
+from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, host, read_contract
 from client.audio import load_audio
 from client.decoding import GreedyDecoder
 from client.wire.contract import LOG_PROBS_LENGTH, TOKENS

@@ -7,9 +7,8 @@ from typing import Any, Final
 import onnx_asr
 import onnxruntime
 
-from benchmarks.peers.engines.batches import in_batches
-from benchmarks.peers.formats import ONNX_ASR_TYPE
-from benchmarks.peers.worker import Engine
+from benchmarks.peers.layout import ONNX_ASR_TYPE
+from benchmarks.peers.worker import Engine, in_batches
 
 PACKAGES: Final = ("onnx-asr", "onnxruntime", "numpy")
 

@@ -8,9 +8,8 @@ from typing import Any, Final
 import sherpa_onnx
 import soundfile
 
-from benchmarks.peers.engines.batches import in_batches
 from benchmarks.peers.layout import GRAPH_FILE, TOKENS_FILE
-from benchmarks.peers.worker import Engine
+from benchmarks.peers.worker import Engine, in_batches
 
 PACKAGES: Final = ("sherpa-onnx", "sherpa-onnx-core", "soundfile", "numpy")
 

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.models import read_contract
 from benchmarks.peers.worker import Engine
+from benchmarks.pipeline import read_contract
 from client import AsrError, Transcriber
 from client.wire.transport import TransportOptions
 from server import EmbeddedServer, ServerOptions, free_ports

@@ -1,7 +1,8 @@
-"""What is sent: real recordings, or utterances of drawn lengths cut out of them or out of noise.
+"""What is sent, and when: real recordings, or utterances of drawn lengths cut out of them or noise.
 
 Lengths are ``manifest`` (the recordings as they are), ``librispeech`` or ``uniform:A:B``, all
-seeded. Utterances are int16 [N]; drawn ones are views of one long stretch of audio.
+seeded. Utterances are int16 [N]; drawn ones are views of one long stretch of audio. They are sent
+as soon as another is answered, or at times drawn beforehand.
 """
 
 import math
@@ -19,6 +20,8 @@ from client.errors import AsrError
 from client.manifests.manifest import read_manifest
 from client.wire.contract import Contract
 
+CLOSED: Final = "closed"
+OPEN: Final = "open"
 MANIFEST: Final = "manifest"
 LIBRISPEECH: Final = "librispeech"
 UNIFORM: Final = "uniform"
@@ -27,6 +30,35 @@ _STRETCH_S: Final = 600.0  # of recordings to cut from, at most
 _NOISE_S: Final = 60.0
 
 Draw = Callable[[np.random.Generator], float]
+
+
+@dataclass(frozen=True)
+class Level:
+    """How hard to press: ``value`` requests in flight (closed), or requests a second (open)."""
+
+    kind: str
+    value: float
+
+    @property
+    def label(self) -> str:
+        """In words, for tables."""
+        if self.kind == CLOSED:
+            return f"{self.value:g} in flight"
+        return f"{self.value:g} requests/s"
+
+
+def poisson_times(rate: float, seconds: float, seed: int) -> list[float]:
+    """Offsets in seconds, ascending, of independent arrivals at ``rate`` a second for ``seconds``.
+
+    Drawn ahead of time: a server that stalls does not slow down those who want something of it.
+    """
+    random = np.random.default_rng(seed)
+    times: list[float] = []
+    last_s = float(random.exponential(1 / rate))
+    while last_s < seconds:
+        times.append(last_s)
+        last_s += float(random.exponential(1 / rate))
+    return times
 
 
 @dataclass(frozen=True)

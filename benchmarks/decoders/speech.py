@@ -1,15 +1,40 @@
-"""What there is to decode: how sure the frames are, and what greedy decoding makes of them."""
+"""Speech for decoding benchmarks: a served model's ``log_probs`` of a manifest, and its facts.
 
+The acoustic model runs once; :mod:`client.evaluation.acoustics` keeps its outputs on disk.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.speech import Speech
+from benchmarks.errors import SpeechError
+from client.audio.options import STRICT
 from client.decoding import GreedyDecoder
+from client.evaluation.acoustic_cache import default_folder
+from client.evaluation.acoustics import AcousticOptions, acoustic_models
 from client.evaluation.metrics import word_errors
+from client.evaluation.tuning.parts import Example, read_examples
 from client.language_models import load_language_model
 from client.language_models.inspection import fit
+from client.wire.contract import Contract
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Utterances: ``log_probs`` of each, ``float32 [S, V]``, and what was said."""
+
+    contract: Contract
+    log_probs: Sequence[NDArray[Any]]
+    references: Sequence[str]
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio, as frames count them."""
+        return sum(map(len, self.log_probs)) * self.contract.frame_stride_s
 
 
 @dataclass(frozen=True)
@@ -34,6 +59,27 @@ class SpeechFacts:
     greedy_errors: int
     greedy_wer: float
     perplexity: float
+
+
+def load_speech(url: str, model: str, manifests: Sequence[Path]) -> Speech:
+    """The utterances of the manifests.
+
+    Raises :class:`SpeechError` when a recording cannot be used, and the client's errors when a
+    manifest or the server cannot.
+    """
+    examples: list[Example] = []
+    options = AcousticOptions(audio=STRICT, cache=default_folder())
+    with acoustic_models(url, [model], options) as models:
+        for manifest in manifests:
+            found, failures = read_examples(manifest, models[model])
+            for each in failures:
+                raise SpeechError(f"{each.name}: {each.error}")
+            examples += found
+    return Speech(
+        models[model].contract,
+        [np.array(example.output.log_probs()) for example in examples],  # out of the mapped files
+        [example.reference for example in examples],
+    )
 
 
 def describe_speech(name: str, speech: Speech, lm: Path, token_min_logp: float) -> SpeechFacts:

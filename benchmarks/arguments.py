@@ -1,21 +1,32 @@
-"""Arguments that the commands with a load share, and what is made of them."""
+"""Arguments that commands share, and what is made of them."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.lengths import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
 from benchmarks.load.loop import LoadOptions, Target
-from benchmarks.load.target import embedded, running
-from benchmarks.numbers import above
+from benchmarks.load.sending import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
+from benchmarks.load.target import contract_of, embedded, running
 from client.commands.arguments import add_beam_options, read_decoding
 from client.commands.outputs import output_path
 from client.commands.streams import messages
 from client.decoding import GreedyOptions
-from client.wire.contract import Contract
-from client.wire.transport import TritonTransport
+
+
+def above(kind: type[Any], most: float = float("inf")) -> Callable[[str], Any]:
+    """A number above 0, for argparse."""
+
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not 0 < value <= most or value == float("inf"):
+            raise ArgumentTypeError(f"expected a number above 0, got {text}")
+        return value
+
+    number.__name__ = kind.__name__
+    return number
 
 
 def add_target(parser: ArgumentParser) -> None:
@@ -93,6 +104,17 @@ def add_output(parser: ArgumentParser, what: str) -> None:
     )
 
 
+def add_resume(parser: ArgumentParser) -> None:
+    """``--resume``; :func:`check_resume` reads it."""
+    parser.add_argument("--resume", action="store_true", help="keep what is in --output")
+
+
+def check_resume(parser: ArgumentParser, parsed: Namespace) -> None:
+    """End with usage where there is nothing to go on with."""
+    if parsed.resume and parsed.output is None:
+        parser.error("--resume: needs --output RUN.json, the run to go on with")
+
+
 def open_target(parsed: Namespace) -> AbstractContextManager[Target]:
     """The server of the arguments, started if need be."""
     if parsed.repository is not None:
@@ -109,13 +131,6 @@ def utterances_of(parsed: Namespace, target: Target) -> Utterances:
     if utterances.left_out:
         messages.print(f"left out: {utterances.left_out} recordings of lengths the model refuses")
     return utterances
-
-
-def contract_of(target: Target) -> Contract:
-    """What the model says of itself."""
-    transport = TritonTransport(target.url, target.model)
-    transport.close()
-    return transport.contract
 
 
 def load_options(parser: ArgumentParser, parsed: Namespace) -> LoadOptions:

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.errors import SpeechError
 from client.audio import Pcm, load_audio
 from client.manifests.manifest import Entry, read_manifest
 
@@ -63,7 +62,7 @@ class Joining:
 def load_utterances(manifest: Path, rate_hz: int) -> list[Spoken]:
     """The manifest's utterances in the order of their files, which keeps speakers together.
 
-    Raises :class:`SpeechError` for one that cannot be used.
+    Raises ``TypeError`` for one that cannot be used.
     """
     entries = list(read_manifest(manifest))
     entries.sort(key=lambda entry: Path(entry.name).stem)
@@ -140,5 +139,5 @@ def _room_noise(
 def _spoken(entry: Entry, rate_hz: int) -> Spoken:
     text: Any = entry.fields.get("text")
     if isinstance(entry.item, Exception) or not isinstance(text, str):
-        raise SpeechError(f"{entry.name}: expected a recording with its text")
+        raise TypeError(f"{entry.name}: expected a recording with its text")
     return Spoken(load_audio(entry.item, rate_hz), text)

@@ -1,9 +1,12 @@
-"""Packages that are only here to be compared with, or to draw: imported when they are needed."""
+"""Other people's packages: those whose versions matter, and those that need not be there."""
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.errors import ProviderError
+
+PACKAGES: Final = ("tritonclient", "grpcio", "nvidia-pytriton", "onnxruntime", "numpy", "kenlm")
+"""Whose versions matter to a load."""
 
 
 def optional(module: str, package: str) -> Any:

@@ -17,11 +17,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks.errors import SpeechError
-from benchmarks.long_audio.sessions import Session
 from client.evaluation.metrics import matched_words, word_errors
 from client.transcriber import Transcriber
 from client.transcript import Word
+from tests.sessions import Session
 
 _LAST_S: Final = 300.0
 """The end of the hour: where times would have drifted furthest."""
@@ -55,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Command:
-    """What ``nemo-ctc transcribe`` is told, besides the recording."""
+    """What ``python -m client transcribe`` is told, besides the recording."""
 
     decoder: str
     arguments: Sequence[str]
@@ -64,7 +63,7 @@ class Command:
 def measure(command: Command, session: Session, file: Path, expected: Sequence[Word]) -> Outcome:
     """Transcribe ``file``, which holds the session; compare with the words ``expected``.
 
-    Raises :class:`SpeechError` when the command fails.
+    Raises ``RuntimeError`` when the command fails.
     """
     said, peak_mib, wall_s = _run([*command.arguments, str(file)])
     heard = [Word(each["word"], each["start"], each["end"], None) for each in said["words"]]
@@ -99,7 +98,7 @@ def expected_words(transcriber: Transcriber, session: Session) -> list[Word]:
     words = {}
     for key, result in zip(unique, results, strict=True):
         if result.transcript is None:
-            raise SpeechError(f"an utterance failed: {result.error}")
+            raise RuntimeError(f"an utterance failed: {result.error}")
         words[key] = result.transcript.words
     rate_hz = transcriber.contract.sample_rate_hz
     return [
@@ -127,7 +126,7 @@ def _deviations_ms(
     pairs = [(expected[ours], heard[theirs]) for ours, theirs in sure]
     late = [(ours, theirs) for ours, theirs in pairs if ours.start_s >= since_s]
     if not late:
-        raise SpeechError(f"no word after {since_s:.0f} s was heard as in its utterance")
+        raise RuntimeError(f"no word after {since_s:.0f} s was heard as in its utterance")
     differences = [
         (theirs.start_s - ours.start_s, theirs.end_s - ours.end_s) for ours, theirs in late
     ]
@@ -142,7 +141,7 @@ def _run(arguments: Sequence[str]) -> tuple[dict[str, Any], float, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wall_s = perf_counter() - started_s
     if done.returncode != 0:
-        raise SpeechError(f"transcribe failed: {done.stderr.strip()[-2000:]}")
+        raise RuntimeError(f"transcribe failed: {done.stderr.strip()[-2000:]}")
     peak_kib = int(done.stderr.split("VmHWM:")[-1].split()[0])
     said: dict[str, Any] = json.loads(done.stdout)
     return said, peak_kib / 1024, wall_s

@@ -1,1 +1,0 @@
-"""Long recordings made of utterances, and what cutting and stitching them costs."""
