@@ -52,10 +52,10 @@ def test_what_was_killed_serves_again_until_it_was_too_often(repository):
         os.kill(launched.triton(), signal.SIGKILL)
         status, said = launched.finish()
     assert status == 1
-    assert "ended with signal 9; starting it again in 0.5 s" in said
+    assert "ended with signal 9; restarting in 0.5 s" in said
     assert "a process of echo died" in said
-    assert "starting it again in 1 s" in said
-    assert "it was restarted 2 times in the last 300 s and is given up" in said
+    assert "restarting in 1 s" in said
+    assert "restarted 2 times in the last 300 s, giving up" in said
 
 
 def test_a_model_that_dies_at_once_is_given_up(tmp_path):
@@ -74,7 +74,7 @@ def test_what_cannot_start_is_not_tried_again(tmp_path):
     with Launched(tmp_path / "none", "--restart") as launched:
         status, said = launched.finish()
     assert status == 1
-    assert "starting it again" not in said
+    assert "restarting" not in said
     assert "expected a model repository" in said
 
 
@@ -82,7 +82,7 @@ def test_a_signal_ends_the_wait_for_a_restart(repository):
     with Launched(repository, "--restart") as launched:
         launched.wait_until_ready()
         os.kill(launched.triton(), signal.SIGKILL)
-        while "starting it again" not in launched.said[-1]:
+        while "restarting" not in launched.said[-1]:
             launched.said.append(launched.process.stderr.readline())
         launched.process.terminate()
         status, said = launched.finish()
