@@ -180,7 +180,7 @@ def test_the_command_line_takes_secrets_from_files_and_the_environment(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (f"admin={SECRET}", "not the value itself"),
+        (f"admin={SECRET}", "values are not given here"),
         ("admin=env:", "expected NAME="),
         ("Admin=env:KEY", "in lower case"),
     ],
