@@ -1,11 +1,11 @@
-"""``python -m server``: serve a model repository until a signal comes or something dies.
+"""``python -m server``: serve a model repository until a signal arrives or something dies.
 
-SIGTERM lets requests in flight finish first; SIGINT, SIGHUP and any second signal do not. With
-``--restart`` a server that dies is started again, within limits.
+SIGTERM drains: requests in flight finish first. SIGINT, SIGHUP and any second signal stop without
+draining. ``--restart`` restarts the server, within limits, when it or a worker process dies.
 
 Everything goes to standard error: Triton's log, the line that says the server is ready, errors.
-The exit status is 0 after a signal, 1 when the server did not start, died, or was restarted too
-often, and 2 when the command line is wrong.
+The exit status is 0 after a signal, 1 if the server did not start, died, or was restarted too
+often, and 2 if the command line is wrong.
 """
 
 import argparse
@@ -29,11 +29,11 @@ DRAIN_TIMEOUT_S: Final = 30.0
 
 
 class Drained(BaseException):
-    """SIGTERM came: the server is to finish its requests, then end."""
+    """SIGTERM arrived: the server finishes its requests in flight, then stops."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says a usage error in one line, and in a second where the options are explained."""
+    """Prints a usage error in one line, and where the options are explained in a second."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}\nhint: {self.prog} -h explains the options\n")
@@ -56,17 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _watch(server: EmbeddedServer, parsed: argparse.Namespace) -> NoReturn:
-    """Block until the server dies or a signal comes, and raise what ended it."""
+    """Block until the server dies or a signal arrives, and raise what ended it."""
     _say(f"ready: {', '.join(server.models)}")
     _say(f"gRPC {server.grpc_url}  HTTP {server.http_url}  metrics {server.metrics_url}")
     try:
         server.watch()
     except Drained:
-        _listen()  # to one who does not want to wait
+        _listen()  # a second signal ends the drain
         _say(f"draining: requests in flight have {parsed.drain_timeout_s:g} s to finish")
         try:
             finished = server.drain(parsed.drain_timeout_s)
-        except ServerDiedError as error:  # it was to end anyway, and is not started again
+        except ServerDiedError as error:  # it was stopping anyway: no restart
             _say(f"error: {error}")
             finished = False
         if not finished:
@@ -99,7 +99,7 @@ def _options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Ser
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Options named as the fields of :class:`ServerOptions`, whose defaults hold."""
+    """Options are named after the fields of ``ServerOptions`` and take their defaults."""
     parser = _Parser(
         prog="python -m server",
         description="Serve a model repository with a real Triton server on this machine.",
@@ -217,9 +217,9 @@ def _listen() -> None:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    """Unwind to where it is drained, or to the ``with`` block, whose end passes the signal on.
+    """Unwind to the drain, or to the ``with`` block, whose end passes the signal on to Triton.
 
-    Once is enough: what ends the server is not to be disturbed.
+    Further signals are ignored, so that they do not disturb the shutdown.
     """
     _ignore()
     raise Drained if number == DRAIN_SIGNAL else KeyboardInterrupt

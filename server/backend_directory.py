@@ -1,10 +1,10 @@
-"""The backend directory Triton reads: its own python backend, and our ``onnxruntime`` on top.
+"""The backend directory that Triton reads: its own python backend, and our ``onnxruntime``.
 
 ::
 
-    <directory>/python/libtriton_python.so              a copy: Triton refuses a link out of here
+    <directory>/python/libtriton_python.so              a copy: Triton rejects links out of here
                       triton_python_backend_utils.py    a copy
-                      triton_python_backend_stub        a link: a copy loses its library path
+                      triton_python_backend_stub        a link: a copy would lose its library path
     <directory>/onnxruntime/model.py                    a copy
 """
 
@@ -18,7 +18,7 @@ PYTHON_BACKEND_FILES = ("libtriton_python.so", "triton_python_backend_utils.py")
 
 
 def build_backend_directory(directory: Path, installation: Installation) -> None:
-    """Fill the empty ``directory`` with the backends."""
+    """Write the backends into the empty ``directory``."""
     python = directory / "python"
     python.mkdir()
     for name in PYTHON_BACKEND_FILES:

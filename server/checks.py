@@ -1,4 +1,4 @@
-"""What is checked before Triton is started, so that its user learns what to do."""
+"""Checks before Triton starts, whose errors tell the user what to fix."""
 
 import errno
 import socket
@@ -9,12 +9,12 @@ from server.options import ServerOptions
 
 
 def model_names(repository: Path) -> list[str]:
-    """The folders that Triton takes for models."""
+    """The folders that Triton reads as models."""
     return [path.name for path in repository.iterdir() if path.is_dir() and path.name[0] != "."]
 
 
 def check_repository(options: ServerOptions) -> None:
-    """Raise :class:`RepositoryError` when there is nothing to serve, or not what is asked for."""
+    """Raise ``RepositoryError`` if the repository or a requested model is missing."""
     repository = options.repository
     fix = "build one with 'python -m export build', or correct --repository"
     if not repository.is_dir():
@@ -32,7 +32,7 @@ def check_repository(options: ServerOptions) -> None:
 
 
 def check_ports(options: ServerOptions) -> None:
-    """Raise :class:`PortInUseError`, or :class:`OptionsError` for an address not to be had."""
+    """Raise ``PortInUseError``, or ``OptionsError`` for an unavailable address."""
     for service, port in options.ports().items():
         host = options.host_of(service)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -47,6 +47,6 @@ def check_ports(options: ServerOptions) -> None:
                         f"port (--{service.lower()}-port)"
                     ) from error
                 raise OptionsError(
-                    f"cannot listen on {place}: expected the name or IPv4 address of this machine, "
-                    "and a port this user may open"
+                    f"cannot listen on {place}: expected a name or IPv4 address of this machine, "
+                    "and a port that this user may open"
                 ) from error

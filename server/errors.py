@@ -1,27 +1,27 @@
-"""What can go wrong with the embedded server, as its caller sees it.
+"""Errors of the embedded server.
 
 ::
 
     EmbeddedServerError
     ├── InstallationError    this environment lacks the server, or a stub for this Python
-    ├── OptionsError         a port, host or timeout that cannot be
+    ├── OptionsError         an invalid port, host or timeout
     │   └── PortInUseError       another program listens on that port
-    ├── RepositoryError      no model repository at that path, or not the models in it
-    ├── StartError           the server ended, or was not ready in time
+    ├── RepositoryError      no model repository at that path, or models missing from it
+    ├── StartError           the server exited, or was not ready in time
     │   ├── CrashError           it crashed
-    │   └── ModelLoadError       the server is up, some models are not
-    └── ServerDiedError      the server ended unasked, after it was ready
-        ├── StubDiedError        the process of one model ended; the server does not restart it
-        └── RestartLimitError    it died again and again
+    │   └── ModelLoadError       the server is up, but some models did not load
+    └── ServerDiedError      the server exited unexpectedly, after it was ready
+        ├── StubDiedError        a worker process of a model died; Triton does not restart it
+        └── RestartLimitError    it died too often to be restarted again
 
-Every message says what was expected, what came, and how to fix it.
+Every message says what was expected, what was found, and how to fix it.
 """
 
 from collections.abc import Mapping
 
 
 class EmbeddedServerError(Exception):
-    """Base of all errors this package raises."""
+    """Base of all errors that this package raises."""
 
 
 class InstallationError(EmbeddedServerError):
@@ -29,15 +29,15 @@ class InstallationError(EmbeddedServerError):
 
 
 class OptionsError(EmbeddedServerError):
-    """Server options that cannot be served."""
+    """Invalid server options."""
 
 
 class PortInUseError(OptionsError):
-    """Another program listens on a port the server needs."""
+    """Another program listens on a port that the server needs."""
 
 
 class RepositoryError(EmbeddedServerError):
-    """The model repository is missing, empty, or lacks a model asked for."""
+    """The model repository is missing, empty, or lacks a requested model."""
 
 
 class StartError(EmbeddedServerError):
@@ -49,7 +49,7 @@ class CrashError(StartError):
 
 
 class ModelLoadError(StartError):
-    """Some models did not load; ``reasons`` maps each one's name to Triton's reason."""
+    """Some models did not load; ``reasons`` maps their names to Triton's reasons."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = dict(reasons)
@@ -58,12 +58,12 @@ class ModelLoadError(StartError):
 
 
 class ServerDiedError(EmbeddedServerError):
-    """The server ended although nobody asked it to."""
+    """The server exited unexpectedly."""
 
 
 class StubDiedError(ServerDiedError):
-    """The processes of these models ended; requests to them fail until the server restarts."""
+    """Worker processes of models died; requests to them fail until the server restarts."""
 
 
 class RestartLimitError(ServerDiedError):
-    """The server died more often than it is to be restarted."""
+    """The server died more often than the restart limit allows."""

@@ -1,4 +1,4 @@
-"""What the launcher asks Triton over HTTP: is it up, which models are ready, on what, how busy."""
+"""Triton's HTTP API for the launcher: liveness, models, instance kinds, queued requests."""
 
 import json
 import re
@@ -23,14 +23,14 @@ class ModelState:
 
 @dataclass(frozen=True)
 class HttpApi:
-    """Triton's HTTP service at ``host`` and ``port``; ``headers`` open what is restricted."""
+    """Triton's HTTP service at ``host`` and ``port``; ``headers`` carry a restricted API's key."""
 
     host: str
     port: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def is_live(self) -> bool:
-        """Whether the server answers; it does so once it has tried to load every model."""
+        """Whether the server answers, which it does after it has tried to load every model."""
         try:
             status, _ = self._request("GET", "/v2/health/live")
         except (OSError, HTTPException):
@@ -38,9 +38,9 @@ class HttpApi:
         return status == 200
 
     def repository_index(self) -> list[ModelState]:
-        """Every model Triton found in the repository.
+        """Every model that Triton found in the repository.
 
-        Raises ``OSError`` or ``HTTPException`` when it does not answer, or with something else.
+        Raises ``OSError`` or ``HTTPException`` if it does not answer, or not with an index.
         """
         status, body = self._request("POST", "/v2/repository/index")
         if status != 200:
@@ -57,7 +57,7 @@ class HttpApi:
     def instance_kinds(self, model: str) -> set[str]:
         """The kinds of a model's instances as Triton resolved them: ``KIND_GPU``, ``KIND_CPU``.
 
-        Empty for an ensemble. Raises ``OSError`` or ``HTTPException`` when it does not answer so.
+        Empty for an ensemble. Raises ``OSError`` or ``HTTPException`` if it does not answer.
         """
         status, body = self._request("GET", f"/v2/models/{quote(model)}/config")
         if status != 200:
@@ -70,9 +70,9 @@ class HttpApi:
             raise HTTPException(f"expected a config in JSON, got {body[:200]!r}") from error
 
     def pending_requests(self) -> int:
-        """Requests that wait for a model, by the metrics that this port serves.
+        """Requests that wait in queues, by the metrics that this port serves.
 
-        Raises ``OSError`` or ``HTTPException`` when it does not tell.
+        Raises ``OSError`` or ``HTTPException`` if they cannot be read.
         """
         status, body = self._request("GET", "/metrics")
         found = _PENDING.findall(body.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""Where the Triton server lies in this environment: files of the ``nvidia-pytriton`` wheel."""
+"""Finds the Triton server in this environment: files of the ``nvidia-pytriton`` wheel."""
 
 import importlib.util
 import sys
@@ -13,7 +13,7 @@ FIX = "install the 'server' extra of this project: pip install '.[server]'"
 
 @dataclass(frozen=True)
 class Installation:
-    """The files needed from the wheel: the server, its python backend, the stub for this Python."""
+    """Files of the wheel: the server, its python backend, the worker program for this Python."""
 
     binary: Path
     python_backend: Path
@@ -23,7 +23,7 @@ class Installation:
 def find_installation() -> Installation:
     """Locate the wheel's files without importing it.
 
-    Raises :class:`InstallationError` when it is missing or has no stub for this Python.
+    Raises ``InstallationError`` if it is missing or has no stub for this Python.
     """
     spec = importlib.util.find_spec("pytriton")
     if spec is None or not spec.submodule_search_locations:

@@ -4,12 +4,12 @@
 
     with EmbeddedServer(ServerOptions(repository=Path("model_repository"))) as server:
         ...  # server.grpc_url, server.http_url, server.metrics_url
-        server.watch()  # blocks until the server or one of its stubs dies, then raises
+        server.watch()  # blocks until the server or a worker process dies, then raises
 
 Start: check the repository and the ports, build a temporary backend directory, start
-``tritonserver`` tied to this process, wait until it answers, and ask it for every model's state.
-Drain: wait until no request is under way. Stop: SIGTERM, SIGKILL to whatever is left, then remove
-what a killed server leaves behind.
+``tritonserver`` tied to this process, wait until it answers, and read every model's state.
+Drain: wait until no request is in flight. Stop: SIGTERM, SIGKILL to remaining processes, then
+remove what a killed server leaves behind.
 """
 
 import os
@@ -43,8 +43,8 @@ TETHER = Path(__file__).parent / "tether.py"
 READY_POLL_S = 0.1
 WATCH_POLL_S = 0.5
 DRAIN_POLL_S = 0.05
-QUIET_S = 0.5  # between two models a request is in neither
-STOP_GRACE_S = 5.0  # beyond the time that requests in flight are given
+QUIET_S = 0.5  # between two models a request counts in neither
+STOP_GRACE_S = 5.0  # beyond the time for requests in flight
 LOG_TIMEOUT_S = 5.0
 CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV)
 
@@ -52,7 +52,7 @@ CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV)
 class EmbeddedServer:
     """A Triton server that lives and dies with this process; a context manager.
 
-    The kernel ends the server when the thread that called :meth:`start` ends, so start it from a
+    The kernel ends the server when the thread that called ``start`` ends, so start it from a
     thread that outlives it.
     """
 
@@ -78,7 +78,7 @@ class EmbeddedServer:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names of the models served."""
+        """The names of the served models."""
         return self._models
 
     @property
@@ -97,14 +97,14 @@ class EmbeddedServer:
         return f"http://{self._client_host(METRICS)}:{self.options.metrics_port}/metrics"
 
     def start(self) -> None:
-        """Start the server and return when every model is ready.
+        """Start the server and return once every model is ready.
 
-        Raises :class:`InstallationError`, :class:`RepositoryError`, :class:`PortInUseError`,
-        :class:`OptionsError`, :class:`StartError`, or :class:`ModelLoadError` with each failed
-        model's reason. Nothing is left running then.
+        Raises ``InstallationError``, ``RepositoryError``, ``PortInUseError``, ``OptionsError``,
+        ``StartError``, or ``ModelLoadError`` with each failed model's reason. No process keeps
+        running then.
         """
         if self._process is not None:
-            raise StartError("this server has been started already: make another EmbeddedServer")
+            raise StartError("this server was already started: create another EmbeddedServer")
         try:
             check_repository(self.options)
             check_ports(self.options)
@@ -117,30 +117,29 @@ class EmbeddedServer:
             raise
 
     def check(self) -> None:
-        """Raise :class:`ServerDiedError` or :class:`StubDiedError` if something died."""
+        """Raise ``ServerDiedError`` or ``StubDiedError`` if something died."""
         process = self._running()
         if (code := process.poll()) is not None:
             raise ServerDiedError(f"the Triton server ended with {_describe(code)}{self._said()}")
         if dead := self._dead_models(process):
             raise StubDiedError(
-                f"a process of {', '.join(sorted(dead))} died, perhaps out of memory; Triton does "
-                "not restart it and every request to it fails until the server is restarted"
+                f"a worker process of {', '.join(sorted(dead))} died, perhaps out of memory; "
+                "Triton does not restart it, and requests to it fail until the server restarts"
             )
 
     def watch(self) -> NoReturn:
-        """Block until the server or one of its stubs dies, and raise what :meth:`check` raises."""
+        """Block until the server or a worker process dies, and raise what ``check`` raises."""
         while True:
             self.check()
             time.sleep(WATCH_POLL_S)
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until no request is under way, at most so long; whether that was reached.
+        """Wait at most ``timeout_s`` until no request is in flight; whether that succeeded.
 
-        Triton 2.51 fails an ensemble's requests in flight when it is told to end, so they are
-        waited for before. It goes on taking requests meanwhile: those that are accepted before
-        this is called are answered if they take less than ``timeout_s``. Its metrics tell what
-        waits; what is being computed shows in the processor time of the models' processes. Raises
-        what :meth:`check` raises.
+        Triton 2.51 fails an ensemble's requests in flight when it stops, so drain first. Triton
+        keeps accepting requests meanwhile; those accepted before the call are answered if they take
+        less than ``timeout_s``. Triton's metrics show queued requests; the processor time of the
+        workers shows running ones. Raises what ``check`` raises.
         """
         deadline_s = time.monotonic() + timeout_s
         quiet_since_s, before = time.monotonic(), -1.0
@@ -155,14 +154,14 @@ class EmbeddedServer:
         return False
 
     def stop(self) -> None:
-        """End the server and everything it started; harmless when nothing runs."""
+        """Stop the server and everything it started; does nothing if nothing runs."""
         self._cleanup.close()
 
     def _load_models(self) -> None:
-        """Launch Triton until its models are ready, once more if it crashes.
+        """Launch Triton and wait until its models are ready; retry once if it crashes.
 
-        Its Python backend seldom aborts on a busy machine (``boost::interprocess::lock_exception``
-        in 2.51), and not twice in a row.
+        Rarely, on a busy machine, its Python backend aborts
+        (``boost::interprocess::lock_exception`` in 2.51), but not twice in a row.
         """
         for is_last in (False, True):
             try:
@@ -173,7 +172,7 @@ class EmbeddedServer:
                 if is_last:
                     raise
                 self.stop()
-                sys.stderr.write(f"server: {error}; once more\n")
+                sys.stderr.write(f"server: {error}; retrying\n")
             else:
                 return
 
@@ -185,7 +184,7 @@ class EmbeddedServer:
         backends.mkdir()
         build_backend_directory(backends, installation)
         command = triton_command(installation.binary, backends, prefix, self.options)
-        with _signals_held_back():  # one that raised in here would leak the process
+        with _signals_held_back():  # a signal that raised in here would leak the process
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
@@ -194,9 +193,9 @@ class EmbeddedServer:
                 text=True,
                 errors="replace",
                 env=triton_environment(gpu=self.options.gpu),
-                # Stubs put their working directory first on sys.path: an empty one shadows nothing.
+                # Workers put this folder first on sys.path: an empty one shadows nothing.
                 cwd=directory,
-                # Signals of a terminal come to the launcher alone, and stubs can be told apart.
+                # A terminal's signals reach only the launcher; the session identifies workers.
                 start_new_session=True,
             )
             self._cleanup.callback(self._end, self._process, prefix)
@@ -214,7 +213,7 @@ class EmbeddedServer:
                     "large models a longer ready_timeout_s"
                 )
             time.sleep(READY_POLL_S)
-        self._check_not_ended()  # or it was another server that answered
+        self._check_not_ended()  # or another server answered
 
     def _check_not_ended(self) -> None:
         if (code := self._running().poll()) is not None:
@@ -224,7 +223,7 @@ class EmbeddedServer:
             )
 
     def _ready_models(self) -> tuple[str, ...]:
-        """The served models' names; raises :class:`ModelLoadError` unless all are ready."""
+        """The served models' names; raises ``ModelLoadError`` unless all are ready."""
         wanted = self.options.models or model_names(self.options.repository)
         try:
             states = self._http().repository_index()
@@ -234,7 +233,7 @@ class EmbeddedServer:
             ) from error
         self._check_not_ended()
         ready = {state.name for state in states if state.ready}
-        # The index also names models that nobody asked for: those have no reason.
+        # The index also names models that were not requested: those have no reason.
         reasons = {
             state.name: state.reason
             for state in states
@@ -248,20 +247,20 @@ class EmbeddedServer:
         return tuple(sorted(ready))
 
     def _check_on_gpu(self) -> None:
-        """Triton serves on the CPU, without a word, what it finds no GPU for."""
+        """Without a GPU, Triton silently serves models on the CPU: raise instead."""
         try:
             kinds = [self._http().instance_kinds(model) for model in self._models]
         except (OSError, HTTPException) as error:
-            raise StartError(f"the Triton server did not tell where models run: {error}") from error
+            raise StartError(f"the Triton server did not say where models run: {error}") from error
         if not any("KIND_GPU" in kind for kind in kinds):
             raise StartError(
-                "asked to serve on a GPU, the Triton server put every model on the CPU: check with "
-                "nvidia-smi that this machine has a GPU that its driver shows, and that "
-                "CUDA_VISIBLE_DEVICES does not hide it; or serve without --gpu"
+                "expected models on a GPU, the Triton server put every model on the CPU: check "
+                "with nvidia-smi that the driver shows a GPU, and that CUDA_VISIBLE_DEVICES does "
+                "not hide it; or serve without --gpu"
             )
 
     def _logged_reason(self, name: str) -> str:
-        """Triton's index names a model it cannot even read without a reason, or not at all."""
+        """The reason from the log: the index gives none for a model that Triton cannot read."""
         logged = self._log.last_error(f"'{name}'") if self._log else ""
         return logged or "Triton gave no reason; check its config.pbtxt and version folders"
 
@@ -270,10 +269,10 @@ class EmbeddedServer:
         try:
             return metrics.pending_requests()
         except (OSError, HTTPException):
-            return 1  # it does not tell, so nothing says that it is idle
+            return 1  # unknown, so assume that it is busy
 
     def _running_stubs(self) -> dict[int, str]:
-        """The model each stub process serves, by process id."""
+        """The model that each worker process serves, by process id."""
         stubs = {}
         for pid in processes.session_members(self._running().pid):
             arguments = processes.command_line(pid)
@@ -283,7 +282,7 @@ class EmbeddedServer:
         return stubs
 
     def _dead_models(self, process: "subprocess.Popen[str]") -> set[str]:
-        """The models whose processes have ended."""
+        """The models with a dead worker process."""
         return {
             model
             for pid, model in self._stubs.items()
@@ -292,20 +291,20 @@ class EmbeddedServer:
 
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is None:
-            raise ServerDiedError("the server has not been started: call start() first")
+            raise ServerDiedError("the server was not started: call start() first")
         return self._process
 
     def _said(self) -> str:
-        """The end of a sentence: what Triton logged last, if anything."""
+        """A clause for messages: the last error in Triton's log, if any."""
         if self._log is None:
             return ""
         self._log.join(LOG_TIMEOUT_S)
         error = self._log.last_error()
-        return f"; it said: {error}" if error else ""
+        return f"; its log says: {error}" if error else ""
 
     def _end(self, process: "subprocess.Popen[str]", prefix: str) -> None:
         if self._dead_models(process):
-            # Triton would wait, as long as it may, for the requests that died with the model.
+            # Triton would wait until its timeout for the requests that died with the worker.
             process.kill()
         else:
             process.terminate()
@@ -326,14 +325,14 @@ class EmbeddedServer:
         return HttpApi(self._client_host(HTTP), self.options.http_port, headers)
 
     def _client_host(self, service: str) -> str:
-        """A server on all addresses is reached through this machine's own."""
+        """Clients reach a server on all addresses through the loopback address."""
         host = self.options.host_of(service)
         return LOOPBACK if host == ANY_ADDRESS else host
 
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Signals to this thread wait until the end."""
+    """Block signals to this thread until the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

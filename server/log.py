@@ -1,7 +1,7 @@
 """Triton's log on its way to standard error.
 
-A thread relays each line, and keeps the last error lines: for some failures (a config that does
-not parse, say) Triton tells the reason in its log and nowhere else.
+A thread relays each line and keeps the last error lines: for some failures, such as a config that
+does not parse, Triton gives the reason only in its log.
 """
 
 import sys
@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import IO
 
 KEPT_LINES = 1000
-# Said on every machine without a GPU, or at every stop, and of no consequence.
+# Harmless lines, logged on every machine without a GPU or at every stop.
 NOISE = (
     "CudaDriverHelper has not been initialized",
     "CUDA driver version is insufficient",
@@ -30,12 +30,12 @@ class LogRelay:
         self._thread.start()
 
     def last_error(self, mention: str = "") -> str:
-        """The last error line that contains ``mention``, without its time stamp; or nothing."""
+        """The last error line that contains ``mention``, without its time stamp; else empty."""
         matches = [line for line in list(self._errors) if mention in line]
         return matches[-1].partition("] ")[2].strip('"') if matches else ""
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the stream's end, when its writers have ended."""
+        """Wait for the end of the stream, after its writers have exited."""
         self._thread.join(timeout_s)
 
     def _relay(self) -> None:
@@ -45,7 +45,7 @@ class LogRelay:
                     continue
                 if line.startswith("E"):
                     self._errors.append(line.rstrip())
-                # Triton must be read on when our own reader is gone: a full pipe would stop it.
+                # Keep reading even if our own reader is gone: a full pipe would block Triton.
                 with suppress(OSError, ValueError):
                     sys.stderr.write(line)
                     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What a user decides about the embedded server, and the defaults."""
+"""Options of the embedded server, and their defaults."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ class ServerOptions:
     """How to serve a model repository. Ports are TCP ports on ``host``.
 
     ``stop_timeout_s`` is how long requests in flight may take to finish when the server stops.
-    ``verbose`` shows Triton's information log as well, not only warnings and errors.
-    ``models`` names those to load, and with an ensemble its steps; empty means all.
-    ``gpu`` lets Triton see this machine's GPUs, which the instances of kind AUTO then run on.
-    ``tls`` is for gRPC; HTTP and metrics, which have none, then stay on this machine.
-    ``restricted`` is the key to what is for administrators.
-    ``extra_arguments`` are passed to ``tritonserver`` as they are.
+    ``verbose`` also shows Triton's information log, not only warnings and errors.
+    ``models`` names the models to load, an ensemble with its steps; empty means all.
+    ``gpu`` lets Triton use this machine's GPUs, on which instances of kind AUTO then run.
+    ``tls`` secures gRPC; HTTP and metrics, which have no TLS, then listen on this machine only.
+    ``restricted`` is the key for administration.
+    ``extra_arguments`` go to ``tritonserver`` unchanged.
 
-    Raises :class:`OptionsError` on ports out of range or used twice, and on negative times.
+    Raises ``OptionsError`` on ports out of range or used twice, and on negative times.
     """
 
     repository: Path
@@ -43,7 +43,7 @@ class ServerOptions:
     extra_arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what no server could be started with."""
+        """Reject options that no server could start with."""
         for name, port in self.ports().items():
             if not 0 < port < 2**16:
                 raise OptionsError(f"{name} port is {port}, expected 1 to {2**16 - 1}")

@@ -1,4 +1,4 @@
-"""TCP ports that nothing listens on, for servers that must not disturb others."""
+"""Free TCP ports, for servers that must not disturb others."""
 
 import socket
 from contextlib import ExitStack

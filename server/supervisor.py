@@ -1,8 +1,8 @@
-"""Serve, and start again what dies: the whole server, on the same ports.
+"""Serve, and restart the whole server on the same ports when something dies.
 
-What died is known from :meth:`EmbeddedServer.check`: Triton itself, or the process of a model,
-which Triton never restarts. A server that does not even start the first time is not tried again:
-what is wrong is in its options or its repository, and stays so.
+``EmbeddedServer.check`` detects the death of Triton itself or of a model's worker process, which
+Triton never restarts. The supervisor does not retry a first start that fails: the cause is in the
+options or the repository, and would remain.
 """
 
 import time
@@ -21,9 +21,9 @@ GROWTH: Final = 2.0
 
 @dataclass(frozen=True)
 class RestartLimits:
-    """At most ``most`` restarts in ``window_s``, which begin ``first_s`` after a death.
+    """At most ``most`` restarts in ``window_s``, the first ``first_s`` after a death.
 
-    Each further death in the window doubles the wait, up to ``longest_s``.
+    Each further death in the window doubles the backoff, up to ``longest_s``.
     """
 
     most: int = 5
@@ -33,7 +33,7 @@ class RestartLimits:
 
 
 class Deaths:
-    """Those within the window of the limits."""
+    """The deaths within the window of the limits."""
 
     def __init__(self, limits: RestartLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
@@ -41,17 +41,17 @@ class Deaths:
         self._times_s: deque[float] = deque()
 
     def wait_s(self, error: Exception) -> float:
-        """How long to wait before the restart that this death asks for.
+        """The backoff before the restart after this death.
 
-        Raises :class:`RestartLimitError` when it would be one too many.
+        Raises ``RestartLimitError`` if that restart would exceed the limit.
         """
         limits, now_s = self._limits, self._clock()
         while self._times_s and now_s - self._times_s[0] > limits.window_s:
             self._times_s.popleft()
         if len(self._times_s) >= limits.most:
             raise RestartLimitError(
-                f"{error}; it was restarted {len(self._times_s)} times in the last "
-                f"{limits.window_s:g} s and is given up: see its log above for what it dies of"
+                f"{error}; restarted {len(self._times_s)} times in the last {limits.window_s:g} s, "
+                "giving up: see the log above for the cause"
             ) from error
         self._times_s.append(now_s)
         return min(limits.longest_s, limits.first_s * GROWTH ** (len(self._times_s) - 1))
@@ -63,11 +63,11 @@ def serve(
     limits: RestartLimits | None,
     say: Callable[[str], None],
 ) -> NoReturn:
-    """Serve until ``during``, which is called with each server, raises what ends it.
+    """Serve until ``during``, which is called with each server, raises.
 
-    When something died, or a restart failed, there is another server, within the limits; without
-    limits there is none. Raises what ``during`` raises beside that, what the first start raises,
-    and :class:`RestartLimitError`.
+    If something died, or a restart failed, start another server within the limits; without limits,
+    raise. Also raises whatever else ``during`` raises, what the first start raises, and
+    ``RestartLimitError``.
     """
     deaths = Deaths(limits) if limits else None
     started = False
@@ -80,5 +80,5 @@ def serve(
             if deaths is None or not started:
                 raise
             wait_s = deaths.wait_s(error)
-            say(f"error: {error}; starting it again in {wait_s:g} s")
+            say(f"error: {error}; restarting in {wait_s:g} s")
         time.sleep(wait_s)

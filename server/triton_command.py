@@ -1,4 +1,4 @@
-"""How ``tritonserver`` is called: its command line and its environment."""
+"""The command line and the environment of ``tritonserver``."""
 
 import os
 import sys
@@ -15,9 +15,9 @@ def triton_command(binary: Path, backends: Path, prefix: str, options: ServerOpt
         f"--backend-directory={backends}",
         f"--backend-config=python,shm-region-prefix-name={prefix}",
         "--disable-auto-complete-config",
-        # A model that is served as a TensorRT plan elsewhere keeps its graph's config here.
+        # A model that is served as a TensorRT plan elsewhere uses its graph's config here.
         "--model-config-name=onnxruntime",
-        "--exit-on-error=false",  # so that every model's reason can be asked for
+        "--exit-on-error=false",  # so that the launcher can read every model's reason
         f"--exit-timeout-secs={options.stop_timeout_s}",
         f"--grpc-address={options.host_of(GRPC)}",
         f"--grpc-port={options.grpc_port}",
@@ -37,10 +37,10 @@ def triton_command(binary: Path, backends: Path, prefix: str, options: ServerOpt
 
 
 def triton_environment(*, gpu: bool) -> dict[str, str]:
-    """This environment, arranged so that the stubs find this Python's packages; no GPU but asked.
+    """This environment, set up so that workers find this Python's packages; GPUs only if ``gpu``.
 
-    ONNX Runtime's wheels report use to their maker unless told not to; here nothing leaves the
-    machine unless the user sets the variable otherwise.
+    ONNX Runtime's wheels report use to their maker by default; here they do not unless the user
+    sets the variable.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     hidden = {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}

@@ -47,13 +47,13 @@ class Sender:
 
 
 def drain(launched):
-    """A sender with much under way, on a server that has begun to drain."""
+    """A sender with many requests in flight, on a server that has begun to drain."""
     launched.wait_until_ready()
     sender = Sender(launched.url)
     sender.send(2 * REQUESTS)
     sender.wait(1)
     launched.process.terminate()
-    while "finishing" not in launched.said[-1]:
+    while "draining" not in launched.said[-1]:
         launched.said.append(launched.process.stderr.readline())
     return sender
 

@@ -149,7 +149,10 @@ def test_a_signal_before_the_server_is_ready_leaves_nothing(launching, poll_s, t
 
 @pytest.mark.parametrize(
     ("victim", "message"),
-    [("stub", "a process of echo died"), ("server", "the Triton server ended with signal 9")],
+    [
+        ("stub", "a worker process of echo died"),
+        ("server", "the Triton server ended with signal 9"),
+    ],
 )
 def test_a_death_is_noticed_and_leaves_nothing(launcher, victim, message, tmp_path):
     (triton,) = children(launcher.pid)
@@ -199,7 +202,7 @@ def test_a_server_that_crashes_at_its_start_is_started_once_more(
         with server:
             assert server.models
     assert len(started) == 2
-    assert "ended with signal 6 before it was ready; once more" in capfd.readouterr().err
+    assert "ended with signal 6 before it was ready; retrying" in capfd.readouterr().err
     assert not [each for pid in started for each in processes.session_members(pid)]
 
 

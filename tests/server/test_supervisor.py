@@ -52,10 +52,10 @@ def test_what_was_killed_serves_again_until_it_was_too_often(repository):
         os.kill(launched.triton(), signal.SIGKILL)
         status, said = launched.finish()
     assert status == 1
-    assert "ended with signal 9; starting it again in 0.5 s" in said
-    assert "a process of echo died" in said
-    assert "starting it again in 1 s" in said
-    assert "it was restarted 2 times in the last 300 s and is given up" in said
+    assert "ended with signal 9; restarting in 0.5 s" in said
+    assert "a worker process of echo died" in said
+    assert "restarting in 1 s" in said
+    assert "restarted 2 times in the last 300 s, giving up" in said
 
 
 def test_a_model_that_dies_at_once_is_given_up(tmp_path):
@@ -66,15 +66,15 @@ def test_a_model_that_dies_at_once_is_given_up(tmp_path):
         status, said = launched.finish()
     assert status == 1
     assert said.count("server: ready") == 2
-    assert "a process of dies died" in said
-    assert "it was restarted 1 times" in said
+    assert "a worker process of dies died" in said
+    assert "restarted 1 times" in said
 
 
 def test_what_cannot_start_is_not_tried_again(tmp_path):
     with Launched(tmp_path / "none", "--restart") as launched:
         status, said = launched.finish()
     assert status == 1
-    assert "starting it again" not in said
+    assert "restarting" not in said
     assert "expected a model repository" in said
 
 
@@ -82,7 +82,7 @@ def test_a_signal_ends_the_wait_for_a_restart(repository):
     with Launched(repository, "--restart") as launched:
         launched.wait_until_ready()
         os.kill(launched.triton(), signal.SIGKILL)
-        while "starting it again" not in launched.said[-1]:
+        while "restarting" not in launched.said[-1]:
             launched.said.append(launched.process.stderr.readline())
         launched.process.terminate()
         status, said = launched.finish()
@@ -96,7 +96,7 @@ def test_waits_grow_and_old_deaths_are_forgotten():
     deaths = Deaths(limits, lambda: now_s)
     error = Exception("it died")
     assert [deaths.wait_s(error) for _ in range(4)] == [1, 2, 4, 5]
-    with pytest.raises(RestartLimitError, match="it died; it was restarted 4 times"):
+    with pytest.raises(RestartLimitError, match="it died; restarted 4 times"):
         deaths.wait_s(error)
     now_s = 101.0
     assert deaths.wait_s(error) == 1

@@ -1,20 +1,19 @@
-"""ONNX Runtime as a Python-based Triton backend, in the place of the native ``onnxruntime``.
+"""ONNX Runtime as a Python-based Triton backend, in place of the native ``onnxruntime``.
 
 Triton's python stub loads this file and runs every model whose ``config.pbtxt`` says
-``backend: "onnxruntime"``. What flows through it: the requests of one scheduler batch, each with
-its own tensors → one feed (ragged inputs flattened, the others concatenated, ``batch_input``
-tensors built) → one ``session.run`` → outputs split by each request's batch size.
+``backend: "onnxruntime"``. Flow: the requests of one scheduler batch, each with its own tensors →
+one feed (ragged inputs flattened, the others concatenated, ``batch_input`` tensors built) → one
+``session.run`` → outputs split by each request's batch size.
 
-The config is refused here where the native backend would refuse it, so that a repository which
-loads here also loads in production. What the native backend serves and this one does not
-(sequences, ``batch_output``, other ``batch_input`` kinds, strings, TensorRT on a GPU) is refused at
-load as well, never ignored.
+This backend rejects every config that the native backend rejects, so that a repository which loads
+here also loads in production. It also rejects at load what only the native backend serves:
+sequences, ``batch_output``, other ``batch_input`` kinds, strings, TensorRT on a GPU.
 
-A model of the least priority (``optimization { priority }``) yields the CPU to the others. The
-native backend pays no heed to priorities.
+A model with the lowest priority (``optimization { priority }``) yields the CPU to the others. The
+native backend ignores priorities.
 
-Where Triton gives an instance a GPU, its session runs on CUDA with the options that the native
-backend would take from the same config; tensors come and go through host memory all the same.
+If Triton gives an instance a GPU, its session runs on CUDA with the options that the native backend
+would take from the same config; tensors still pass through host memory.
 """
 
 import json
@@ -46,7 +45,7 @@ TRITON_TYPES: Final = {
     "tensor(float)": "TYPE_FP32",
     "tensor(double)": "TYPE_FP64",
 }
-# The native backend's reading of `optimization { graph { level } }`; any other level is "all".
+# The native backend's graph levels (`optimization { graph { level } }`); any other is "all".
 GRAPH_LEVELS: Final = {
     -1: ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     1: ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
@@ -57,23 +56,23 @@ EXECUTION_MODES: Final = {
     1: ort.ExecutionMode.ORT_PARALLEL,
 }
 BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
-# Accelerators of GPU instances: known to the native backend, without effect on a CPU.
+# Accelerators of GPU instances, which the native backend knows; no effect on a CPU.
 GPU_ACCELERATORS: Final = ("cuda", "tensorrt")
 CUDA_PROVIDER: Final = "CUDAExecutionProvider"
 CPU_PROVIDER: Final = "CPUExecutionProvider"
-# The native backend's numbers for what ONNX Runtime has names for; 0 is its default.
+# The native backend's numbers for ONNX Runtime's names; 0 is its default.
 CUDA_CHOICES: Final = {
     "cudnn_conv_algo_search": ("EXHAUSTIVE", "HEURISTIC", "DEFAULT"),
     "arena_extend_strategy": ("kNextPowerOfTwo", "kSameAsRequested"),
 }
-CUDA_SETTINGS: Final = ("gpu_mem_limit", "do_copy_in_default_stream")  # passed on as they are
+CUDA_SETTINGS: Final = ("gpu_mem_limit", "do_copy_in_default_stream")  # passed on unchanged
 UNSUPPORTED: Final = ("sequence_batching", "batch_output")
 LOW_PRIORITY: Final = "PRIORITY_MIN"
-NICENESS: Final = 19  # the kernel's highest: it computes when nothing else does
+NICENESS: Final = 19  # the kernel's highest: it runs when nothing else does
 
 
 class TritonPythonModel:
-    """One model instance: an ONNX Runtime session and the config it is served under."""
+    """One model instance: an ONNX Runtime session and its config."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Load the graph and check the config against it.
@@ -86,7 +85,7 @@ class TritonPythonModel:
         path = _model_path(Path(args["model_repository"]) / args["model_version"], self._config)
         device = _device(args)
         if device is None and self._config.get("optimization", {}).get("priority") == LOW_PRIORITY:
-            os.nice(NICENESS)  # an instance has a process of its own
+            os.nice(NICENESS)  # each instance has its own process
         _raise_if(
             self._name,
             [
@@ -109,7 +108,7 @@ class TritonPythonModel:
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer a scheduler batch, one response per request.
 
-        A failing run answers each request of its batch with the error; the instance lives on.
+        A failing run answers each request of its batch with the error; the instance keeps running.
         """
         if self._config["max_batch_size"]:
             return self._respond(requests)
@@ -118,7 +117,7 @@ class TritonPythonModel:
     def _respond(self, requests: Sequence[Any]) -> list[Any]:
         try:
             return self._run(requests)
-        except Exception as error:  # noqa: BLE001  # whatever the run raises is the requests' answer
+        except Exception as error:  # noqa: BLE001  # the run's error is the requests' reply
             message = f"model {self._name!r}: {type(error).__name__}: {error}"
             return [
                 pb_utils.InferenceResponse(error=pb_utils.TritonError(message)) for _ in requests
@@ -149,7 +148,7 @@ class TritonPythonModel:
 
 
 def _tensors(request: Any, config: Config) -> dict[str, Array]:
-    """The inputs one request carries; optional ones may be absent."""
+    """The inputs of one request; optional ones may be absent."""
     tensors = {
         item["name"]: pb_utils.get_input_tensor_by_name(request, item["name"])
         for item in config["input"]
@@ -202,14 +201,14 @@ def _model_path(version: Path, config: Config) -> Path:
 
 
 def _session_options(config: Config) -> Any:
-    """The session options of a config whose parameters have been checked."""
+    """The session options of a checked config."""
     options = ort.SessionOptions()
     level = config.get("optimization", {}).get("graph", {}).get("level", 0)
     options.graph_optimization_level = GRAPH_LEVELS.get(
         level, ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     )
     options.execution_mode = EXECUTION_MODES[int(_parameter(config, "execution_mode", "0"))]
-    # 0, like an absent parameter, leaves the choice to ONNX Runtime: every core of the machine.
+    # 0, like an absent parameter, means ONNX Runtime's default: every core of the machine.
     options.intra_op_num_threads = max(0, int(_parameter(config, "intra_op_thread_count", "0")))
     options.inter_op_num_threads = max(0, int(_parameter(config, "inter_op_thread_count", "0")))
     options.enable_cpu_mem_arena = BOOLEANS[_parameter(config, "enable_mem_arena", "1").lower()]
@@ -218,12 +217,12 @@ def _session_options(config: Config) -> Any:
 
 
 def _device(args: Mapping[str, str]) -> int | None:
-    """The GPU that Triton gives the instance; none for one on the CPU."""
+    """The GPU that Triton gives the instance; none on the CPU."""
     return int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
 
 
 def _providers(config: Config, device: int | None) -> list[Any]:
-    """CUDA on ``device`` and the CPU for what CUDA does not run, or the CPU alone."""
+    """CUDA on ``device`` with the CPU as fallback for operators, or the CPU alone."""
     if device is None:
         return [CPU_PROVIDER]
     ort.preload_dlls()  # CUDA's and cuDNN's libraries may lie in NVIDIA's Python packages
@@ -231,9 +230,9 @@ def _providers(config: Config, device: int | None) -> list[Any]:
 
 
 def _cuda_options(config: Config, device: int) -> dict[str, str]:
-    """The CUDA provider's options from a config that has been checked, as the native backend's.
+    """The CUDA provider's options from a checked config, the same as the native backend's.
 
-    Its accelerator's parameters go to ONNX Runtime unread; the model's own override them.
+    The accelerator's parameters go to ONNX Runtime unread; the model's own override them.
     """
     options: dict[str, str] = {}
     for item in _gpu_accelerators(config):
@@ -257,7 +256,7 @@ def _parameter(config: Config, name: str, default: str) -> str:
     return value
 
 
-# -- load checks: every sentence says what was expected, what came, and how to fix it ------------
+# -- load checks: every message says what was expected, what was found, how to fix it ------------
 
 
 def _raise_if(model: str, problems: Sequence[str]) -> None:
@@ -271,7 +270,7 @@ def _file_problems(path: Path) -> Iterator[str]:
 
 
 def _parameter_problems(config: Config) -> Iterator[str]:
-    """What is wrong with the config by itself: parameters, accelerators, unsupported fields."""
+    """Problems of the config by itself: parameters, accelerators, unsupported fields."""
     for name in ("intra_op_thread_count", "inter_op_thread_count"):
         value = _parameter(config, name, "0")
         if not value.removeprefix("-").isdecimal():
@@ -298,16 +297,16 @@ def _accelerator_problems(config: Config) -> Iterator[str]:
             )
     accelerators = config.get("optimization", {}).get("execution_accelerators", {})
     for item in accelerators.get("cpu_execution_accelerator", ()):
-        yield f"unknown CPU execution accelerator {item['name']!r}, there is none here: remove it"
+        yield f"unknown CPU execution accelerator {item['name']!r}, none is supported: remove it"
 
 
 def _gpu_problems(config: Config, device: int | None) -> Iterator[str]:
-    """What stands against a session on a GPU; on a CPU the native backend reads none of it."""
+    """Problems of a session on a GPU; on a CPU the native backend reads none of these fields."""
     if device is None:
         return
     if CUDA_PROVIDER not in ort.get_available_providers():
         yield (
-            f"Triton gave this instance a GPU, and this environment's onnxruntime {ort.__version__}"
+            f"Triton gave this instance a GPU, but this environment's onnxruntime {ort.__version__}"
             f" has no {CUDA_PROVIDER}: install onnxruntime-gpu in its place, or serve on the CPU"
         )
     for name, choices in CUDA_CHOICES.items():
@@ -317,22 +316,22 @@ def _gpu_problems(config: Config, device: int | None) -> Iterator[str]:
             yield f"parameter {name} is {value!r}, expected one of {known}"
     if any(item["name"] == "tensorrt" for item in _gpu_accelerators(config)):
         yield (
-            "the tensorrt accelerator needs NVIDIA's container: the embedded onnxruntime backend "
-            "has none on a GPU; serve it there, or remove the accelerator"
+            "the tensorrt accelerator needs NVIDIA's container, for the embedded onnxruntime "
+            "backend does not support it on a GPU: serve it there, or remove the accelerator"
         )
 
 
 def _provider_problems(session: Any, device: int | None) -> Iterator[str]:
-    """ONNX Runtime goes on with the CPU when CUDA does not start; a GPU instance must not."""
+    """ONNX Runtime falls back to the CPU if CUDA does not start; a GPU instance must not."""
     if device is not None and CUDA_PROVIDER not in session.get_providers():
         yield (
-            f"{CUDA_PROVIDER} did not start, its reason is in the log above: check that CUDA and "
-            "cuDNN of the versions that onnxruntime-gpu was built for are installed"
+            f"{CUDA_PROVIDER} did not start, for the reason in the log above: install the versions "
+            "of CUDA and cuDNN that onnxruntime-gpu was built for"
         )
 
 
 def _graph_problems(config: Config, session: Any) -> list[str]:
-    """Where the config and the graph disagree, by the native backend's rules."""
+    """Mismatches of config and graph, by the native backend's rules."""
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     expected = len(config["input"]) + len(config["batch_input"])
@@ -354,7 +353,7 @@ def _graph_problems(config: Config, session: Any) -> list[str]:
 def _tensor_problems(
     kind: str, item: Config, nodes: Mapping[str, Any], config: Config
 ) -> Iterator[str]:
-    """Name, data type and shape of one input or output of the config."""
+    """Mismatches of one input or output: name, data type, shape."""
     label = f"{kind} {item['name']!r}"
     node = nodes.get(item["name"])
     if node is None:
