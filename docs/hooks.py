@@ -17,6 +17,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """The page's text with the site's links."""
     if page.file.src_uri == "index.md":
         markdown, folder = README.read_text(encoding="utf-8"), README.parent
+        markdown = markdown.replace("](docs/images/", "](images/")  # pictures stay pictures
     else:
         folder = DOCS
     return _LINK.sub(lambda link: _within_site(link, folder), markdown)
