@@ -1,7 +1,7 @@
 """The letter case of words: the names that options and commands share, and their functions.
 
 ``lower-tr`` and ``upper-tr`` are for Turkish and its relatives, where ``I`` is ``ı`` in small
-letters and ``i`` is ``İ`` in capitals. In other languages ``İ``, which stands in their names, is
+letters and ``i`` is ``İ`` in capitals. In other languages ``İ``, which occurs in names, is
 ``i``: Python makes two characters of it, the second a dot that no vocabulary has.
 """
 

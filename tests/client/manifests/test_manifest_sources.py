@@ -174,10 +174,10 @@ def test_kaldi_segments_are_pieces(tmp_path):
         ("wav.scp", "x sph2pipe -f wav x.sph |", Fault.UNREADABLE, "which is not run"),
         ("wav.scp", "x", Fault.MALFORMED, "names no file"),
         ("wav.scp", "x gone.wav", Fault.NO_AUDIO, "gone.wav: no such file"),
-        ("wav.scp", "a b.wav", Fault.DUPLICATE, "a stands in"),
+        ("wav.scp", "a b.wav", Fault.DUPLICATE, "a is in"),
         ("wav.scp", "y b.wav", Fault.NO_TRANSCRIPT, "y is not in"),
         ("text", "y b", Fault.NO_AUDIO, "y is not in"),
-        ("text", "a b", Fault.DUPLICATE, "a stands in"),
+        ("text", "a b", Fault.DUPLICATE, "a is in"),
     ],
 )
 def test_kaldi_a_line_that_cannot_be_is_left_out_alone(name, line, fault, says, tmp_path):

@@ -97,7 +97,7 @@ def test_a_manifests_check_names_them(folder, capsys):
     for line, (number, name) in zip(said, [(1, "text"), (2, "note"), (3, "audio")], strict=True):
         assert line.startswith(f"error: m.jsonl line {number}: ")
         assert name in line
-        assert "UTF-8 cannot hold it" in line
+        assert "UTF-8 cannot encode it" in line
 
 
 def test_a_tokenizer_is_not_asked_for_what_it_cannot_encode(monkeypatch):
