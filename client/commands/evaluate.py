@@ -8,12 +8,11 @@ rate: they are counted apart, and the exit status is 1.
 import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, TextIO
 
 from ..decoding import BeamOptions
-from ..errors import OutputError
 from ..evaluation.acoustic_cache import cache_folder
 from ..evaluation.as_csv import write_csv
 from ..evaluation.as_json import as_json
@@ -52,13 +51,16 @@ def main(arguments: Sequence[str]) -> int:
     manifest = args.manifest or _first_scored(parser, systems)
     inputs = _inputs(args, manifest, systems)
     refuse_overwriting([args.output or STANDARD_OUTPUT, args.report], inputs)
-    with open_output(args.output) as output, _cache(args.cache, systems) as cache:
+    # There until the report is written, if there are models at all.
+    scored = all(system.scored for system in systems)
+    cache = nullcontext(args.cache) if scored else cache_folder(args.cache)
+    with open_output(args.output) as output, cache as folder:
         options = EvaluationOptions(
             args.normalize,
             tuple(args.by),
             args.processes,
             Tokenizers(args.tokenizers),
-            acoustic_options(args, cache),
+            acoustic_options(args, folder),
         )
         with Display() as display:
             evaluation = evaluate(
@@ -92,18 +94,6 @@ def _inputs(args: Namespace, manifest: Path, systems: Iterable[System]) -> Itera
         if system.scored:
             yield system.scored.path
     yield from with_recordings(manifest)
-
-
-@contextmanager
-def _cache(cache: Path | None, systems: Iterable[System]) -> Iterator[Path | None]:
-    """A folder for the models' outputs, if any, which is there until the report is written."""
-    with ExitStack() as stack:
-        if not all(system.scored for system in systems):
-            try:
-                cache = stack.enter_context(cache_folder(cache))
-            except OutputError as error:
-                raise OutputError(f"{error} with --cache DIR, or with XDG_CACHE_HOME") from error
-        yield cache
 
 
 def _write(evaluation: Evaluation, args: Namespace, output: TextIO) -> None:

@@ -33,6 +33,8 @@ FLAGS: Final[Mapping[str, str]] = {
     "convert(case)": "--case",
     "BinaryOptions.memory": "--memory",
     "BinaryOptions.type": "--type",
+    "AcousticOptions.cache": "--cache DIR, XDG_CACHE_HOME",
+    "transcribe()": "`nemo-ctc transcribe FILE`",
     "list_models()": "`nemo-ctc models`",
     "read_source()": "`nemo-ctc manifest`",
     "train()": "`nemo-ctc lm train`",

@@ -92,9 +92,8 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"{folder}: the folder for caches cannot be made: {error.strerror}: choose another one"
-        ) from error
+        reason = f"the folder for caches cannot be made: {error.strerror}: choose another one"
+        raise OutputError.of(folder, reason, options=("AcousticOptions.cache",)) from error
     check_folder(folder)
 
 

@@ -38,13 +38,19 @@ def check_json_lines(path: Path, head: bytes) -> None:
     """
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
-            raise ManifestError.of(path, what)
+            raise _error(path, what)
     lines = [
         line for each in head.removeprefix(b"\xef\xbb\xbf").splitlines() if (line := each.strip())
     ]
     if lines and (what := _not_json_lines(lines)):
-        options = ("read_source()",) if what.endswith(_MAKE) else ()
-        raise ManifestError.of(path, what, options=options)
+        raise _error(path, what)
+
+
+def _error(path: Path, what: str) -> ManifestError:
+    if what in (_AUDIO, _BINARY):
+        return ManifestError.of(path, what, options=("transcribe()",))
+    options = ("read_source()",) if what.endswith(_MAKE) else ()
+    return ManifestError.of(path, what, options=options)
 
 
 def _not_json_lines(lines: list[bytes]) -> str:

@@ -176,6 +176,7 @@ def test_a_recording_given_as_a_manifest_is_one_line_before_any_server_is_asked(
     assert run("evaluate", "--manifest", "good.wav", url="127.0.0.1:1") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: good.wav: is a recording, expected JSON Lines")
+    assert line.endswith("(`nemo-ctc transcribe FILE`)")
 
 
 def test_evaluate_of_nothing_is_an_error(folder, server, capsys):

@@ -240,7 +240,7 @@ def test_a_cache_that_cannot_be_is_told_before_the_acoustic_pass(
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert "the folder for caches cannot be made" in said
-    assert bool(arguments) or said.endswith("with --cache DIR, or with XDG_CACHE_HOME\n")
+    assert bool(arguments) or said.endswith("choose another one (--cache DIR, XDG_CACHE_HOME)\n")
     assert asked == []
 
 
