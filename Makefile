@@ -22,8 +22,8 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_in
     { echo "Python 3.11 or 3.12 is needed: run make with PYTHON=python3.11" >&2; exit 1; }
 # Tests that need NeMo; the others run in .venv.
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
-# test-serving holds all that tests need; the documentation's commands, which tests run, ask for these.
-TEST_EXTRAS := $(addprefix .venv/.with-,test-serving benchmark docs tune)
+# What the extra test-serving holds; the commands of the docs, which tests run, install nothing more.
+TEST_EXTRAS := benchmark docs ray tokenizer tune
 # A file's tests share servers, so each file goes to one worker whole; tests/conftest.py orders them.
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
@@ -67,7 +67,7 @@ serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's contai
 	    --exit-timeout-secs=30 --metrics-config=summary_latencies=true $(ARGS)
 
 .PHONY: test
-test: test-packages setup $(TEST_EXTRAS) setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
+test: test-packages setup .venv/.with-test-serving setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	@status=0; \
 	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS) > .cache/export-tests.log 2>&1 & \
 	$(RUNTIME) -m pytest $(PARALLEL) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
@@ -114,7 +114,7 @@ extras: $(EXTRAS:%=.venv/.with-%) ## Add EXTRAS="tune ray tokenizer" to .venv, f
 .venv/.with-%: .venv/.installed
 	@echo "installing into .venv: $*" >&2
 	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[$*]'
-	@touch $@
+	@touch $@ $(if $(filter test-serving,$*),$(TEST_EXTRAS:%=.venv/.with-%))
 
 .venv-export/.installed: pyproject.toml constraints/export.txt
 	@PYTHON=$(PYTHON) constraints/system-packages.sh build
