@@ -14,14 +14,17 @@ from ...audio.options import SLACK_S
 from ...errors import AudioError
 from ...utils.in_order import in_order
 from ...utils.shortened import shortened
-from .files import plain
-from .source import Fault, LeftOut, Problem, Utterance
+from .files import Fault, LeftOut, Problem, Utterance, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
+from pathlib import Path
+from typing import Any
+
+from ...utils.utf8 import json_text
 
 _MOST_IN_FLIGHT: Final = 256
-_DECIMALS: Final = 3
+_DECIMALS: Final = 3  # of seconds
 
 Length: TypeAlias = "Future[float]"
 _Piece: TypeAlias = tuple[str, float, float]
@@ -103,3 +106,26 @@ def _within(utterance: Utterance, length_s: float) -> float:
             f"{length_s:.3f} s long: correct offset and duration",
         )
     return min(end_s, length_s) - offset_s
+
+
+def manifest_line(measured: Measured, folder: Path) -> str:
+    """The line, with its end, for a manifest in ``folder``.
+
+    Audio below the folder is named relative to it, other audio by its absolute path.
+    """
+    utterance = measured.utterance
+    fields: dict[str, Any] = {
+        "audio_filepath": _path_from(folder, utterance.audio),
+        "duration": round(measured.duration_s, _DECIMALS),
+        "text": utterance.text,
+    }
+    if utterance.offset_s is not None:
+        fields["offset"] = round(utterance.offset_s, _DECIMALS)
+    if utterance.speaker is not None:
+        fields["speaker"] = utterance.speaker
+    return json_text(fields) + "\n"
+
+
+def _path_from(folder: Path, audio: Path) -> str:
+    path, base = plain(audio), plain(folder)
+    return (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from ...language_models.spelling import Spelling
 from ...wire.contract import Contract
+from .files import Fault, Problem
 from .measuring import Measured
-from .source import Fault, Problem
 
 
 @dataclass
