@@ -20,7 +20,7 @@ from ..errors import (
 from .connection import HEADERS, NOT_LOADED, RESTRICTED_HEADER, Connection, ConnectionOptions
 from .contract import CONTRACT_PARAMETER, Contract
 from .diagnosis import connection_problem
-from .waiting import retry_until_ready
+from .failure_policy import retry_until_ready
 
 
 @dataclass(frozen=True)
