@@ -8,15 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..audio import AudioOptions, RawFormat
 from ..decoding import BeamOptions, GreedyOptions, Hotword
 from ..decoding.pauses import PAUSE_S
 from ..decoding.preset import Preset, read_preset
+from ..errors import AudioError
 from ..language_models.cases import WORD_CASES
+from ..long_audio import LongAudioOptions
 from ..transcriber import Transcriber
-from .argument_types import whole_number
-from .recordings import add_recordings, audio_options, long_audio_options
+from .parser import whole_number
 from .server import add_requests, add_server, transport_options, urls_of
-from .streams import messages
+from .streams import warn
 
 
 def add_model(parser: ArgumentParser, *, required: bool = True) -> None:
@@ -128,8 +130,8 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
             parser.error(f"{flags(given)}: needs --decoder beam")
         return Preset(None, greedy=GreedyOptions(exact_nemo_text=exact))
     if preset.beam and "lm" in given and "alpha" not in given:
-        messages.print(
-            f"warning: the weights of {args.decoder_config} were tuned for another language model "
+        warn(
+            f"the weights of {args.decoder_config} were tuned for another language model "
             "than --lm: run `tune` again"
         )
     given = {"exact_nemo_text": preset.decoder.exact_nemo_text, **given}
@@ -155,8 +157,8 @@ def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = Fals
     """
     transcriber = make_transcriber(args, preset, confidence=confidence)()
     if preset.checkpoint_sha256 not in ("", transcriber.contract.checkpoint_sha256):
-        messages.print(
-            f"warning: {args.decoder_config} was tuned for another checkpoint than the one that "
+        warn(
+            f"{args.decoder_config} was tuned for another checkpoint than the one that "
             f"{args.model} was exported from: run `tune` again, wrong weights can be worse "
             "than greedy"
         )
@@ -205,3 +207,81 @@ def _flag(name: str) -> str:
 def flags(names: Iterable[str]) -> str:
     """The options as they are written on a command line, by the names of their values."""
     return ", ".join(map(_flag, names))
+
+
+def add_recordings(parser: ArgumentParser) -> None:
+    """How recordings are read; ``audio_options`` and ``long_audio_options`` read them."""
+    group = parser.add_argument_group("recordings")
+    group.add_argument(
+        "--channel",
+        type=int,
+        metavar="N",
+        help="transcribe channel N, counted from 1 (default: the mean of all channels)",
+    )
+    group.add_argument(
+        "--raw",
+        type=_raw_format,
+        metavar="HZ[:CHANNELS[:ENCODING]]",
+        help="the recordings have no header: their rate, channels and encoding, such as "
+        "8000:1:mulaw (default 1 channel, s16le)",
+    )
+    group.add_argument(
+        "--strict-audio",
+        action="store_true",
+        help="reject damaged and truncated recordings (default: transcribe the readable "
+        "part and warn)",
+    )
+    group.add_argument(
+        "--max-duration",
+        type=float,
+        default=AudioOptions.max_duration_s,
+        metavar="S",
+        help="reject longer recordings (default %(default)g s)",
+    )
+    default = LongAudioOptions()
+    group.add_argument(
+        "--window",
+        type=float,
+        default=default.window_s,
+        metavar="S",
+        help="cut recordings longer than S seconds into windows of S seconds (default: windows of "
+        "30 s, for recordings that are too long for the model)",
+    )
+    group.add_argument(
+        "--overlap",
+        type=float,
+        default=default.overlap_s,
+        metavar="S",
+        help="seconds that neighbouring windows share (default %(default)g)",
+    )
+
+
+def audio_options(args: Namespace) -> AudioOptions:
+    """How to read the recordings; raises ``AudioError`` for options that make no sense."""
+    return AudioOptions(
+        channel=args.channel,
+        raw=args.raw,
+        strict=args.strict_audio,
+        max_duration_s=args.max_duration,
+    )
+
+
+def long_audio_options(args: Namespace) -> LongAudioOptions:
+    """How long ones are cut; raises ``AudioError`` for windows that cannot be."""
+    try:
+        return LongAudioOptions(args.window, args.overlap)
+    except ValueError as error:
+        raise AudioError(f"--window, --overlap: {error}") from error
+
+
+def _raw_format(text: str) -> RawFormat:
+    rate, *more = text.split(":")
+    try:
+        channels = int(more[0]) if more else RawFormat.channels
+        return RawFormat(int(rate), channels, *more[1:])
+    except (ValueError, TypeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected HZ[:CHANNELS[:ENCODING]] as in 16000:1:s16le"
+        ) from error
+    except AudioError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ..decoding import BeamOptions
-from ..evaluation.acoustic_cache import cache_folder
-from ..evaluation.as_csv import write_csv
-from ..evaluation.as_json import as_json
-from ..evaluation.evaluator import EvaluationOptions, evaluate
+from ..evaluation import (
+    AcousticOptions,
+    Evaluation,
+    EvaluationOptions,
+    ReportOptions,
+    System,
+    Tokenizers,
+    as_json,
+    evaluate,
+    write_csv,
+    write_report,
+)
+from ..evaluation.acoustics import cache_folder
 from ..evaluation.normalization import MEANINGS
-from ..evaluation.result import Evaluation, System
-from ..evaluation.spelling import Tokenizers
 from ..evaluation.text import print_evaluation
 from ..utils.utf8 import json_text
-from .acoustics import Display, acoustic_options, warn
-from .argument_types import whole_number
-from .arguments import add_transcriber
+from .arguments import add_transcriber, audio_options, long_audio_options
 from .outputs import (
     STANDARD_OUTPUT,
     add_output,
@@ -33,9 +38,10 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
-from .parser import CommandParser
-from .server import urls_of
-from .streams import open_output, tables
+from .parser import CommandParser, whole_number
+from .progress import Display
+from .server import transport_options, urls_of
+from .streams import open_output, tables, warn
 from .systems import EXAMPLES, add_systems, read_systems
 
 _DEFAULT_SHOWN: Final = 20
@@ -60,7 +66,9 @@ def main(arguments: Sequence[str]) -> int:
             tuple(args.by),
             args.processes,
             Tokenizers(args.tokenizers),
-            acoustic_options(args, folder),
+            AcousticOptions(
+                transport_options(args), audio_options(args), long_audio_options(args), folder
+            ),
         )
         with Display() as display:
             evaluation = evaluate(
@@ -106,11 +114,6 @@ def _write(evaluation: Evaluation, args: Namespace, output: TextIO) -> None:
 
 
 def _report(evaluation: Evaluation, args: Namespace, options: EvaluationOptions) -> None:
-    from ..evaluation.report import (  # noqa: PLC0415 -- for who wants a page
-        ReportOptions,
-        write_report,
-    )
-
     audio, tokenizers = options.acoustics.audio, options.tokenizers
     shown = ReportOptions(args.embed_audio, audio=audio, tokenizers=tokenizers)
     write_report(evaluation, args.report, evaluation.log_probs, shown)

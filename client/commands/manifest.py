@@ -52,7 +52,7 @@ from .outputs import output_path
 from .parser import CommandParser
 from .progress import clock
 from .server import add_server, connecting_options, urls_of
-from .streams import messages, open_output, tables
+from .streams import messages, open_output, tables, warn
 
 _SHOWN_CHARACTERS: Final = 200
 _LOOKED_AT: Final = 10
@@ -131,9 +131,7 @@ def _counted(
             continue
         refused = fit.add(each) if fit else ""
         if refused:
-            messages.print(
-                f"warning: {each.utterance.where}: {shortened(each.utterance.audio)} {refused}"
-            )
+            warn(f"{each.utterance.where}: {shortened(each.utterance.audio)} {refused}")
         yield each
 
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from ..bulk.ray_engine import RayOptions
-from .argument_types import whole_number
+from .parser import whole_number
 
 _OPTIONS: Final = ("workers", "shard_entries", "ray_address")
 

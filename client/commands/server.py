@@ -15,7 +15,7 @@ from typing import Final
 from ..errors import SecurityError
 from ..wire.connection import RESTRICTED_HEADER, ConnectionOptions
 from ..wire.transport import TransportOptions
-from .argument_types import positive, seconds, whole_number
+from .parser import positive, seconds, whole_number
 
 DEFAULT_URL: Final = "localhost:8001"
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")  # gRPC's rule for metadata keys

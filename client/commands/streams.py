@@ -60,6 +60,11 @@ def transcribe_entries(
         yield entry, result
 
 
+def warn(said: str) -> None:
+    """Print a warning on standard error."""
+    messages.print(f"warning: {said}")
+
+
 def report(name: str, result: Result) -> None:
     """Say what is wrong with a recording, and what became of it where it failed."""
     for warning in result.warnings:

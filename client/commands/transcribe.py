@@ -45,6 +45,8 @@ from ..transcriber import Transcriber
 from ..utils.files import is_stream, written_whole
 from .arguments import (
     add_transcriber,
+    audio_options,
+    long_audio_options,
     make_transcriber,
     open_transcriber,
     read_decoding,
@@ -59,7 +61,6 @@ from .outputs import (
 from .parser import CommandParser
 from .progress import shown
 from .ray import add_ray, ray_options
-from .recordings import audio_options, long_audio_options
 from .streams import (
     messages,
     open_output,

@@ -13,33 +13,37 @@ import argparse
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from ..decoding import BeamOptions
 from ..decoding.preset import write_preset
-from ..evaluation.acoustic_cache import default_folder
-from ..evaluation.tuning import report
-from ..evaluation.tuning.result import Tuning
-from ..evaluation.tuning.trials import RANGES, Space, best_of
-from ..evaluation.tuning.tuner import Searched, TuningOptions, optional, tune
+from ..evaluation import AcousticOptions, Space, TuningOptions, tune
+from ..evaluation.acoustics import default_folder
+from ..evaluation.tuning.result import Tuning, tables_of
+from ..evaluation.tuning.trials import RANGES, best_of
+from ..evaluation.tuning.tuner import Searched, optional
 from ..utils.files import written_whole
 from ..utils.utf8 import json_text
-from .acoustics import Display, acoustic_options, warn
-from .argument_types import whole_number
-from .arguments import add_beam_options, add_model, beam_arguments
+from .arguments import (
+    add_beam_options,
+    add_model,
+    add_recordings,
+    audio_options,
+    beam_arguments,
+    long_audio_options,
+)
 from .outputs import (
     language_files,
     output_path,
     refuse_overwriting,
     with_recordings,
 )
-from .parser import CommandParser
-from .recordings import add_recordings
-from .server import urls_of
-from .streams import messages, open_output, tables
+from .parser import CommandParser, whole_number
+from .progress import Display
+from .server import transport_options, urls_of
+from .streams import messages, open_output, tables, warn
 
 _SEARCHED: Final = ("lm", "beam_width", "nbest", *RANGES)
 _PICTURES: Final = (".png", ".pdf", ".svg")
@@ -67,8 +71,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tune(args: Namespace, space: Space) -> Tuning:
-    acoustics = acoustic_options(args, args.cache)
-    strict = replace(acoustics, audio=replace(acoustics.audio, strict=True))
+    acoustics = AcousticOptions(
+        transport_options(args), audio_options(args), long_audio_options(args), args.cache
+    )
     done: list[Searched] = []
     with Display() as display:
 
@@ -83,7 +88,7 @@ def _tune(args: Namespace, space: Space) -> Tuning:
                 urls_of(args),
                 args.model,
                 args.held_out,
-                TuningOptions(args.trials, args.seed, args.processes, strict),
+                TuningOptions(args.trials, args.seed, args.processes, acoustics),
                 on_progress=display.on_progress,
                 on_trial=show,
                 warn=warn,
@@ -99,6 +104,7 @@ def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc tune", __doc__)
     add_model(parser)
     add_recordings(parser)
+    parser.set_defaults(strict_audio=True)
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text"
     )
@@ -185,6 +191,6 @@ def _print(tuning: Tuning, form: str, output: TextIO) -> None:
         output.write(json_text(tuning.as_json()) + "\n")
         return
     console = tables(output)
-    for table in report.tables(tuning):
+    for table in tables_of(tuning):
         console.print(table)
     output.write(f"{tuning.comparison.verdict()}\n")

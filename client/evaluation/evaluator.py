@@ -1,7 +1,7 @@
 """Several systems on one manifest, over one acoustic pass for each model.
 
 Flow: entries → ``scored`` texts → ``acoustics``, model by model → ``decoding``, system by system →
-``scoring`` and ``ctc_loss`` → ``Evaluation``. An entry that fails anywhere is left out from there
+``scoring`` and ``references`` → ``Evaluation``. An entry that fails anywhere is left out from there
 on, and is in no system's figures.
 """
 
@@ -20,15 +20,13 @@ from ..manifests.manifest import Entry, duration_of, read_entries, read_manifest
 from ..result import Result
 from ..utils.extras import import_extra
 from .acoustics import AcousticModel, AcousticOptions, acoustic_models
-from .ctc_loss import ctc_loss
 from .decoding import TimedTranscript, decode
 from .normalization import normalized
 from .progress import OnProgress, ignore, tracked
-from .references import warn_of_unwritable
+from .references import Spell, Tokenizers, ctc_loss, warn_of_unwritable
 from .result import Evaluation, Failure, Scored, System, Utterance
 from .scored import scored_texts
 from .scoring import compared, differences, groups, scores
-from .spelling import Spell, Tokenizers
 
 Manifest: TypeAlias = Path | str | Iterable[Mapping[str, Any]]
 """A JSON Lines file, or what its lines would hold."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..dispatch import Program
+from ..parser import Program
 
 _LM = Program(
     "nemo-ctc lm",

@@ -1,6 +1,7 @@
 """Puts the page together; it is one file, and asks nothing of any network."""
 
 from base64 import b64encode
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from html import escape
@@ -9,16 +10,33 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+from ...audio import AudioOptions
 from ...utils.files import written_whole
 from ...utils.utf8 import json_text
+from ..references import Tokenizers
 from ..result import Evaluation
 from . import sections, statistics
 from .alignment import align_systems
-from .audio import embedded, linked
-from .data import data
+from .data import data, embedded, linked
 from .details import LogProbs, details
-from .options import ReportOptions
 from .wording import finding
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """How much of an evaluation its page holds."""
+
+    embed_audio: bool = False
+    """Put the audio into the page, as FLAC (about 1.2 MB a minute at 16 kHz), instead of links."""
+    detailed: int = 20
+    """Utterances with spectrogram and posteriorgram, those with most errors (5 kB a second)."""
+    longest_detailed_s: float = 60.0
+    """Utterances longer than this have neither."""
+    audio: AudioOptions = field(default_factory=AudioOptions)
+    """How the recordings were read: what is drawn and embedded is what the models heard."""
+    tokenizers: Tokenizers = field(default_factory=Tokenizers)
+    """To align references with the outputs of models with SentencePiece vocabularies."""
+
 
 _ASSETS: Final = files(__package__) / "assets"
 _SCRIPTS: Final = ("utterances.js", "player.js", "timeline.js", "list.js", "report.js")

@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 from ...audio import Warn
 from ...audio.options import STRICT
 from ...utils.extras import import_extra
-from ..acoustic_cache import default_folder
-from ..acoustics import AcousticModel, AcousticOptions, acoustic_models
+from ..acoustics import AcousticModel, AcousticOptions, acoustic_models, default_folder
 from ..progress import OnProgress, ignore
 from ..references import warn_of_unwritable
 from ..result import Failure

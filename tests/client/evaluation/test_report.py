@@ -18,12 +18,10 @@ from client.audio import AudioOptions, Clip
 from client.decoding.alignment import align
 from client.evaluation.metrics import word_errors
 from client.evaluation.report import ReportOptions, write_report
-from client.evaluation.report.alignment import Kind, align_systems, align_words
-from client.evaluation.report.audio import embedded, linked
+from client.evaluation.report.alignment import Kind, align_systems, align_words, timed_words
 from client.evaluation.report.charts import letter
-from client.evaluation.report.image import heat_map
-from client.evaluation.report.posteriorgram import BLANK, posteriorgram
-from client.evaluation.report.spectrogram import mel_spectrogram
+from client.evaluation.report.data import embedded, linked
+from client.evaluation.report.details import BLANK, heat_map, mel_spectrogram, posteriorgram
 from client.evaluation.report.statistics import (
     confusions,
     deleted_words,
@@ -32,7 +30,6 @@ from client.evaluation.report.statistics import (
     inserted_words,
     wrong_words,
 )
-from client.evaluation.report.times import timed_words
 from client.evaluation.report.wording import duration, finding, p_value, speed
 from client.evaluation.result import Difference, Failure, Interval
 from client.transcript import Word
