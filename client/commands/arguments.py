@@ -209,8 +209,11 @@ def flags(names: Iterable[str]) -> str:
     return ", ".join(map(_flag, names))
 
 
-def add_recordings(parser: ArgumentParser) -> None:
-    """How recordings are read; ``audio_options`` and ``long_audio_options`` read them."""
+def add_recordings(parser: ArgumentParser, *, always_strict: bool = False) -> None:
+    """How recordings are read; ``audio_options`` and ``long_audio_options`` read them.
+
+    With ``always_strict`` damaged ones are rejected, without an option for it.
+    """
     group = parser.add_argument_group("recordings")
     group.add_argument(
         "--channel",
@@ -225,12 +228,14 @@ def add_recordings(parser: ArgumentParser) -> None:
         help="the recordings have no header: their rate, channels and encoding, such as "
         "8000:1:mulaw (default 1 channel, s16le)",
     )
-    group.add_argument(
-        "--strict-audio",
-        action="store_true",
-        help="reject damaged and truncated recordings (default: transcribe the readable "
-        "part and warn)",
-    )
+    parser.set_defaults(strict_audio=always_strict)
+    if not always_strict:
+        group.add_argument(
+            "--strict-audio",
+            action="store_true",
+            help="reject damaged and truncated recordings (default: transcribe the readable "
+            "part and warn)",
+        )
     group.add_argument(
         "--max-duration",
         type=float,

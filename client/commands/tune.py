@@ -103,8 +103,7 @@ def _tune(args: Namespace, space: Space) -> Tuning:
 def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc tune", __doc__)
     add_model(parser)
-    add_recordings(parser)
-    parser.set_defaults(strict_audio=True)
+    add_recordings(parser, always_strict=True)
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text"
     )
