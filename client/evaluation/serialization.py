@@ -17,8 +17,6 @@ from .metrics import ErrorCounts
 from .result import Evaluation, Group, Interval, Score, System, Utterance
 from .scoring import mean_loss
 
-_NOTHING = ErrorCounts(0, 0, 0, 0)
-
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Everything but words' times and other hypotheses."""
@@ -90,8 +88,8 @@ def _rates(score: Score | None) -> dict[str, Any]:
         "wer_interval": _interval(score.wer_interval) if score else None,
         "cer": score.characters.rate if score else None,
         "cer_interval": _interval(score.cer_interval) if score else None,
-        "words": _counts(score.words if score else _NOTHING),
-        "characters": _counts(score.characters if score else _NOTHING),
+        "words": _counts(score.words if score else ErrorCounts()),
+        "characters": _counts(score.characters if score else ErrorCounts()),
     }
 
 
