@@ -33,84 +33,53 @@ def add_transcriber(parser: ArgumentParser, *, model_required: bool = True) -> N
     add_model(parser, required=model_required)
     add_recordings(parser)
     group = parser.add_argument_group("decoding")
-    group.add_argument(
-        "--decoder",
-        choices=("greedy", "beam"),
-        help="greedy: the best token of each frame; beam: a search, with or without a language "
-        "model (default: the preset's, or greedy)",
+    add = group.add_argument
+    text = (
+        "greedy: the best token of each frame; beam: a search, with or without a language "
+        "model (default: the preset's, or greedy)"
     )
-    group.add_argument(
-        "--decoder-config",
-        type=Path,
-        metavar="PRESET.json",
-        help="decoding options that `tune` wrote; options given here override them",
-    )
+    add("--decoder", choices=("greedy", "beam"), help=text)
+    text = "decoding options that `tune` wrote; options given here override them"
+    add("--decoder-config", type=Path, metavar="PRESET.json", help=text)
     add_beam_options(group)
-    group.add_argument(
-        "--processes",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="decode in N worker processes (default 0: in the main process)",
-    )
+    text = "decode in N worker processes (default 0: in the main process)"
+    add("--processes", type=whole_number(0), default=0, metavar="N", help=text)
 
 
 def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     """The options of beam search, each ``None`` when not given."""
-    default = BeamOptions()
-    beam_options: dict[str, tuple[Any, str | None, str]] = {
-        "lm": (Path, "FILE", "ARPA, gzipped or not, or KenLM binary (default none)"),
-        "unigrams": (
-            Path,
-            "FILE",
-            "list of known words, one a line (default: the language model's words)",
-        ),
-        "alpha": (float, "A", f"language model weight (default {default.alpha})"),
-        "beta": (float, "B", f"bonus for each word (default {default.beta})"),
-        "unk_score_offset": (
-            float,
-            "X",
-            f"added to log10 p of unknown words (default {default.unk_score_offset})",
-        ),
-        "beam_width": (int, "W", f"hypotheses kept (default {default.beam_width})"),
-        "beam_prune_logp": (
-            float,
-            "X",
-            f"drop hypotheses this far below the best (default {default.beam_prune_logp})",
-        ),
-        "token_min_logp": (
-            float,
-            "X",
-            f"skip tokens with a lower log probability (default {default.token_min_logp})",
-        ),
-        "hotword_weight": (
-            float,
-            "X",
-            f"bonus for each hotword (default {default.hotword_weight})",
-        ),
-        "nbest": (int, "N", f"hypotheses to return (default {default.nbest})"),
-    }
-    for name, (kind, metavar, text) in beam_options.items():
+    add, default = group.add_argument, BeamOptions()
+    its_words = "the language model's words"
+    for name, kind, metavar, text in (
+        ("lm", Path, "FILE", "ARPA, gzipped or not, or KenLM binary (default none)"),
+        ("unigrams", Path, "FILE", f"list of known words, one a line (default: {its_words})"),
+        ("alpha", float, "A", "language model weight"),
+        ("beta", float, "B", "bonus for each word"),
+        ("unk_score_offset", float, "X", "added to log10 p of unknown words"),
+        ("beam_width", int, "W", "hypotheses kept"),
+        ("beam_prune_logp", float, "X", "drop hypotheses this far below the best"),
+        ("token_min_logp", float, "X", "skip tokens with a lower log probability"),
+        ("hotword_weight", float, "X", "bonus for each hotword"),
+        ("nbest", int, "N", "hypotheses to return"),
+    ):
         if name not in without:
-            group.add_argument(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}")
-    group.add_argument(
-        "--exact-nemo-text",
-        action=argparse.BooleanOptionalAction,
-        help=f"give NeMo's text: do not split words at pauses of {PAUSE_S} s or more (default: the "
-        "preset's, or off)",
+            shown = "" if kind is Path else f" (default {getattr(default, name)})"
+            add(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}{shown}")
+    text = (
+        f"give NeMo's text: do not split words at pauses of {PAUSE_S} s or more (default: the "
+        "preset's, or off)"
     )
-    group.add_argument(
-        "--lm-case",
-        choices=WORD_CASES,
-        help=f"beam: the case of the language model's words (default {default.lm_case})",
-    )
-    group.add_argument(
+    add("--exact-nemo-text", action=argparse.BooleanOptionalAction, help=text)
+    text = f"beam: the case of the language model's words (default {default.lm_case})"
+    add("--lm-case", choices=WORD_CASES, help=text)
+    text = "beam: a word or phrase to favour; may be repeated"
+    add(
         "--hotword",
         dest="hotwords",
         action="append",
         type=_hotword,
         metavar="WORD[=WEIGHT]",
-        help="beam: a word or phrase to favour; may be repeated",
+        help=text,
     )
 
 
@@ -215,50 +184,31 @@ def add_recordings(parser: ArgumentParser, *, always_strict: bool = False) -> No
     With ``always_strict`` damaged ones are rejected, without an option for it.
     """
     group = parser.add_argument_group("recordings")
-    group.add_argument(
-        "--channel",
-        type=int,
-        metavar="N",
-        help="transcribe channel N, counted from 1 (default: the mean of all channels)",
+    add = group.add_argument
+    text = "transcribe channel N, counted from 1 (default: the mean of all channels)"
+    add("--channel", type=int, metavar="N", help=text)
+    text = (
+        "the recordings have no header: their rate, channels and encoding, such as "
+        "8000:1:mulaw (default 1 channel, s16le)"
     )
-    group.add_argument(
-        "--raw",
-        type=_raw_format,
-        metavar="HZ[:CHANNELS[:ENCODING]]",
-        help="the recordings have no header: their rate, channels and encoding, such as "
-        "8000:1:mulaw (default 1 channel, s16le)",
-    )
+    add("--raw", type=_raw_format, metavar="HZ[:CHANNELS[:ENCODING]]", help=text)
     parser.set_defaults(strict_audio=always_strict)
     if not always_strict:
-        group.add_argument(
-            "--strict-audio",
-            action="store_true",
-            help="reject damaged and truncated recordings (default: transcribe the readable "
-            "part and warn)",
+        text = (
+            "reject damaged and truncated recordings (default: transcribe the readable part and "
+            "warn)"
         )
-    group.add_argument(
-        "--max-duration",
-        type=float,
-        default=AudioOptions.max_duration_s,
-        metavar="S",
-        help="reject longer recordings (default %(default)g s)",
-    )
+        add("--strict-audio", action="store_true", help=text)
+    text = "reject longer recordings (default %(default)g s)"
+    add("--max-duration", type=float, default=AudioOptions.max_duration_s, metavar="S", help=text)
     default = LongAudioOptions()
-    group.add_argument(
-        "--window",
-        type=float,
-        default=default.window_s,
-        metavar="S",
-        help="cut recordings longer than S seconds into windows of S seconds (default: windows of "
-        "30 s, for recordings that are too long for the model)",
+    text = (
+        "cut recordings longer than S seconds into windows of S seconds (default: windows of "
+        "30 s, for recordings that are too long for the model)"
     )
-    group.add_argument(
-        "--overlap",
-        type=float,
-        default=default.overlap_s,
-        metavar="S",
-        help="seconds that neighbouring windows share (default %(default)g)",
-    )
+    add("--window", type=float, default=default.window_s, metavar="S", help=text)
+    text = "seconds that neighbouring windows share (default %(default)g)"
+    add("--overlap", type=float, default=default.overlap_s, metavar="S", help=text)
 
 
 def audio_options(args: Namespace) -> AudioOptions:

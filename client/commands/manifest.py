@@ -238,21 +238,12 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
 
 def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc manifest", __doc__)
-    parser.add_argument(
-        "--audio", type=Path, metavar="DIR", help="the recordings (default: where transcripts are)"
-    )
-    parser.add_argument(
-        "--transcripts",
-        type=Path,
-        metavar="PATH",
-        help="folder or file of the transcripts (default: --audio)",
-    )
-    parser.add_argument(
-        "--output", type=output_path, metavar="M.jsonl", help="the manifest to write"
-    )
-    parser.add_argument(
-        "--kind", choices=KINDS, help="format of the transcripts (default: detected)"
-    )
+    add = parser.add_argument
+    add("--audio", type=Path, metavar="DIR", help="the recordings (default: where transcripts are)")
+    text = "folder or file of the transcripts (default: --audio)"
+    add("--transcripts", type=Path, metavar="PATH", help=text)
+    add("--output", type=output_path, metavar="M.jsonl", help="the manifest to write")
+    add("--kind", choices=KINDS, help="format of the transcripts (default: detected)")
     for name, usual in (("audio", AUDIO_COLUMNS), ("text", TEXT_COLUMNS)):
         parser.add_argument(
             f"--{name}-column",
@@ -266,14 +257,9 @@ def _parser() -> ArgumentParser:
         parser.add_argument(
             flag, dest="lower", action="store_const", const=case, help=f"put texts in {what}"
         )
-    parser.add_argument(
-        "--allow-missing",
-        action="store_true",
-        help="exit with status 0 even if something is left out",
-    )
-    parser.add_argument("--check", type=Path, metavar="M.jsonl", help="check this manifest instead")
-    parser.add_argument(
-        "--model", metavar="NAME", help="also check against this model of the server"
-    )
+    text = "exit with status 0 even if something is left out"
+    add("--allow-missing", action="store_true", help=text)
+    add("--check", type=Path, metavar="M.jsonl", help="check this manifest instead")
+    add("--model", metavar="NAME", help="also check against this model of the server")
     add_server(parser)
     return parser

@@ -275,17 +275,13 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
 
 def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc transcribe", __doc__)
-    parser.add_argument(
-        "audio", nargs="*", metavar="AUDIO", help="audio files or folders; - is standard input"
-    )
-    parser.add_argument(
-        "--manifest", type=Path, metavar="M.jsonl", help="recordings as NeMo's JSON Lines"
-    )
+    add = parser.add_argument
+    text = "audio files or folders; - is standard input"
+    add("audio", nargs="*", metavar="AUDIO", help=text)
+    add("--manifest", type=Path, metavar="M.jsonl", help="recordings as NeMo's JSON Lines")
     add_transcriber(parser)
     add_output(parser, tuple(FORMATS), folder=True)
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the results in --output OUT.jsonl"
-    )
+    add("--resume", action="store_true", help="continue the results in --output OUT.jsonl")
     add_ray(parser)
     return parser
 

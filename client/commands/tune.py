@@ -104,22 +104,13 @@ def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc tune", __doc__)
     add_model(parser)
     add_recordings(parser, always_strict=True)
-    parser.add_argument(
-        "--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text"
-    )
-    parser.add_argument(
-        "--held-out",
-        type=Path,
-        metavar="HELD.jsonl",
-        help="check with this manifest (default: with a third of the other)",
-    )
-    parser.add_argument(
-        "--output", type=output_path, required=True, metavar="PRESET.json", help="the preset"
-    )
-    parser.add_argument(
-        "--plot", type=_picture, metavar="MAP.png", help="draw the word errors over the weights"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the report")
+    add = parser.add_argument
+    add("--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text")
+    text = "check with this manifest (default: with a third of the other)"
+    add("--held-out", type=Path, metavar="HELD.jsonl", help=text)
+    add("--output", type=output_path, required=True, metavar="PRESET.json", help="the preset")
+    add("--plot", type=_picture, metavar="MAP.png", help="draw the word errors over the weights")
+    add("--format", choices=("text", "json"), default="text", help="of the report")
     _add_search(parser.add_argument_group("search"))
     group = parser.add_argument_group("beam search")
     group.add_argument(
@@ -131,10 +122,9 @@ def _parser() -> ArgumentParser:
 
 def _add_search(group: Any) -> None:
     positive = whole_number(1)
-    group.add_argument(
-        "--trials", type=positive, default=100, metavar="N", help="weights to try (default 100)"
-    )
-    group.add_argument(
+    add = group.add_argument
+    add("--trials", type=positive, default=100, metavar="N", help="weights to try (default 100)")
+    add(
         "--beam-width",
         dest="beam_widths",
         type=positive,
@@ -144,21 +134,11 @@ def _add_search(group: Any) -> None:
         help=f"hypotheses kept (default {BeamOptions.beam_width}); of several, the widest while"
         " searching, and then the least that does as well",
     )
-    group.add_argument(
-        "--processes",
-        type=positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="to decode in (default: one for each core, %(default)s here)",
-    )
-    group.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="(default 0)")
-    group.add_argument(
-        "--cache",
-        type=Path,
-        default=default_folder(),
-        metavar="DIR",
-        help="where the acoustic model's outputs are kept (default %(default)s)",
-    )
+    text = "to decode in (default: one for each core, %(default)s here)"
+    add("--processes", type=positive, default=os.cpu_count() or 1, metavar="N", help=text)
+    add("--seed", type=whole_number(0), default=0, metavar="N", help="(default 0)")
+    text = "where the acoustic model's outputs are kept (default %(default)s)"
+    add("--cache", type=Path, default=default_folder(), metavar="DIR", help=text)
 
 
 def _picture(text: str) -> Path:

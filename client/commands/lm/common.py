@@ -37,21 +37,12 @@ def read_spelling(args: Namespace, case: str | None = None) -> Spelling:
 def add_binary_options(parser: ArgumentParser) -> None:
     """How to build a binary; ``read_binary_options`` reads them."""
     default = BinaryOptions()
-    parser.add_argument(
-        "--type",
-        choices=BINARY_TYPES,
-        default=default.type,
-        help="trie: half the size, built within --memory; probing: faster (default %(default)s)",
-    )
-    parser.add_argument(
-        "--quantize", type=int, metavar="BITS", help="store each probability in BITS (trie only)"
-    )
-    parser.add_argument(
-        "--memory",
-        default=default.memory,
-        metavar="SIZE",
-        help="memory that KenLM may use for sorting, such as 512M or 2G (default %(default)s)",
-    )
+    add = parser.add_argument
+    text = "trie: half the size, built within --memory; probing: faster (default %(default)s)"
+    add("--type", choices=BINARY_TYPES, default=default.type, help=text)
+    add("--quantize", type=int, metavar="BITS", help="store each probability in BITS (trie only)")
+    text = "memory that KenLM may use for sorting, such as 512M or 2G (default %(default)s)"
+    add("--memory", default=default.memory, metavar="SIZE", help=text)
 
 
 def read_binary_options(args: Namespace) -> BinaryOptions:

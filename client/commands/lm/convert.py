@@ -64,19 +64,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("nemo-ctc lm convert", __doc__)
-    parser.add_argument("arpa", type=Path, metavar="IN.arpa", help="ARPA file, gzipped or not")
-    parser.add_argument(
-        "--output",
-        type=output_path,
-        required=True,
-        metavar="OUT.binary",
-        help="the KenLM binary to write",
-    )
-    parser.add_argument(
-        "--case",
-        choices=WORD_CASES,
-        default="keep",
-        help="case of the words, which must be the acoustic model's (default %(default)s)",
-    )
+    add = parser.add_argument
+    add("arpa", type=Path, metavar="IN.arpa", help="ARPA file, gzipped or not")
+    text = "the KenLM binary to write"
+    add("--output", type=output_path, required=True, metavar="OUT.binary", help=text)
+    text = "case of the words, which must be the acoustic model's (default %(default)s)"
+    add("--case", choices=WORD_CASES, default="keep", help=text)
     add_binary_options(parser)
     return parser

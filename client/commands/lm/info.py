@@ -54,13 +54,10 @@ def fit_facts(measured: Fit | None) -> list[tuple[str, str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("nemo-ctc lm info", __doc__)
-    parser.add_argument("lm", type=Path, metavar="MODEL", help="ARPA file or KenLM binary")
-    parser.add_argument(
-        "--manifest",
-        type=Path,
-        metavar="M.jsonl",
-        help="the text to measure: JSON Lines, or a text file",
-    )
+    add = parser.add_argument
+    add("lm", type=Path, metavar="MODEL", help="ARPA file or KenLM binary")
+    text = "the text to measure: JSON Lines, or a text file"
+    add("--manifest", type=Path, metavar="M.jsonl", help=text)
     add_spelling(parser, required=False)
     add_output(parser, ("text", "json"))
     return parser

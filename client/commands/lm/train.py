@@ -62,48 +62,20 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     default = TrainingOptions()
     parser = CommandParser("nemo-ctc lm train", __doc__)
-    parser.add_argument(
-        "text",
-        type=Path,
-        nargs="+",
-        metavar="TEXT",
-        help="text files or manifests; give them before the options",
-    )
-    parser.add_argument(
-        "--output",
-        type=_prefix,
-        required=True,
-        metavar="PREFIX",
-        help="start of the names of the files; for a folder that exists, they are called lm",
-    )
+    add = parser.add_argument
+    text = "text files or manifests; give them before the options"
+    add("text", type=Path, nargs="+", metavar="TEXT", help=text)
+    text = "start of the names of the files; for a folder that exists, they are called lm"
+    add("--output", type=_prefix, required=True, metavar="PREFIX", help=text)
     add_spelling(parser, required=True)
-    parser.add_argument(
-        "--case",
-        choices=WORD_CASES,
-        help="case of the words (default: the acoustic model's; keep when it has both or none)",
-    )
-    parser.add_argument(
-        "--order",
-        type=int,
-        default=default.order,
-        metavar="N",
-        help="number of words in the longest n-grams (default %(default)s)",
-    )
-    parser.add_argument(
-        "--prune",
-        type=int,
-        nargs="+",
-        default=default.prune,
-        metavar="N",
-        help="for each order, drop n-grams that occur at most N times, as in 0 0 1 (default: none)",
-    )
-    parser.add_argument(
-        "--held-out",
-        type=_held_out,
-        default=default.held_out,
-        metavar="FRACTION|FILE",
-        help="measure on this share of the distinct sentences, or on a file (default %(default)s)",
-    )
+    text = "case of the words (default: the acoustic model's; keep when it has both or none)"
+    add("--case", choices=WORD_CASES, help=text)
+    text = "number of words in the longest n-grams (default %(default)s)"
+    add("--order", type=int, default=default.order, metavar="N", help=text)
+    text = "for each order, drop n-grams that occur at most N times, as in 0 0 1 (default: none)"
+    add("--prune", type=int, nargs="+", default=default.prune, metavar="N", help=text)
+    text = "measure on this share of the distinct sentences, or on a file (default %(default)s)"
+    add("--held-out", type=_held_out, default=default.held_out, metavar="FRACTION|FILE", help=text)
     add_binary_options(parser)
     return parser
 
