@@ -16,7 +16,7 @@ from ...utils.utf8 import json_text
 from ..references import Tokenizers
 from ..result import Evaluation
 from . import sections, statistics
-from .alignment import align_systems
+from .alignment import Kind, align_systems
 from .data import data, embedded, linked
 from .details import LogProbs, details
 from .wording import finding
@@ -85,15 +85,20 @@ def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: Repo
 
 def _words(alignments: statistics.Alignments, names: list[str]) -> dict[str, str]:
     """The lists of words, by their places in the page."""
+    substituted, deleted, inserted = (
+        statistics.errors_of(kind, alignments)
+        for kind in (Kind.SUBSTITUTION, Kind.DELETION, Kind.INSERTION)
+    )
+    wrong = statistics.wrong_words(alignments)
     lists = {
-        "confusions": (statistics.confusions, "s", "reference → hypothesis", "substituted"),
-        "wrong": (statistics.wrong_words, "sd", "reference", "wrong"),
-        "deleted": (statistics.deleted_words, "d", "reference", "deleted"),
-        "inserted": (statistics.inserted_words, "i", "hypothesis", "inserted"),
+        "confusions": (substituted, "s", "reference → hypothesis", "substituted"),
+        "wrong": (wrong, "sd", "reference", "wrong"),
+        "deleted": (deleted, "d", "reference", "deleted"),
+        "inserted": (inserted, "i", "hypothesis", "inserted"),
     }
     return {
-        place: sections.tally(tallies(alignments), names, kind, heading, f"No word is {what}.")
-        for place, (tallies, kind, heading, what) in lists.items()
+        place: sections.tally(tallies, names, kinds, heading, f"No word is {what}.")
+        for place, (tallies, kinds, heading, what) in lists.items()
     }
 
 
