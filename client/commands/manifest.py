@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ..errors import ManifestError, OutputError
 from ..manifests.manifest import read_manifest, survey
@@ -52,7 +51,7 @@ from .outputs import output_path
 from .parser import CommandParser
 from .progress import clock
 from .server import add_server, connecting_options, urls_of
-from .streams import messages, open_output, tables, warn
+from .streams import messages, open_output, print_facts, warn
 
 _SHOWN_CHARACTERS: Final = 200
 _LOOKED_AT: Final = 10
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         _compare(args.check, summary, fit)
     else:
         _write(args, summary, fit)
-    _print(summary, args.model, fit)
+    print_facts((*_facts(summary), *_fit_facts(args.model, fit)), sys.stdout)
     return 1 if summary.left_out and not args.allow_missing else 0
 
 
@@ -164,13 +163,6 @@ def _model_fit(args: Namespace) -> ModelFit | None:
     options = connecting_options(args)
     with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
         return ModelFit(transport.contract)
-
-
-def _print(summary: Summary, model: str | None, fit: ModelFit | None) -> None:
-    table = Table(show_header=False)
-    for name, fact in (*_facts(summary), *_fit_facts(model, fit)):
-        table.add_row(name, fact)
-    tables(sys.stdout).print(table)
 
 
 def _facts(summary: Summary) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
+from rich.table import Table
 
 from ..errors import AsrError
 from ..manifests.manifest import Entry
@@ -41,6 +42,14 @@ def tables(stream: TextIO) -> Console:
     """A console that prints tables to ``stream``, without cutting them in files and pipes."""
     width = None if stream.isatty() else _WIDTH_OF_FILES
     return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
+
+
+def print_facts(facts: Iterable[tuple[str, str]], stream: TextIO) -> None:
+    """Names and what they are, as a table."""
+    table = Table(show_header=False)
+    for name, fact in facts:
+        table.add_row(name, fact)
+    tables(stream).print(table)
 
 
 def transcribe_entries(

@@ -15,23 +15,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.filesize import decimal
 from rich.progress import Progress
 
 from ...language_models.cases import WORD_CASES
+from ...language_models.convert import BinaryOptions
 from ...language_models.texts import Tally, read_texts
 from ...language_models.train import SUFFIXES, Training, TrainingOptions, train
 from ...utils.files import check_folder
 from ..outputs import refuse_overwriting
 from ..parser import CommandParser
-from ..streams import messages
+from ..streams import messages, print_facts
 from .common import (
     add_binary_options,
     add_spelling,
     model_facts,
-    print_facts,
-    read_binary_options,
     read_spelling,
-    size,
 )
 from .info import fit_facts
 
@@ -41,9 +40,8 @@ _SHOWN_CHARACTERS = 8
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when it fails, and then the files are as they were."""
     args = _parser().parse_args(arguments)
-    options = TrainingOptions(
-        args.order, tuple(args.prune), args.held_out, read_binary_options(args)
-    )
+    binary = BinaryOptions(args.type, args.quantize, args.memory)
+    options = TrainingOptions(args.order, tuple(args.prune), args.held_out, binary)
     prefix = args.output / "lm" if args.output.is_dir() else args.output
     check_folder(prefix.parent)
     held_out = args.held_out if isinstance(args.held_out, Path) else None
@@ -103,7 +101,7 @@ def _facts(training: Training) -> list[tuple[str, str]]:
         *model_facts(training.header.counts),
         *(fit_facts(training.held_out) if training.held_out.sentences else []),
         ("held out", _held_out_fact(training)),
-        *((str(file), size(file.stat().st_size)) for file in training.files),
+        *((str(file), decimal(file.stat().st_size)) for file in training.files),
     ]
 
 
