@@ -61,13 +61,7 @@ from .outputs import (
 from .parser import CommandParser
 from .progress import shown
 from .ray import add_ray, ray_options
-from .streams import (
-    messages,
-    open_output,
-    report,
-    report_failure,
-    transcribe_entries,
-)
+from .streams import messages, open_output, report, report_failure, transcribe_entries
 
 JSON_LINES: Final = "jsonl"
 CTM: Final = "ctm"

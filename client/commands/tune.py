@@ -34,12 +34,7 @@ from .arguments import (
     beam_arguments,
     long_audio_options,
 )
-from .outputs import (
-    language_files,
-    output_path,
-    refuse_overwriting,
-    with_recordings,
-)
+from .outputs import language_files, output_path, refuse_overwriting, with_recordings
 from .parser import CommandParser, whole_number
 from .progress import Display
 from .server import transport_options, urls_of

@@ -151,8 +151,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
     except OSError as error:
         raise ManifestError.of(
-            path,
-            f"cannot read the manifest: {error.strerror}, expected a JSON Lines file",
+            path, f"cannot read the manifest: {error.strerror}, expected a JSON Lines file"
         ) from error
 
 

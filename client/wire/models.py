@@ -33,10 +33,7 @@ class ServedModel:
 
 
 def list_models(
-    url: str,
-    options: ConnectionOptions | None = None,
-    timeout_s: float = 10.0,
-    wait_s: float = 0.0,
+    url: str, options: ConnectionOptions | None = None, timeout_s: float = 10.0, wait_s: float = 0.0
 ) -> list[ServedModel]:
     """The server's models that carry a contract, and those not loaded, whose contract is unknown.
 

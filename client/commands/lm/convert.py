@@ -20,10 +20,7 @@ from ...utils.files import is_stream
 from ..outputs import output_path, refuse_overwriting
 from ..parser import CommandParser
 from ..streams import messages, print_facts
-from .common import (
-    add_binary_options,
-    model_facts,
-)
+from .common import add_binary_options, model_facts
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -26,12 +26,7 @@ from ...utils.files import check_folder
 from ..outputs import refuse_overwriting
 from ..parser import CommandParser
 from ..streams import messages, print_facts
-from .common import (
-    add_binary_options,
-    add_spelling,
-    model_facts,
-    read_spelling,
-)
+from .common import add_binary_options, add_spelling, model_facts, read_spelling
 from .info import fit_facts
 
 _SHOWN_CHARACTERS = 8

@@ -58,8 +58,7 @@ class Disagreement:
 def errors_of(kind: Kind, alignments: Alignments) -> list[Tally]:
     """Words that were substituted, deleted or inserted, most frequent first."""
     return _tallies(
-        alignments,
-        lambda step: (step.reference, step.hypothesis) if step.kind == kind else None,
+        alignments, lambda step: (step.reference, step.hypothesis) if step.kind == kind else None
     )
 
 

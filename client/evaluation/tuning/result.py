@@ -97,11 +97,7 @@ class Tuning:
 
 
 def _part(manifest: Path, examples: Sequence[Example]) -> dict[str, Any]:
-    return {
-        "manifest": manifest.name,
-        "utterances": len(examples),
-        "words": count_words(examples),
-    }
+    return {"manifest": manifest.name, "utterances": len(examples), "words": count_words(examples)}
 
 
 _SHOWN: Final = 10
