@@ -16,6 +16,7 @@ from ..errors import AudioError
 from ..language_models.cases import WORD_CASES
 from ..long_audio import LongAudioOptions
 from ..transcriber import Transcriber
+from .flags import flags
 from .parser import whole_number
 from .server import add_requests, add_server, transport_options, urls_of
 from .streams import warn
@@ -64,7 +65,7 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     ):
         if name not in without:
             shown = "" if kind is Path else f" (default {getattr(default, name)})"
-            add(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}{shown}")
+            add(flags([name]), type=kind, metavar=metavar, help=f"beam: {text}{shown}")
     text = (
         f"give NeMo's text: do not split words at pauses of {PAUSE_S} s or more (default: the "
         "preset's, or off)"
@@ -167,15 +168,6 @@ def _hotword(text: str) -> Hotword:
         return Hotword(word, float(weight))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{weight!r}: expected a number as the weight") from error
-
-
-def _flag(name: str) -> str:
-    return {"hotwords": "--hotword"}.get(name, "--" + name.replace("_", "-"))
-
-
-def flags(names: Iterable[str]) -> str:
-    """The options as they are written on a command line, by the names of their values."""
-    return ", ".join(map(_flag, names))
 
 
 def add_recordings(parser: ArgumentParser, *, always_strict: bool = False) -> None:

@@ -47,6 +47,7 @@ from ..manifests.sources import (
 from ..manifests.sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
 from ..utils.shortened import shortened
 from ..wire.transport import TritonTransport
+from .flags import flags
 from .outputs import output_path
 from .parser import CommandParser
 from .progress import clock
@@ -221,8 +222,7 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
     if args.check is not None:
         given = [name for name in _FOR_SOURCES if getattr(args, name)]
         if given:
-            flags = ", ".join("--" + name.replace("_", "-") for name in given)
-            parser.error(f"{flags}: cannot be used with --check")
+            parser.error(f"{flags(given)}: cannot be used with --check")
         return
     if args.output is None or not (args.audio or args.transcripts):
         parser.error("expected --output with --audio, --transcripts or both; or --check")

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from ..bulk.ray_engine import RayOptions
+from .flags import flags
 from .parser import whole_number
 
 _OPTIONS: Final = ("workers", "shard_entries", "ray_address")
@@ -37,7 +38,7 @@ def ray_options(parser: ArgumentParser, args: Namespace) -> RayOptions | None:
     given = [name for name in _OPTIONS if getattr(args, name) is not None]
     if args.engine == "local":
         if given:
-            parser.error(f"--{given[0].replace('_', '-')}: needs --engine ray")
+            parser.error(f"{flags(given[:1])}: needs --engine ray")
         return None
     if args.processes:
         parser.error("--processes: needs --engine local; with Ray, --workers decode")

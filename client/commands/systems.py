@@ -18,7 +18,8 @@ from ..decoding import BeamOptions
 from ..decoding.preset import Preset
 from ..errors import DecoderError
 from ..evaluation.result import GREEDY, Scored, System
-from .arguments import add_beam_options, beam_arguments, flags, read_decoding
+from .arguments import add_beam_options, beam_arguments, read_decoding
+from .flags import flags
 
 EXAMPLES: Final = """\
 Systems are compared over one pass through the acoustic model; each further one is compared with the

@@ -4,14 +4,13 @@ Flow::
 
     folders, LibriSpeech, Kaldi, Sphinx, a table     or     an existing manifest
       → reading    utterances, and what is left out and why
-      → measuring  each recording opened, measured and judged; a line of JSON for each
-      → summary    how much there is, its characters, and whether a model can take it
+      → measuring  each recording opened, measured and judged; a line of JSON for each; and how
+                   much there is, its characters, and whether a model can take it
 """
 
 from .files import Fault, Problem, Source, Utterance
-from .measuring import Measured, manifest_line, measured
+from .measuring import Measured, ModelFit, Summary, manifest_line, measured
 from .reading import KINDS, guess_kind, read_existing, read_source
-from .summary import ModelFit, Summary
 
 __all__ = [
     "KINDS",
