@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from ..audio import Clip, Warn
 from ..decoding import make_decoder
-from ..errors import AsrError, ManifestError
+from ..errors import ManifestError
 from ..manifests.manifest import Entry, duration_of, read_entries, read_manifest, with_text
 from ..result import Result
 from ..utils.extras import import_extra
@@ -194,7 +194,9 @@ class Evaluator:
         """The result, its error with the model or system that failed."""
         if result.error is None:
             return result
-        error = _placed(result.error, where)
+        error = result.error
+        if where:
+            error = error.amended(message=f"{where}: {error.message}")
         del self._remaining[entry.line]
         self._failures[entry.line] = Failure(entry.line, entry.name, error.message)
         return replace(result, error=error)
@@ -271,7 +273,3 @@ def _without_recording(entry: Entry) -> Entry:
     """An entry of which only the text is of interest; a line that is no JSON object stays one."""
     unusable = isinstance(entry.item, ManifestError) and entry.fields
     return replace(entry, item=_NO_RECORDING) if unusable else entry
-
-
-def _placed(error: AsrError, where: str) -> AsrError:
-    return error.amended(message=f"{where}: {error.message}") if where else error

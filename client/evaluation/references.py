@@ -45,7 +45,10 @@ class Tokenizers:
     """
 
     def __init__(self, paths: Sequence[Path] = ()) -> None:
-        self._by_pieces = {_pieces(model): model for model in map(_load, paths)}
+        self._by_pieces = {
+            tuple(map(model.id_to_piece, range(model.get_piece_size()))): model
+            for model in map(_load, paths)
+        }
 
     def spell(self, contract: Contract) -> Spell | None:
         """How the model's references are spelled; ``None`` for pieces without a tokenizer.
@@ -94,10 +97,6 @@ def _load(path: Path) -> Any:
             f"{path}: cannot be read as a SentencePiece model, expected the tokenizer.model of the"
             f" checkpoint ({error})"
         ) from error
-
-
-def _pieces(model: Any) -> tuple[str, ...]:
-    return tuple(map(model.id_to_piece, range(model.get_piece_size())))
 
 
 def ctc_loss(log_probs: NDArray[Any], tokens: Sequence[int], blank: int) -> float:

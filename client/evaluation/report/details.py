@@ -169,7 +169,7 @@ def posteriorgram(
     detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
     place = {token: row for row, token in enumerate(rows)}
     return Posteriorgram(
-        tokens=(*(_visible(detokenizer.labels[token]) for token in rows), BLANK),
+        tokens=(*(detokenizer.labels[token].replace(" ", "␣") for token in rows), BLANK),
         probabilities=probabilities[:, [*rows, contract.blank]].T,
         marks=tuple(
             Mark(place[token], start, end)
@@ -195,10 +195,6 @@ def _rows(probabilities: NDArray[Any], runs: Runs, blank: int) -> Sequence[int]:
     shown = sorted(tokens, key=lambda token: -weight[token])[:_MOST_ROWS]
     first = dict(zip(reversed(runs.tokens), reversed(runs.starts), strict=True))
     return sorted(shown, key=lambda token: first.get(token, int(probabilities[:, token].argmax())))
-
-
-def _visible(label: str) -> str:
-    return label.replace(" ", "␣")
 
 
 _LEVELS: Final = 32

@@ -113,8 +113,10 @@ def manifest_line(measured: Measured, folder: Path) -> str:
     Audio below the folder is named relative to it, other audio by its absolute path.
     """
     utterance = measured.utterance
+    path, base = plain(utterance.audio), plain(folder)
+    named = path.relative_to(base) if path.is_relative_to(base) else path
     fields: dict[str, Any] = {
-        "audio_filepath": _path_from(folder, utterance.audio),
+        "audio_filepath": named.as_posix(),
         "duration": round(measured.duration_s, _DECIMALS),
         "text": utterance.text,
     }
@@ -123,11 +125,6 @@ def manifest_line(measured: Measured, folder: Path) -> str:
     if utterance.speaker is not None:
         fields["speaker"] = utterance.speaker
     return json_text(fields) + "\n"
-
-
-def _path_from(folder: Path, audio: Path) -> str:
-    path, base = plain(audio), plain(folder)
-    return (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
 
 
 @dataclass
