@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.errors import BenchmarkError
-from client.commands.dispatch import Program
 from client.commands.flags import FLAGS
+from client.commands.parser import Program
 from client.errors import AsrError
 
 _BENCHMARKS = Program(

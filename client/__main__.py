@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from .commands import standard_streams
-from .commands.dispatch import Program
 from .commands.flags import FLAGS
+from .commands.parser import Program
 from .errors import AsrError
 from .utils.version import package_version
 

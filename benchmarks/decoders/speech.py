@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import SpeechError
 from client.audio.options import STRICT
 from client.decoding import GreedyDecoder
-from client.evaluation.acoustic_cache import default_folder
-from client.evaluation.acoustics import AcousticOptions, acoustic_models
+from client.evaluation.acoustics import AcousticOptions, acoustic_models, default_folder
 from client.evaluation.metrics import word_errors
 from client.evaluation.tuning.parts import Example, read_examples
 from client.language_models import load_language_model

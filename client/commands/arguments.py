@@ -8,15 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..audio import AudioOptions, RawFormat
 from ..decoding import BeamOptions, GreedyOptions, Hotword
 from ..decoding.pauses import PAUSE_S
 from ..decoding.preset import Preset, read_preset
+from ..errors import AudioError
 from ..language_models.cases import WORD_CASES
+from ..long_audio import LongAudioOptions
 from ..transcriber import Transcriber
-from .argument_types import whole_number
-from .recordings import add_recordings, audio_options, long_audio_options
+from .flags import flags
+from .parser import whole_number
 from .server import add_requests, add_server, transport_options, urls_of
-from .streams import messages
+from .streams import warn
 
 
 def add_model(parser: ArgumentParser, *, required: bool = True) -> None:
@@ -31,84 +34,53 @@ def add_transcriber(parser: ArgumentParser, *, model_required: bool = True) -> N
     add_model(parser, required=model_required)
     add_recordings(parser)
     group = parser.add_argument_group("decoding")
-    group.add_argument(
-        "--decoder",
-        choices=("greedy", "beam"),
-        help="greedy: the best token of each frame; beam: a search, with or without a language "
-        "model (default: the preset's, or greedy)",
+    add = group.add_argument
+    text = (
+        "greedy: the best token of each frame; beam: a search, with or without a language "
+        "model (default: the preset's, or greedy)"
     )
-    group.add_argument(
-        "--decoder-config",
-        type=Path,
-        metavar="PRESET.json",
-        help="decoding options that `tune` wrote; options given here override them",
-    )
+    add("--decoder", choices=("greedy", "beam"), help=text)
+    text = "decoding options that `tune` wrote; options given here override them"
+    add("--decoder-config", type=Path, metavar="PRESET.json", help=text)
     add_beam_options(group)
-    group.add_argument(
-        "--processes",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="decode in N worker processes (default 0: in the main process)",
-    )
+    text = "decode in N worker processes (default 0: in the main process)"
+    add("--processes", type=whole_number(0), default=0, metavar="N", help=text)
 
 
 def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     """The options of beam search, each ``None`` when not given."""
-    default = BeamOptions()
-    beam_options: dict[str, tuple[Any, str | None, str]] = {
-        "lm": (Path, "FILE", "ARPA, gzipped or not, or KenLM binary (default none)"),
-        "unigrams": (
-            Path,
-            "FILE",
-            "list of known words, one a line (default: the language model's words)",
-        ),
-        "alpha": (float, "A", f"language model weight (default {default.alpha})"),
-        "beta": (float, "B", f"bonus for each word (default {default.beta})"),
-        "unk_score_offset": (
-            float,
-            "X",
-            f"added to log10 p of unknown words (default {default.unk_score_offset})",
-        ),
-        "beam_width": (int, "W", f"hypotheses kept (default {default.beam_width})"),
-        "beam_prune_logp": (
-            float,
-            "X",
-            f"drop hypotheses this far below the best (default {default.beam_prune_logp})",
-        ),
-        "token_min_logp": (
-            float,
-            "X",
-            f"skip tokens with a lower log probability (default {default.token_min_logp})",
-        ),
-        "hotword_weight": (
-            float,
-            "X",
-            f"bonus for each hotword (default {default.hotword_weight})",
-        ),
-        "nbest": (int, "N", f"hypotheses to return (default {default.nbest})"),
-    }
-    for name, (kind, metavar, text) in beam_options.items():
+    add, default = group.add_argument, BeamOptions()
+    its_words = "the language model's words"
+    for name, kind, metavar, text in (
+        ("lm", Path, "FILE", "ARPA, gzipped or not, or KenLM binary (default none)"),
+        ("unigrams", Path, "FILE", f"list of known words, one a line (default: {its_words})"),
+        ("alpha", float, "A", "language model weight"),
+        ("beta", float, "B", "bonus for each word"),
+        ("unk_score_offset", float, "X", "added to log10 p of unknown words"),
+        ("beam_width", int, "W", "hypotheses kept"),
+        ("beam_prune_logp", float, "X", "drop hypotheses this far below the best"),
+        ("token_min_logp", float, "X", "skip tokens with a lower log probability"),
+        ("hotword_weight", float, "X", "bonus for each hotword"),
+        ("nbest", int, "N", "hypotheses to return"),
+    ):
         if name not in without:
-            group.add_argument(_flag(name), type=kind, metavar=metavar, help=f"beam: {text}")
-    group.add_argument(
-        "--exact-nemo-text",
-        action=argparse.BooleanOptionalAction,
-        help=f"give NeMo's text: do not split words at pauses of {PAUSE_S} s or more (default: the "
-        "preset's, or off)",
+            shown = "" if kind is Path else f" (default {getattr(default, name)})"
+            add(flags([name]), type=kind, metavar=metavar, help=f"beam: {text}{shown}")
+    text = (
+        f"give NeMo's text: do not split words at pauses of {PAUSE_S} s or more (default: the "
+        "preset's, or off)"
     )
-    group.add_argument(
-        "--lm-case",
-        choices=WORD_CASES,
-        help=f"beam: the case of the language model's words (default {default.lm_case})",
-    )
-    group.add_argument(
+    add("--exact-nemo-text", action=argparse.BooleanOptionalAction, help=text)
+    text = f"beam: the case of the language model's words (default {default.lm_case})"
+    add("--lm-case", choices=WORD_CASES, help=text)
+    text = "beam: a word or phrase to favour; may be repeated"
+    add(
         "--hotword",
         dest="hotwords",
         action="append",
         type=_hotword,
         metavar="WORD[=WEIGHT]",
-        help="beam: a word or phrase to favour; may be repeated",
+        help=text,
     )
 
 
@@ -128,8 +100,8 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
             parser.error(f"{flags(given)}: needs --decoder beam")
         return Preset(None, greedy=GreedyOptions(exact_nemo_text=exact))
     if preset.beam and "lm" in given and "alpha" not in given:
-        messages.print(
-            f"warning: the weights of {args.decoder_config} were tuned for another language model "
+        warn(
+            f"the weights of {args.decoder_config} were tuned for another language model "
             "than --lm: run `tune` again"
         )
     given = {"exact_nemo_text": preset.decoder.exact_nemo_text, **given}
@@ -155,8 +127,8 @@ def open_transcriber(args: Namespace, preset: Preset, *, confidence: bool = Fals
     """
     transcriber = make_transcriber(args, preset, confidence=confidence)()
     if preset.checkpoint_sha256 not in ("", transcriber.contract.checkpoint_sha256):
-        messages.print(
-            f"warning: {args.decoder_config} was tuned for another checkpoint than the one that "
+        warn(
+            f"{args.decoder_config} was tuned for another checkpoint than the one that "
             f"{args.model} was exported from: run `tune` again, wrong weights can be worse "
             "than greedy"
         )
@@ -198,10 +170,65 @@ def _hotword(text: str) -> Hotword:
         raise argparse.ArgumentTypeError(f"{weight!r}: expected a number as the weight") from error
 
 
-def _flag(name: str) -> str:
-    return {"hotwords": "--hotword"}.get(name, "--" + name.replace("_", "-"))
+def add_recordings(parser: ArgumentParser, *, always_strict: bool = False) -> None:
+    """How recordings are read; ``audio_options`` and ``long_audio_options`` read them.
+
+    With ``always_strict`` damaged ones are rejected, without an option for it.
+    """
+    group = parser.add_argument_group("recordings")
+    add = group.add_argument
+    text = "transcribe channel N, counted from 1 (default: the mean of all channels)"
+    add("--channel", type=int, metavar="N", help=text)
+    text = (
+        "the recordings have no header: their rate, channels and encoding, such as "
+        "8000:1:mulaw (default 1 channel, s16le)"
+    )
+    add("--raw", type=_raw_format, metavar="HZ[:CHANNELS[:ENCODING]]", help=text)
+    parser.set_defaults(strict_audio=always_strict)
+    if not always_strict:
+        text = (
+            "reject damaged and truncated recordings (default: transcribe the readable part and "
+            "warn)"
+        )
+        add("--strict-audio", action="store_true", help=text)
+    text = "reject longer recordings (default %(default)g s)"
+    add("--max-duration", type=float, default=AudioOptions.max_duration_s, metavar="S", help=text)
+    default = LongAudioOptions()
+    text = (
+        "cut recordings longer than S seconds into windows of S seconds (default: windows of "
+        "30 s, for recordings that are too long for the model)"
+    )
+    add("--window", type=float, default=default.window_s, metavar="S", help=text)
+    text = "seconds that neighbouring windows share (default %(default)g)"
+    add("--overlap", type=float, default=default.overlap_s, metavar="S", help=text)
 
 
-def flags(names: Iterable[str]) -> str:
-    """The options as they are written on a command line, by the names of their values."""
-    return ", ".join(map(_flag, names))
+def audio_options(args: Namespace) -> AudioOptions:
+    """How to read the recordings; raises ``AudioError`` for options that make no sense."""
+    return AudioOptions(
+        channel=args.channel,
+        raw=args.raw,
+        strict=args.strict_audio,
+        max_duration_s=args.max_duration,
+    )
+
+
+def long_audio_options(args: Namespace) -> LongAudioOptions:
+    """How long ones are cut; raises ``AudioError`` for windows that cannot be."""
+    try:
+        return LongAudioOptions(args.window, args.overlap)
+    except ValueError as error:
+        raise AudioError(f"--window, --overlap: {error}") from error
+
+
+def _raw_format(text: str) -> RawFormat:
+    rate, *more = text.split(":")
+    try:
+        channels = int(more[0]) if more else RawFormat.channels
+        return RawFormat(int(rate), channels, *more[1:])
+    except (ValueError, TypeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected HZ[:CHANNELS[:ENCODING]] as in 16000:1:s16le"
+        ) from error
+    except AudioError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

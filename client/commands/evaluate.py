@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ..decoding import BeamOptions
-from ..evaluation.acoustic_cache import cache_folder
-from ..evaluation.as_csv import write_csv
-from ..evaluation.as_json import as_json
-from ..evaluation.evaluator import EvaluationOptions, evaluate
+from ..evaluation import (
+    AcousticOptions,
+    Evaluation,
+    EvaluationOptions,
+    ReportOptions,
+    System,
+    Tokenizers,
+    as_json,
+    evaluate,
+    write_csv,
+    write_report,
+)
+from ..evaluation.acoustics import cache_folder
 from ..evaluation.normalization import MEANINGS
-from ..evaluation.result import Evaluation, System
-from ..evaluation.spelling import Tokenizers
 from ..evaluation.text import print_evaluation
 from ..utils.utf8 import json_text
-from .acoustics import Display, acoustic_options, warn
-from .argument_types import whole_number
-from .arguments import add_transcriber
+from .arguments import add_transcriber, audio_options, long_audio_options
 from .outputs import (
     STANDARD_OUTPUT,
     add_output,
@@ -33,9 +38,10 @@ from .outputs import (
     refuse_overwriting,
     with_recordings,
 )
-from .parser import CommandParser
-from .server import urls_of
-from .streams import open_output, tables
+from .parser import CommandParser, whole_number
+from .progress import Display
+from .server import transport_options, urls_of
+from .streams import open_output, tables, warn
 from .systems import EXAMPLES, add_systems, read_systems
 
 _DEFAULT_SHOWN: Final = 20
@@ -60,7 +66,9 @@ def main(arguments: Sequence[str]) -> int:
             tuple(args.by),
             args.processes,
             Tokenizers(args.tokenizers),
-            acoustic_options(args, folder),
+            AcousticOptions(
+                transport_options(args), audio_options(args), long_audio_options(args), folder
+            ),
         )
         with Display() as display:
             evaluation = evaluate(
@@ -106,11 +114,6 @@ def _write(evaluation: Evaluation, args: Namespace, output: TextIO) -> None:
 
 
 def _report(evaluation: Evaluation, args: Namespace, options: EvaluationOptions) -> None:
-    from ..evaluation.report import (  # noqa: PLC0415 -- for who wants a page
-        ReportOptions,
-        write_report,
-    )
-
     audio, tokenizers = options.acoustics.audio, options.tokenizers
     shown = ReportOptions(args.embed_audio, audio=audio, tokenizers=tokenizers)
     write_report(evaluation, args.report, evaluation.log_probs, shown)
@@ -118,12 +121,8 @@ def _report(evaluation: Evaluation, args: Namespace, options: EvaluationOptions)
 
 def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc evaluate", f"{__doc__}\n{EXAMPLES}")
-    parser.add_argument(
-        "--manifest",
-        type=Path,
-        metavar="M.jsonl",
-        help="JSON Lines with text (default: the first of --scored, which has text itself)",
-    )
+    text = "JSON Lines with text (default: the first of --scored, which has text itself)"
+    parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help=text)
     add_systems(parser)
     add_transcriber(parser, model_required=False)
     add_output(parser, ("text", "json", "csv"))
@@ -133,59 +132,43 @@ def _parser() -> ArgumentParser:
 
 
 def _add_shown(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--show-errors",
-        type=whole_number(0),
-        default=_DEFAULT_SHOWN,
-        metavar="N",
-        help="wrong utterances to print (default %(default)s)",
-    )
-    parser.add_argument(
-        "--report",
-        type=output_path,
-        metavar="R.html",
-        help="write all of it as a page: utterances to search, play and compare",
-    )
-    parser.add_argument(
-        "--embed-audio",
-        action="store_true",
-        help="put the audio into the report, which is then complete, and larger (default: links)",
-    )
+    add = parser.add_argument
+    text = "wrong utterances to print (default %(default)s)"
+    add("--show-errors", type=whole_number(0), default=_DEFAULT_SHOWN, metavar="N", help=text)
+    text = "write all of it as a page: utterances to search, play and compare"
+    add("--report", type=output_path, metavar="R.html", help=text)
+    text = "put the audio into the report, which is then complete, and larger (default: links)"
+    add("--embed-audio", action="store_true", help=text)
 
 
 def _add_comparison(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--by",
-        action="append",
-        default=[],
-        metavar="FIELD",
-        help="rates by the values of this field of the manifest too, as speaker; may be repeated",
+    add = group.add_argument
+    text = "rates by the values of this field of the manifest too, as speaker; may be repeated"
+    add("--by", action="append", default=[], metavar="FIELD", help=text)
+    steps = "; ".join(f"{name}, {meaning}" for name, meaning in MEANINGS.items())
+    text = (
+        "done to reference and hypotheses before they are compared, in this order (default "
+        f"nothing): {steps}"
     )
-    group.add_argument(
-        "--normalize",
-        type=_steps,
-        default=(),
-        metavar="STEP,…",
-        help="done to reference and hypotheses before they are compared, in this order (default "
-        "nothing): " + "; ".join(f"{name}, {text}" for name, text in MEANINGS.items()),
+    add("--normalize", type=_steps, default=(), metavar="STEP,…", help=text)
+    text = (
+        "the checkpoint's SentencePiece model, for the CTC loss of its pieces; may be repeated for "
+        "several models"
     )
-    group.add_argument(
+    add(
         "--tokenizer",
         dest="tokenizers",
         type=Path,
         action="append",
         default=[],
         metavar="T.model",
-        help="the checkpoint's SentencePiece model, for the CTC loss of its pieces; may be "
-        "repeated for several models",
+        help=text,
     )
-    group.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="keep the acoustic models' outputs here, and use those that are there, as long as "
-        "audio, checkpoint, precision and exporter are the same (default: run the models anew)",
+    text = (
+        "keep the acoustic models' outputs here, and use those that are there, as long as "
+        "audio, checkpoint, precision and exporter are the same (default: run the models anew)"
     )
+    add("--cache", type=Path, metavar="DIR", help=text)
 
 
 def _steps(text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 The library names options in Python (``AsrError.options``); a command prints ``error.text(FLAGS)``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 FLAGS: Final[Mapping[str, str]] = {
@@ -42,3 +42,9 @@ FLAGS: Final[Mapping[str, str]] = {
     "find_tool()": "`make kenlm-tools`",
     "write_preset()": "`nemo-ctc tune`",
 }
+
+
+def flags(names: Iterable[str]) -> str:
+    """The options of a command line whose values have these names."""
+    given = ("hotword" if name == "hotwords" else name for name in names)  # one each time
+    return ", ".join("--" + name.replace("_", "-") for name in given)

@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ..errors import ManifestError, OutputError
 from ..manifests.manifest import read_manifest, survey
@@ -48,11 +47,12 @@ from ..manifests.sources import (
 from ..manifests.sources.table import AUDIO_COLUMNS, TEXT_COLUMNS
 from ..utils.shortened import shortened
 from ..wire.transport import TritonTransport
+from .flags import flags
 from .outputs import output_path
 from .parser import CommandParser
 from .progress import clock
 from .server import add_server, connecting_options, urls_of
-from .streams import messages, open_output, tables
+from .streams import messages, open_output, print_facts, warn
 
 _SHOWN_CHARACTERS: Final = 200
 _LOOKED_AT: Final = 10
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         _compare(args.check, summary, fit)
     else:
         _write(args, summary, fit)
-    _print(summary, args.model, fit)
+    print_facts((*_facts(summary), *_fit_facts(args.model, fit)), sys.stdout)
     return 1 if summary.left_out and not args.allow_missing else 0
 
 
@@ -131,9 +131,7 @@ def _counted(
             continue
         refused = fit.add(each) if fit else ""
         if refused:
-            messages.print(
-                f"warning: {each.utterance.where}: {shortened(each.utterance.audio)} {refused}"
-            )
+            warn(f"{each.utterance.where}: {shortened(each.utterance.audio)} {refused}")
         yield each
 
 
@@ -166,13 +164,6 @@ def _model_fit(args: Namespace) -> ModelFit | None:
     options = connecting_options(args)
     with closing(TritonTransport(urls_of(args), args.model, options)) as transport:
         return ModelFit(transport.contract)
-
-
-def _print(summary: Summary, model: str | None, fit: ModelFit | None) -> None:
-    table = Table(show_header=False)
-    for name, fact in (*_facts(summary), *_fit_facts(model, fit)):
-        table.add_row(name, fact)
-    tables(sys.stdout).print(table)
 
 
 def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
@@ -231,8 +222,7 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
     if args.check is not None:
         given = [name for name in _FOR_SOURCES if getattr(args, name)]
         if given:
-            flags = ", ".join("--" + name.replace("_", "-") for name in given)
-            parser.error(f"{flags}: cannot be used with --check")
+            parser.error(f"{flags(given)}: cannot be used with --check")
         return
     if args.output is None or not (args.audio or args.transcripts):
         parser.error("expected --output with --audio, --transcripts or both; or --check")
@@ -240,21 +230,12 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
 
 def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc manifest", __doc__)
-    parser.add_argument(
-        "--audio", type=Path, metavar="DIR", help="the recordings (default: where transcripts are)"
-    )
-    parser.add_argument(
-        "--transcripts",
-        type=Path,
-        metavar="PATH",
-        help="folder or file of the transcripts (default: --audio)",
-    )
-    parser.add_argument(
-        "--output", type=output_path, metavar="M.jsonl", help="the manifest to write"
-    )
-    parser.add_argument(
-        "--kind", choices=KINDS, help="format of the transcripts (default: detected)"
-    )
+    add = parser.add_argument
+    add("--audio", type=Path, metavar="DIR", help="the recordings (default: where transcripts are)")
+    text = "folder or file of the transcripts (default: --audio)"
+    add("--transcripts", type=Path, metavar="PATH", help=text)
+    add("--output", type=output_path, metavar="M.jsonl", help="the manifest to write")
+    add("--kind", choices=KINDS, help="format of the transcripts (default: detected)")
     for name, usual in (("audio", AUDIO_COLUMNS), ("text", TEXT_COLUMNS)):
         parser.add_argument(
             f"--{name}-column",
@@ -268,14 +249,9 @@ def _parser() -> ArgumentParser:
         parser.add_argument(
             flag, dest="lower", action="store_const", const=case, help=f"put texts in {what}"
         )
-    parser.add_argument(
-        "--allow-missing",
-        action="store_true",
-        help="exit with status 0 even if something is left out",
-    )
-    parser.add_argument("--check", type=Path, metavar="M.jsonl", help="check this manifest instead")
-    parser.add_argument(
-        "--model", metavar="NAME", help="also check against this model of the server"
-    )
+    text = "exit with status 0 even if something is left out"
+    add("--allow-missing", action="store_true", help=text)
+    add("--check", type=Path, metavar="M.jsonl", help="check this manifest instead")
+    add("--model", metavar="NAME", help="also check against this model of the server")
     add_server(parser)
     return parser

@@ -25,15 +25,11 @@ def add_output(parser: ArgumentParser, formats: tuple[str, ...], *, folder: bool
 
     With ``folder`` the output may be one that exists. It is ``None`` for standard output.
     """
-    parser.add_argument(
-        "--output",
-        type=_file_or_folder if folder else _file_or_standard_output,
-        metavar="OUT",
-        help="write the results to this file (default, or -: standard output)",
-    )
-    parser.add_argument(
-        "--format", choices=formats, default=formats[0], help="of the results (default %(default)s)"
-    )
+    kind = _file_or_folder if folder else _file_or_standard_output
+    text = "write the results to this file (default, or -: standard output)"
+    parser.add_argument("--output", type=kind, metavar="OUT", help=text)
+    text = "of the results (default %(default)s)"
+    parser.add_argument("--format", choices=formats, default=formats[0], help=text)
 
 
 def output_path(text: str) -> Path:

@@ -1,18 +1,24 @@
-"""How far a transcription has come: audio, speed, what is left, and what failed.
-
-Where the manifest tells how long its recordings are, what is left is told by their seconds: an hour
-does not count as much as a word.
-"""
+"""Progress bars in a terminal: of a transcription, and of the steps of an evaluation."""
 
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from ..manifests.manifest import Entry, Size, duration_of
 from ..result import Result
-from .streams import messages
+from .streams import messages, report
+
+if TYPE_CHECKING:
+    from .. import evaluation
 
 _COLUMNS: Final = (
     TextColumn("{task.description}"),
@@ -57,3 +63,29 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+class Display(Progress):
+    """A bar for each step, in a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=messages,
+            disable=not messages.is_terminal,
+        )
+        self._steps: dict[str, TaskID] = {}
+
+    def show(self, step: str, done: int, total: int, description: str = "") -> None:
+        """Set how much of the step is done."""
+        if step not in self._steps:
+            self._steps[step] = self.add_task(step, total=total)
+        self.update(self._steps[step], completed=done, description=description or step)
+
+    def on_progress(self, done: "evaluation.Progress") -> None:
+        """Advance the entry's step, and report its failure and warnings."""
+        self.show(done.step, done.done, done.total)
+        report(done.entry.name, done.result)

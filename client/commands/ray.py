@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from ..bulk.ray_engine import RayOptions
-from .argument_types import whole_number
+from .flags import flags
+from .parser import whole_number
 
 _OPTIONS: Final = ("workers", "shard_entries", "ray_address")
 
@@ -12,31 +13,21 @@ _OPTIONS: Final = ("workers", "shard_entries", "ray_address")
 def add_ray(parser: ArgumentParser) -> None:
     """``--engine`` and the options of Ray; ``ray_options`` reads them."""
     group = parser.add_argument_group("engine")
-    group.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="transcribe a manifest in this process or as a Ray job (default %(default)s)",
+    add = group.add_argument
+    text = "transcribe a manifest in this process or as a Ray job (default %(default)s)"
+    add("--engine", choices=("local", "ray"), default="local", help=text)
+    text = (
+        "ray: number of workers, each with its own requests and decoder (default: one for "
+        "each CPU of the cluster)"
     )
-    group.add_argument(
-        "--workers",
-        type=whole_number(1),
-        metavar="N",
-        help="ray: number of workers, each with its own requests and decoder (default: one for "
-        "each CPU of the cluster)",
+    add("--workers", type=whole_number(1), metavar="N", help=text)
+    text = (
+        "ray: manifest lines that a worker takes at once, at most (default "
+        f"{RayOptions.shard_entries})"
     )
-    group.add_argument(
-        "--shard-entries",
-        type=whole_number(1),
-        metavar="N",
-        help="ray: manifest lines that a worker takes at once, at most (default "
-        f"{RayOptions.shard_entries})",
-    )
-    group.add_argument(
-        "--ray-address",
-        metavar="HOST:PORT",
-        help="ray: the cluster's address, or auto (default: start Ray on this machine)",
-    )
+    add("--shard-entries", type=whole_number(1), metavar="N", help=text)
+    text = "ray: the cluster's address, or auto (default: start Ray on this machine)"
+    add("--ray-address", metavar="HOST:PORT", help=text)
 
 
 def ray_options(parser: ArgumentParser, args: Namespace) -> RayOptions | None:
@@ -47,7 +38,7 @@ def ray_options(parser: ArgumentParser, args: Namespace) -> RayOptions | None:
     given = [name for name in _OPTIONS if getattr(args, name) is not None]
     if args.engine == "local":
         if given:
-            parser.error(f"--{given[0].replace('_', '-')}: needs --engine ray")
+            parser.error(f"{flags(given[:1])}: needs --engine ray")
         return None
     if args.processes:
         parser.error("--processes: needs --engine local; with Ray, --workers decode")

@@ -9,13 +9,14 @@ import os
 import re
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ..errors import SecurityError
 from ..wire.connection import RESTRICTED_HEADER, ConnectionOptions
 from ..wire.transport import TransportOptions
-from .argument_types import positive, seconds, whole_number
+from .parser import positive, seconds, whole_number
 
 DEFAULT_URL: Final = "localhost:8001"
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")  # gRPC's rule for metadata keys
@@ -59,64 +60,35 @@ class SecretSource:
 def add_server(parser: ArgumentParser) -> None:
     """The server's address and how to connect; ``connecting_options`` reads them."""
     group = parser.add_argument_group("server")
-    group.add_argument(
-        "--url",
-        dest="urls",
-        action="append",
-        metavar="HOST:PORT",
-        help=f"a server's gRPC address (default {DEFAULT_URL}); may be repeated for several that "
-        "serve the same model. All addresses of a name are used",
+    add = group.add_argument
+    text = (
+        f"a server's gRPC address (default {DEFAULT_URL}); may be repeated for several that "
+        "serve the same model. All addresses of a name are used"
     )
-    group.add_argument(
-        "--wait",
-        type=seconds,
-        default=TransportOptions.wait_s,
-        metavar="S",
-        help="seconds to wait for a server that is still starting (default %(default)g)",
-    )
-    group.add_argument("--tls", action="store_true", help="use TLS; the options below imply it")
+    add("--url", dest="urls", action="append", metavar="HOST:PORT", help=text)
+    text = "seconds to wait for a server that is still starting (default %(default)g)"
+    add("--wait", type=seconds, default=TransportOptions.wait_s, metavar="S", help=text)
+    add("--tls", action="store_true", help="use TLS; the options below imply it")
     for name, text in (
         ("ca", "the authorities to trust, PEM (default: those that gRPC ships)"),
         ("certificate", "the client's certificate, PEM, for servers that require one"),
         ("key", "its key, PEM"),
     ):
         group.add_argument(f"--tls-{name}", type=Path, metavar="FILE", help=text)
-    group.add_argument(
-        "--header",
-        dest="headers",
-        action="append",
-        default=[],
-        type=_secret_source,
-        metavar="NAME=SOURCE",
-        help=f"sent with every call; its value comes from {_SOURCES}; may be repeated",
-    )
-    group.add_argument(
-        "--restricted-key",
-        dest="headers",
-        action="append",
-        type=_restricted_source,
-        metavar="KEY=SOURCE",
-        help="the value for Triton's restricted protocols, likewise",
-    )
+    add = partial(add, dest="headers", action="append", default=[])
+    text = f"sent with every call; its value comes from {_SOURCES}; may be repeated"
+    add("--header", type=_secret_source, metavar="NAME=SOURCE", help=text)
+    text = "the value for Triton's restricted protocols, likewise"
+    add("--restricted-key", type=_restricted_source, metavar="KEY=SOURCE", help=text)
 
 
 def add_requests(parser: ArgumentParser) -> None:
     """The number of requests and their deadline; ``transport_options`` reads them."""
-    group = parser.add_argument_group("requests")
-    group.add_argument(
-        "--timeout",
-        type=positive(float),
-        default=TransportOptions.timeout_s,
-        metavar="S",
-        help="seconds for a request, queue time and retries included (default %(default)g)",
-    )
-    group.add_argument(
-        "--in-flight",
-        type=whole_number(1),
-        default=TransportOptions.max_in_flight,
-        metavar="N",
-        help="requests in flight at once (default %(default)s)",
-    )
+    add, default = parser.add_argument_group("requests").add_argument, TransportOptions()
+    text = "seconds for a request, queue time and retries included (default %(default)g)"
+    add("--timeout", type=positive(float), default=default.timeout_s, metavar="S", help=text)
+    text = "requests in flight at once (default %(default)s)"
+    add("--in-flight", type=whole_number(1), default=default.max_in_flight, metavar="N", help=text)
 
 
 def urls_of(args: Namespace) -> list[str]:

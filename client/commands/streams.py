@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
+from rich.table import Table
 
 from ..errors import AsrError
 from ..manifests.manifest import Entry
@@ -43,6 +44,14 @@ def tables(stream: TextIO) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
 
 
+def print_facts(facts: Iterable[tuple[str, str]], stream: TextIO) -> None:
+    """Names and what they are, as a table."""
+    table = Table(show_header=False)
+    for name, fact in facts:
+        table.add_row(name, fact)
+    tables(stream).print(table)
+
+
 def transcribe_entries(
     transcriber: Transcriber, entries: Iterable[Entry]
 ) -> Iterator[tuple[Entry, Result]]:
@@ -58,6 +67,11 @@ def transcribe_entries(
         entry = begun.popleft()
         report(entry.name, result)
         yield entry, result
+
+
+def warn(said: str) -> None:
+    """Print a warning on standard error."""
+    messages.print(f"warning: {said}")
 
 
 def report(name: str, result: Result) -> None:

@@ -10,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,7 +18,8 @@ from ..decoding import BeamOptions
 from ..decoding.preset import Preset
 from ..errors import DecoderError
 from ..evaluation.result import GREEDY, Scored, System
-from .arguments import add_beam_options, beam_arguments, flags, read_decoding
+from .arguments import add_beam_options, beam_arguments, read_decoding
+from .flags import flags
 
 EXAMPLES: Final = """\
 Systems are compared over one pass through the acoustic model; each further one is compared with the
@@ -47,24 +49,17 @@ _OPTIONS: Final = (
 
 def add_systems(parser: ArgumentParser) -> None:
     """``--system`` and ``--scored``; ``read_systems`` reads them."""
-    parser.add_argument(
-        "--system",
-        dest="systems",
-        action="append",
-        metavar="NAME=SPEC",
-        help="a system to compare, see above; may be repeated (default: one, of the options for "
-        "decoding below)",
+    add = partial(parser.add_argument, dest="systems", action="append")
+    text = (
+        "a system to compare, see above; may be repeated (default: one, of the options for "
+        "decoding below)"
     )
-    parser.add_argument(
-        "--scored",
-        dest="systems",
-        action="append",
-        type=_scored,
-        metavar="NAME[:FIELD]=FILE",
-        help="texts that exist, in a field of JSON Lines (default pred_text, as `transcribe` "
-        "writes it), to compare with the systems or, without --model, by themselves; may be "
-        "repeated",
+    add("--system", metavar="NAME=SPEC", help=text)
+    text = (
+        "texts that exist, in a field of JSON Lines (default pred_text, as `transcribe` writes "
+        "it), to compare with the systems or, without --model, by themselves; may be repeated"
     )
+    add("--scored", type=_scored, metavar="NAME[:FIELD]=FILE", help=text)
 
 
 def read_systems(parser: ArgumentParser, args: Namespace) -> list[System]:

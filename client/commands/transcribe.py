@@ -45,6 +45,8 @@ from ..transcriber import Transcriber
 from ..utils.files import is_stream, written_whole
 from .arguments import (
     add_transcriber,
+    audio_options,
+    long_audio_options,
     make_transcriber,
     open_transcriber,
     read_decoding,
@@ -59,14 +61,7 @@ from .outputs import (
 from .parser import CommandParser
 from .progress import shown
 from .ray import add_ray, ray_options
-from .recordings import audio_options, long_audio_options
-from .streams import (
-    messages,
-    open_output,
-    report,
-    report_failure,
-    transcribe_entries,
-)
+from .streams import messages, open_output, report, report_failure, transcribe_entries
 
 JSON_LINES: Final = "jsonl"
 CTM: Final = "ctm"
@@ -274,17 +269,13 @@ def _check(parser: ArgumentParser, args: Namespace) -> None:
 
 def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc transcribe", __doc__)
-    parser.add_argument(
-        "audio", nargs="*", metavar="AUDIO", help="audio files or folders; - is standard input"
-    )
-    parser.add_argument(
-        "--manifest", type=Path, metavar="M.jsonl", help="recordings as NeMo's JSON Lines"
-    )
+    add = parser.add_argument
+    text = "audio files or folders; - is standard input"
+    add("audio", nargs="*", metavar="AUDIO", help=text)
+    add("--manifest", type=Path, metavar="M.jsonl", help="recordings as NeMo's JSON Lines")
     add_transcriber(parser)
     add_output(parser, tuple(FORMATS), folder=True)
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the results in --output OUT.jsonl"
-    )
+    add("--resume", action="store_true", help="continue the results in --output OUT.jsonl")
     add_ray(parser)
     return parser
 

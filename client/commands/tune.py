@@ -13,33 +13,32 @@ import argparse
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from ..decoding import BeamOptions
 from ..decoding.preset import write_preset
-from ..evaluation.acoustic_cache import default_folder
-from ..evaluation.tuning import report
-from ..evaluation.tuning.result import Tuning
-from ..evaluation.tuning.trials import RANGES, Space, best_of
-from ..evaluation.tuning.tuner import Searched, TuningOptions, optional, tune
+from ..evaluation import AcousticOptions, Space, TuningOptions, tune
+from ..evaluation.acoustics import default_folder
+from ..evaluation.tuning.result import Tuning, tables_of
+from ..evaluation.tuning.trials import RANGES, best_of
+from ..evaluation.tuning.tuner import Searched, optional
 from ..utils.files import written_whole
 from ..utils.utf8 import json_text
-from .acoustics import Display, acoustic_options, warn
-from .argument_types import whole_number
-from .arguments import add_beam_options, add_model, beam_arguments
-from .outputs import (
-    language_files,
-    output_path,
-    refuse_overwriting,
-    with_recordings,
+from .arguments import (
+    add_beam_options,
+    add_model,
+    add_recordings,
+    audio_options,
+    beam_arguments,
+    long_audio_options,
 )
-from .parser import CommandParser
-from .recordings import add_recordings
-from .server import urls_of
-from .streams import messages, open_output, tables
+from .outputs import language_files, output_path, refuse_overwriting, with_recordings
+from .parser import CommandParser, whole_number
+from .progress import Display
+from .server import transport_options, urls_of
+from .streams import messages, open_output, tables, warn
 
 _SEARCHED: Final = ("lm", "beam_width", "nbest", *RANGES)
 _PICTURES: Final = (".png", ".pdf", ".svg")
@@ -67,8 +66,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tune(args: Namespace, space: Space) -> Tuning:
-    acoustics = acoustic_options(args, args.cache)
-    strict = replace(acoustics, audio=replace(acoustics.audio, strict=True))
+    acoustics = AcousticOptions(
+        transport_options(args), audio_options(args), long_audio_options(args), args.cache
+    )
     done: list[Searched] = []
     with Display() as display:
 
@@ -83,7 +83,7 @@ def _tune(args: Namespace, space: Space) -> Tuning:
                 urls_of(args),
                 args.model,
                 args.held_out,
-                TuningOptions(args.trials, args.seed, args.processes, strict),
+                TuningOptions(args.trials, args.seed, args.processes, acoustics),
                 on_progress=display.on_progress,
                 on_trial=show,
                 warn=warn,
@@ -98,23 +98,14 @@ def _tune(args: Namespace, space: Space) -> Tuning:
 def _parser() -> ArgumentParser:
     parser = CommandParser("nemo-ctc tune", __doc__)
     add_model(parser)
-    add_recordings(parser)
-    parser.add_argument(
-        "--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text"
-    )
-    parser.add_argument(
-        "--held-out",
-        type=Path,
-        metavar="HELD.jsonl",
-        help="check with this manifest (default: with a third of the other)",
-    )
-    parser.add_argument(
-        "--output", type=output_path, required=True, metavar="PRESET.json", help="the preset"
-    )
-    parser.add_argument(
-        "--plot", type=_picture, metavar="MAP.png", help="draw the word errors over the weights"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the report")
+    add_recordings(parser, always_strict=True)
+    add = parser.add_argument
+    add("--manifest", type=Path, required=True, metavar="DEV.jsonl", help="JSON Lines with text")
+    text = "check with this manifest (default: with a third of the other)"
+    add("--held-out", type=Path, metavar="HELD.jsonl", help=text)
+    add("--output", type=output_path, required=True, metavar="PRESET.json", help="the preset")
+    add("--plot", type=_picture, metavar="MAP.png", help="draw the word errors over the weights")
+    add("--format", choices=("text", "json"), default="text", help="of the report")
     _add_search(parser.add_argument_group("search"))
     group = parser.add_argument_group("beam search")
     group.add_argument(
@@ -126,10 +117,9 @@ def _parser() -> ArgumentParser:
 
 def _add_search(group: Any) -> None:
     positive = whole_number(1)
-    group.add_argument(
-        "--trials", type=positive, default=100, metavar="N", help="weights to try (default 100)"
-    )
-    group.add_argument(
+    add = group.add_argument
+    add("--trials", type=positive, default=100, metavar="N", help="weights to try (default 100)")
+    add(
         "--beam-width",
         dest="beam_widths",
         type=positive,
@@ -139,21 +129,11 @@ def _add_search(group: Any) -> None:
         help=f"hypotheses kept (default {BeamOptions.beam_width}); of several, the widest while"
         " searching, and then the least that does as well",
     )
-    group.add_argument(
-        "--processes",
-        type=positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="to decode in (default: one for each core, %(default)s here)",
-    )
-    group.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="(default 0)")
-    group.add_argument(
-        "--cache",
-        type=Path,
-        default=default_folder(),
-        metavar="DIR",
-        help="where the acoustic model's outputs are kept (default %(default)s)",
-    )
+    text = "to decode in (default: one for each core, %(default)s here)"
+    add("--processes", type=positive, default=os.cpu_count() or 1, metavar="N", help=text)
+    add("--seed", type=whole_number(0), default=0, metavar="N", help="(default 0)")
+    text = "where the acoustic model's outputs are kept (default %(default)s)"
+    add("--cache", type=Path, default=default_folder(), metavar="DIR", help=text)
 
 
 def _picture(text: str) -> Path:
@@ -185,6 +165,6 @@ def _print(tuning: Tuning, form: str, output: TextIO) -> None:
         output.write(json_text(tuning.as_json()) + "\n")
         return
     console = tables(output)
-    for table in report.tables(tuning):
+    for table in tables_of(tuning):
         console.print(table)
     output.write(f"{tuning.comparison.verdict()}\n")

@@ -9,8 +9,8 @@
 
 Flow: manifest → ``evaluator``: each model runs once (``acoustics``), each system decodes its
 model's outputs (``decoding``) or brings texts that exist (``scored``), texts are compared after
-``normalization`` (``scoring``, ``ctc_loss``) → ``result``, what was found, as data. Everything that
-shows it (``text``, ``as_json``, ``as_csv``, the HTML ``report``) reads that and nothing else.
+``normalization`` (``scoring``, ``references``) → ``result``, what was found, as data. Everything
+that shows it (``text``, ``serialization``, the HTML ``report``) reads that and nothing else.
 
 Names are loaded when first used: jiwer and optuna take their time, and may not be installed.
 """
@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .acoustics import AcousticOptions as AcousticOptions
-    from .as_csv import write_csv as write_csv
-    from .as_json import as_json as as_json
     from .evaluator import EvaluationOptions as EvaluationOptions
     from .evaluator import evaluate as evaluate
     from .metrics import ErrorCounts as ErrorCounts
     from .metrics import character_errors as character_errors
     from .metrics import word_errors as word_errors
     from .progress import Progress as Progress
+    from .references import Tokenizers as Tokenizers
     from .report import ReportOptions as ReportOptions
     from .report import write_report as write_report
     from .result import Evaluation as Evaluation
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from .result import Scored as Scored
     from .result import System as System
     from .result import Utterance as Utterance
-    from .spelling import Tokenizers as Tokenizers
+    from .serialization import as_json as as_json
+    from .serialization import write_csv as write_csv
     from .tuning.trials import Space as Space
     from .tuning.tuner import TuningOptions as TuningOptions
     from .tuning.tuner import tune as tune
@@ -44,14 +44,13 @@ _HOMES = {
     name: module
     for module, names in {
         ".acoustics": "AcousticOptions",
-        ".as_csv": "write_csv",
-        ".as_json": "as_json",
         ".evaluator": "EvaluationOptions evaluate",
         ".metrics": "ErrorCounts character_errors word_errors",
         ".progress": "Progress",
+        ".references": "Tokenizers",
         ".report": "ReportOptions write_report",
         ".result": "Evaluation Failure Scored System Utterance",
-        ".spelling": "Tokenizers",
+        ".serialization": "as_json write_csv",
         ".tuning.trials": "Space",
         ".tuning.tuner": "TuningOptions tune",
     }.items()

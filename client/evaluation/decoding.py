@@ -46,13 +46,7 @@ class TimedDecoder:
         """As ``Decoder.decode``."""
         start_s = thread_time()
         transcript = self._decoder.decode(outputs, duration_s)
-        return TimedTranscript(
-            transcript.text,
-            transcript.words,
-            transcript.tokens,
-            transcript.nbest,
-            decoding_s=thread_time() - start_s,
-        )
+        return TimedTranscript(**vars(transcript), decoding_s=thread_time() - start_s)
 
     def close(self) -> None:
         """Release what the decoder holds."""

@@ -1,7 +1,7 @@
 """Several systems on one manifest, over one acoustic pass for each model.
 
 Flow: entries → ``scored`` texts → ``acoustics``, model by model → ``decoding``, system by system →
-``scoring`` and ``ctc_loss`` → ``Evaluation``. An entry that fails anywhere is left out from there
+``scoring`` and ``references`` → ``Evaluation``. An entry that fails anywhere is left out from there
 on, and is in no system's figures.
 """
 
@@ -15,20 +15,18 @@ from typing import Any, Final, TypeAlias, cast
 
 from ..audio import Clip, Warn
 from ..decoding import make_decoder
-from ..errors import AsrError, ManifestError
+from ..errors import ManifestError
 from ..manifests.manifest import Entry, duration_of, read_entries, read_manifest, with_text
 from ..result import Result
 from ..utils.extras import import_extra
 from .acoustics import AcousticModel, AcousticOptions, acoustic_models
-from .ctc_loss import ctc_loss
 from .decoding import TimedTranscript, decode
 from .normalization import normalized
 from .progress import OnProgress, ignore, tracked
-from .references import warn_of_unwritable
+from .references import Spell, Tokenizers, ctc_loss, warn_of_unwritable
 from .result import Evaluation, Failure, Scored, System, Utterance
 from .scored import scored_texts
 from .scoring import compared, differences, groups, scores
-from .spelling import Spell, Tokenizers
 
 Manifest: TypeAlias = Path | str | Iterable[Mapping[str, Any]]
 """A JSON Lines file, or what its lines would hold."""
@@ -196,7 +194,9 @@ class Evaluator:
         """The result, its error with the model or system that failed."""
         if result.error is None:
             return result
-        error = _placed(result.error, where)
+        error = result.error
+        if where:
+            error = error.amended(message=f"{where}: {error.message}")
         del self._remaining[entry.line]
         self._failures[entry.line] = Failure(entry.line, entry.name, error.message)
         return replace(result, error=error)
@@ -273,7 +273,3 @@ def _without_recording(entry: Entry) -> Entry:
     """An entry of which only the text is of interest; a line that is no JSON object stays one."""
     unusable = isinstance(entry.item, ManifestError) and entry.fields
     return replace(entry, item=_NO_RECORDING) if unusable else entry
-
-
-def _placed(error: AsrError, where: str) -> AsrError:
-    return error.amended(message=f"{where}: {error.message}") if where else error

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     import jiwer
 
 _RESAMPLES: Final = 2_000
+_PERCENTILES: Final = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
 class ErrorCounts:
     """What an alignment of hypotheses to references counts, in words or characters."""
 
-    hits: int
-    substitutions: int
-    deletions: int
-    insertions: int
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
 
     @property
     def reference(self) -> int:
@@ -68,43 +69,37 @@ def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> Er
 
 def errors_by_utterance(references: Sequence[str], hypotheses: Sequence[str]) -> NDArray[np.int64]:
     """Word errors and reference words of each utterance, ``[utterances, 2]``."""
-    output = _aligned(references, hypotheses)
-    counts = [
-        (
-            sum(
-                max(
-                    chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
-                )
-                for chunk in alignment
-                if chunk.type != "equal"
-            ),
-            len(reference),
-        )
-        for alignment, reference in zip(output.alignments, output.references, strict=True)
-    ]
-    return np.array(counts, np.int64).reshape(-1, 2)
+    pairs = zip(references, hypotheses, strict=True)
+    return error_table([word_errors([reference], [hypothesis]) for reference, hypothesis in pairs])
 
 
-def rate_interval(by_utterance: NDArray[Any], level: float = 0.95) -> tuple[float, float]:
-    """The word error rate's confidence interval, from ``errors_by_utterance``.
+def error_table(counts: Sequence[ErrorCounts]) -> NDArray[np.int64]:
+    """Errors and length of the reference of each utterance, ``[utterances, 2]``."""
+    return np.array([(each.errors, each.reference) for each in counts], np.int64).reshape(-1, 2)
+
+
+def rate_interval(by_utterance: NDArray[Any]) -> tuple[float, float]:
+    """The error rate's 95 % confidence interval, from an ``error_table``.
 
     Percentiles of the rate over utterances drawn again with replacement (Bisani and Ney, "Bootstrap
     Estimates for Confidence Intervals in ASR Performance Evaluation", ICASSP 2004), always the same
     for the same counts. Raises ``ValueError`` without utterances.
     """
-    drawn = _resampled(by_utterance)  # [resamples, 2]
-    return _percentiles(drawn[:, 0] / np.maximum(drawn[:, 1], 1), level)
+    rng = np.random.default_rng(0)
+    count = len(by_utterance)
+    draws = (rng.integers(0, count, count) for _ in range(_RESAMPLES))
+    drawn = np.array([by_utterance[draw].sum(axis=0) for draw in draws])  # [resamples, 2]
+    low, high = np.quantile(drawn[:, 0] / np.maximum(drawn[:, 1], 1), _PERCENTILES)
+    return float(low), float(high)
 
 
-def difference_interval(
-    by_utterance: NDArray[Any], other: NDArray[Any], level: float = 0.95
-) -> tuple[float, float]:
+def difference_interval(by_utterance: NDArray[Any], other: NDArray[Any]) -> tuple[float, float]:
     """Interval of the first rate minus the ``other``'s, in the same draws of the same utterances.
 
     Where it does not hold 0, the two differ (Bisani and Ney, as above).
     """
     paired = np.column_stack((by_utterance[:, 0] - other[:, 0], by_utterance[:, 1]))
-    return rate_interval(paired, level)
+    return rate_interval(paired)
 
 
 def p_value(errors: NDArray[np.int64], other: NDArray[np.int64]) -> float:
@@ -132,29 +127,6 @@ def p_value(errors: NDArray[np.int64], other: NDArray[np.int64]) -> float:
     observed = abs(int(differences.sum()))
     at_least = np.abs(np.arange(-middle, middle + 1)) >= observed
     return min(1.0, float(likelihood[at_least].sum()))
-
-
-def _resampled(by_utterance: NDArray[Any]) -> NDArray[Any]:
-    """Sums over utterances drawn with replacement, ``[resamples, 2]``."""
-    rng = np.random.default_rng(0)
-    count = len(by_utterance)
-    draws = (rng.integers(0, count, count) for _ in range(_RESAMPLES))
-    return np.array([by_utterance[draw].sum(axis=0) for draw in draws])
-
-
-def _percentiles(values: NDArray[Any], level: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def matched_words(reference: str, hypothesis: str) -> list[tuple[int, int]]:
-    """Places of the words that are right: in the reference and in the hypothesis."""
-    return [
-        (match.ref_start_idx + offset, match.hyp_start_idx + offset)
-        for match in _aligned([reference], [hypothesis]).alignments[0]
-        if match.type == "equal"
-        for offset in range(match.ref_end_idx - match.ref_start_idx)
-    ]
 
 
 def word_columns(reference: str, *hypotheses: str) -> list[tuple[str, ...]]:

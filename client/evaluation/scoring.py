@@ -14,14 +14,13 @@ from .metrics import (
     ErrorCounts,
     character_errors,
     difference_interval,
+    error_table,
     p_value,
     rate_interval,
     word_errors,
 )
 from .normalization import normalized
 from .result import Difference, Group, Interval, Recognized, Score, System, Utterance, Value
-
-_NONE = ErrorCounts(0, 0, 0, 0)
 
 
 def compared(reference: str, transcript: TimedTranscript, steps: Sequence[str]) -> Recognized:
@@ -70,10 +69,10 @@ def _score(system: System, recognized: Sequence[Recognized]) -> Score:
     characters = [each.characters for each in recognized]
     return Score(
         system=system.name,
-        words=sum(words, start=_NONE),
-        characters=sum(characters, start=_NONE),
-        wer_interval=Interval(*rate_interval(_table(words))),
-        cer_interval=Interval(*rate_interval(_table(characters))),
+        words=sum(words, start=ErrorCounts()),
+        characters=sum(characters, start=ErrorCounts()),
+        wer_interval=Interval(*rate_interval(error_table(words))),
+        cer_interval=Interval(*rate_interval(error_table(characters))),
         decoding_s=sum(each.decoding_s for each in recognized),
     )
 
@@ -85,7 +84,7 @@ def differences(
     if not utterances:
         return ()
     first, *others = (
-        _table([utterance.recognized[place].words for utterance in utterances])
+        error_table([utterance.recognized[place].words for utterance in utterances])
         for place in range(len(systems))
     )
     return tuple(
@@ -105,11 +104,6 @@ def mean_loss(utterances: Sequence[Utterance], model: str) -> float | None:
     losses = [utterance.ctc_loss.get(model, math.inf) for utterance in utterances]
     finite = list(filter(math.isfinite, losses))
     return sum(finite) / len(finite) if finite else None
-
-
-def _table(counts: Sequence[ErrorCounts]) -> NDArray[np.int64]:
-    """Errors and length of the reference of each utterance, ``[utterances, 2]``."""
-    return np.array([(each.errors, each.reference) for each in counts], np.int64)
 
 
 def _rate(table: NDArray[np.int64]) -> float:

@@ -3,7 +3,8 @@
 ``audio_filepath`` (or ``audio_filename``) is relative to the manifest's folder, or else to the
 current one, and may begin with ``~``. ``offset`` and ``duration`` (seconds) select a piece,
 to the end without a duration. ``text`` is the reference, or ``text_filepath`` or
-``normalized_text``. Other fields are passed through unchanged. A bad line is one failed entry.
+``normalized_text``. Other fields are passed through unchanged. A bad line is one failed entry; a
+file that is no manifest at all is one error.
 """
 
 import json
@@ -17,7 +18,6 @@ from typing import Any, Final
 from ..audio import Clip
 from ..errors import ManifestError
 from ..utils.shortened import shortened
-from .kinds import check_json_lines
 
 AUDIO_FIELDS: Final = ("audio_filepath", "audio_filename")
 _HEAD_BYTES: Final = 1 << 16
@@ -151,8 +151,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
     except OSError as error:
         raise ManifestError.of(
-            path,
-            f"cannot read the manifest: {error.strerror}, expected a JSON Lines file",
+            path, f"cannot read the manifest: {error.strerror}, expected a JSON Lines file"
         ) from error
 
 
@@ -221,3 +220,70 @@ def _number(value: object) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+_UNPACK: Final = "is compressed with {0}, expected JSON Lines: unpack it ({1})"
+_CONVERT: Final = "is {0}, expected UTF-8: convert it (iconv -f {0} -t UTF-8 OLD > NEW)"
+_AUDIO: Final = (
+    "is a recording, expected JSON Lines that name recordings: transcribe it without a manifest"
+)
+_BINARY: Final = (
+    "is binary, expected JSON Lines that name recordings: transcribe a recording without a manifest"
+)
+_SIGNATURES: Final = (
+    (b"\x1f\x8b", _UNPACK.format("gzip", "gunzip")),
+    (b"BZh", _UNPACK.format("bzip2", "bunzip2")),
+    (b"\xfd7zXZ", _UNPACK.format("xz", "unxz")),
+    (b"\x28\xb5\x2f\xfd", _UNPACK.format("zstd", "unzstd")),
+    (b"PK\x03\x04", _UNPACK.format("zip", "unzip")),
+    (b"\xff\xfe\0\0", _CONVERT.format("UTF-32")),
+    (b"\0\0\xfe\xff", _CONVERT.format("UTF-32")),
+    (b"\xff\xfe", _CONVERT.format("UTF-16")),
+    (b"\xfe\xff", _CONVERT.format("UTF-16")),
+    (b"{\0", _CONVERT.format("UTF-16LE")),
+    (b"\0{", _CONVERT.format("UTF-16BE")),
+    *((magic, _AUDIO) for magic in (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"NIST_1A")),
+)
+_MAKE: Final = "make a manifest of it and its recordings"
+_TABLES: Final = ((b"\t", "tabs"), (b"|", "|"), (b";", ";"), (b",", "commas"))
+
+
+def check_json_lines(path: Path, head: bytes) -> None:
+    """Raise ``ManifestError`` when a file that begins with ``head`` holds no JSON objects.
+
+    One line with an object is enough: the errors of other lines are their own.
+    """
+    for signature, what in _SIGNATURES:
+        if head.startswith(signature):
+            raise _error(path, what)
+    lines = [
+        line for each in head.removeprefix(b"\xef\xbb\xbf").splitlines() if (line := each.strip())
+    ]
+    if lines and (what := _not_json_lines(lines)):
+        raise _error(path, what)
+
+
+def _error(path: Path, what: str) -> ManifestError:
+    if what in (_AUDIO, _BINARY):
+        return ManifestError.of(path, what, options=("transcribe()",))
+    options = ("read_source()",) if what.endswith(_MAKE) else ()
+    return ManifestError.of(path, what, options=options)
+
+
+def _not_json_lines(lines: list[bytes]) -> str:
+    """What a text without any JSON object on a line is; empty for any other text."""
+    first = lines[0]
+    if first == b"[" or first.startswith((b"[{", b"[ {")):
+        return "is one JSON array, expected an object a line: convert it (jq -c '.[]' OLD > NEW)"
+    if first == b"{":
+        return (
+            "has JSON objects over several lines, expected one each: convert it (jq -c . OLD > NEW)"
+        )
+    if b"\0" in b"".join(lines) and not first.startswith(b"{"):
+        return _BINARY
+    if any(line.startswith(b"{") for line in lines):
+        return ""
+    for delimiter, name in _TABLES:
+        if len(lines) > 1 and all(delimiter in line for line in lines[:2]):
+            return f"is a table with {name}, expected JSON Lines: {_MAKE}"
+    return f"is text without any JSON object, expected JSON Lines: {_MAKE}" if lines[1:] else ""

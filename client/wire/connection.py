@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
 import grpc
@@ -75,13 +75,6 @@ Done: TypeAlias = Callable[[Any, ServerError | None], None]
 """Called once, on a thread of gRPC's, with tritonclient's result or an error."""
 
 
-class Call(Protocol):
-    """A request in flight."""
-
-    def cancel(self) -> None:
-        """Cancel the request; it fails."""
-
-
 @dataclass(frozen=True)
 class ConnectionOptions:
     """How to secure a connection and authenticate to the server.
@@ -140,7 +133,7 @@ class Connection:
         _connections.add(self)
         _test_after_fork(self)
 
-    def infer(self, request: Request, timeout_s: float, done: Done) -> Call:
+    def infer(self, request: Request, timeout_s: float, done: Done) -> None:
         """Send a request; ``done`` is called with its result or error."""
 
         def answered(result: Any, error: InferenceServerException | None) -> None:
@@ -152,7 +145,7 @@ class Connection:
                 done(None, typed)
 
         with self._errors(request.model, timeout_s):
-            call: Call = self._client.async_infer(
+            self._client.async_infer(
                 request.model,
                 [request.audio],
                 answered,
@@ -161,7 +154,6 @@ class Connection:
                 client_timeout=timeout_s,
                 headers=self._headers,
             )
-        return call
 
     def is_live(self, timeout_s: float) -> bool:
         """Whether the server reports itself live; raises a ``ServerError`` without an answer."""

@@ -5,7 +5,7 @@ reads it back from ``GetModelConfig``. Both validate it here, and nowhere else.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Final
 
@@ -79,45 +79,35 @@ class Contract:
                 "Export the model again with this version of the project."
             )
 
-    def _problems(self) -> list[str]:
-        lengths = f"min_samples {self.min_samples}, max_samples {self.max_samples}"
-        strides = f"feature_stride_s {self.feature_stride_s}, frame_stride_s {self.frame_stride_s}"
-        lengths_of_routes = [route.max_samples for route in self.routes]
-        checks = (
-            (
-                self.version == CONTRACT_VERSION,
-                f"version is {self.version!r}, this client reads {CONTRACT_VERSION}",
-            ),
-            (
-                self.audio_type in AUDIO_TYPES,
-                f"audio_type is {self.audio_type!r}, expected one of {AUDIO_TYPES}",
-            ),
-            (
-                self.vocabulary_kind in VOCABULARY_KINDS,
-                f"vocabulary_kind is {self.vocabulary_kind!r}, expected one of {VOCABULARY_KINDS}",
-            ),
-            (self.sample_rate_hz > 0, f"sample_rate_hz is {self.sample_rate_hz}, expected > 0"),
-            (
-                0 < self.min_samples <= self.max_samples,
-                f"{lengths}, expected 0 < min <= max",
-            ),
-            (
-                0 < self.feature_stride_s <= self.frame_stride_s,
-                f"{strides}, expected 0 < feature <= frame",
-            ),
-            (len(self.vocabulary) > 0, "the vocabulary is empty"),
-            (self.model_version > 0, f"model_version is {self.model_version}, expected > 0"),
-            (
-                self.blank == len(self.vocabulary),
-                f"blank is {self.blank}, expected {len(self.vocabulary)}, after the vocabulary",
-            ),
-            (
-                all(self.min_samples <= length for length in lengths_of_routes)
-                and sorted(set(lengths_of_routes)) == lengths_of_routes,
-                f"routes are for {lengths_of_routes} samples, expected more each time",
-            ),
-        )
-        return [problem for holds, problem in checks if not holds]
+    def _problems(self) -> Iterator[str]:
+        if self.version != CONTRACT_VERSION:
+            yield f"version is {self.version!r}, this client reads {CONTRACT_VERSION}"
+        if self.audio_type not in AUDIO_TYPES:
+            yield f"audio_type is {self.audio_type!r}, expected one of {AUDIO_TYPES}"
+        if not self.sample_rate_hz > 0:
+            yield f"sample_rate_hz is {self.sample_rate_hz}, expected > 0"
+        least, most = self.min_samples, self.max_samples
+        if not 0 < least <= most:
+            yield f"min_samples {least}, max_samples {most}, expected 0 < min <= max"
+        feature_s, frame_s = self.feature_stride_s, self.frame_stride_s
+        if not 0 < feature_s <= frame_s:
+            strides = f"feature_stride_s {feature_s}, frame_stride_s {frame_s}"
+            yield f"{strides}, expected 0 < feature <= frame"
+        if not self.model_version > 0:
+            yield f"model_version is {self.model_version}, expected > 0"
+        yield from self._vocabulary_problems()
+        lengths = [route.max_samples for route in self.routes]
+        if sorted(set(lengths)) != lengths or any(length < least for length in lengths):
+            yield f"routes are for {lengths} samples, expected more each time"
+
+    def _vocabulary_problems(self) -> Iterator[str]:
+        if self.vocabulary_kind not in VOCABULARY_KINDS:
+            kind = self.vocabulary_kind
+            yield f"vocabulary_kind is {kind!r}, expected one of {VOCABULARY_KINDS}"
+        if not self.vocabulary:
+            yield "the vocabulary is empty"
+        if self.blank != (size := len(self.vocabulary)):
+            yield f"blank is {self.blank}, expected {size}, after the vocabulary"
 
     def model_for(self, model: str, n_samples: int) -> str:
         """The model to send an utterance of ``n_samples`` to: its route, else ``model``."""

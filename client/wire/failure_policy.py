@@ -14,14 +14,24 @@ all others            no: a retry would fail again, or the deadline has passed
 
 The backoff between two tries is random and grows ("full jitter",
 https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so that clients do not
-return all at once and a full queue can drain.
+return all at once and a full queue can drain. Connecting waits for a server that is still starting.
 """
 
+import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from time import monotonic, sleep
+from typing import Final, TypeVar
 
-from ..errors import ModelNotReady, ServerError, ServerFailed, ServerUnavailable
+from ..errors import (
+    AsrError,
+    DeadlineExceeded,
+    ModelNotReady,
+    ServerError,
+    ServerFailed,
+    ServerUnavailable,
+)
 
 TRANSIENT: Final = (ServerUnavailable, ModelNotReady)
 """Errors of a server that stops or starts: it lacks a model whose process died, or that loads."""
@@ -77,3 +87,41 @@ class FailurePolicy:
 
 def _grown(first_s: float, doublings: int, most_s: float) -> float:
     return float(min(most_s, first_s * 2 ** min(doublings, _DOUBLINGS)))
+
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 2.0
+_STARTING: Final = (ServerUnavailable, ServerFailed, DeadlineExceeded)
+
+
+def retry_until_ready(ask: Callable[[], T], wait_s: float) -> T:
+    """The result of ``ask``, retried for ``wait_s`` seconds while the server may be starting.
+
+    Raises its last error, and at once an error that waiting does not mend.
+    """
+    end_s = monotonic() + wait_s
+    pause_s = _FIRST_PAUSE_S
+    logged = False
+    while True:
+        try:
+            return ask()
+        except ServerError as error:
+            left_s = end_s - monotonic()
+            if left_s <= 0 or not may_be_starting(error):
+                raise
+            if not logged:
+                _log.warning("%s; waiting for it, %.0f s at most", error.message, left_s)
+                logged = True
+        sleep(min(pause_s, left_s))
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def may_be_starting(error: AsrError) -> bool:
+    """Whether the error may pass once the server has started."""
+    if isinstance(error, ModelNotReady):
+        return error.may_become_ready
+    return isinstance(error, _STARTING)

@@ -4,7 +4,6 @@ Problems with a server surface here, before the first utterance is sent. gRPC re
 as UNAVAILABLE, so the cause is diagnosed step by step.
 """
 
-from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,7 @@ from ..errors import (
 from .connection import HEADERS, NOT_LOADED, RESTRICTED_HEADER, Connection, ConnectionOptions
 from .contract import CONTRACT_PARAMETER, Contract
 from .diagnosis import connection_problem
-from .waiting import retry_until_ready
+from .failure_policy import retry_until_ready
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,7 @@ class ServedModel:
 
 
 def list_models(
-    url: str,
-    options: ConnectionOptions | None = None,
-    timeout_s: float = 10.0,
-    wait_s: float = 0.0,
+    url: str, options: ConnectionOptions | None = None, timeout_s: float = 10.0, wait_s: float = 0.0
 ) -> list[ServedModel]:
     """The server's models that carry a contract, and those not loaded, whose contract is unknown.
 
@@ -157,14 +153,12 @@ def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNot
             )
         else:
             may_become_ready = not problems or NOT_LOADED[0] in problems.values()
-            said = f"has no model {model!r}; it has {_names(problems)}: {check}"
+            said = (
+                f"has no model {model!r}; it has {', '.join(sorted(problems)) or 'none'}: {check}"
+            )
     url = connection.url
     message = f"the server at {url} {said}"
     return ModelNotReady(message, url=url, model=model, may_become_ready=may_become_ready)
-
-
-def _names(problems: Mapping[str, str]) -> str:
-    return ", ".join(sorted(problems)) or "none"
 
 
 def _served_model(config: Any, url: str) -> ServedModel:

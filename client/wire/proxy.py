@@ -10,7 +10,6 @@ import base64
 import os
 import re
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -117,13 +116,8 @@ def is_loopback(url: str) -> bool:
 
 
 def _is_excepted(host: str) -> bool:
-    return any(_matches(host, entry) for entry in _exceptions())
-
-
-def _exceptions() -> Iterator[str]:
-    for entry in _first_set(_EXCEPTIONS)[1].split(","):
-        if stripped := entry.strip().lower():
-            yield stripped
+    entries = (entry.strip().lower() for entry in _first_set(_EXCEPTIONS)[1].split(","))
+    return any(_matches(host, entry) for entry in entries if entry)
 
 
 def _matches(host: str, entry: str) -> bool:

@@ -28,9 +28,8 @@ from ..errors import (
 )
 from .connection import Connection
 from .contract import Contract
-from .failure_policy import TRANSIENT, FailurePolicy
+from .failure_policy import TRANSIENT, FailurePolicy, may_be_starting, retry_until_ready
 from .timer import Timer
-from .waiting import may_be_starting, retry_until_ready
 
 _log = logging.getLogger(__name__)
 

@@ -1,18 +1,13 @@
-"""What the ``lm`` commands share: arguments, and how their findings are printed."""
+"""What the ``lm`` commands share: arguments, and a model's facts."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from contextlib import closing
-from typing import TextIO
-
-from rich.filesize import decimal
-from rich.table import Table
 
 from ...language_models.convert import BINARY_TYPES, BinaryOptions
 from ...language_models.spelling import Spelling
 from ...wire.transport import TritonTransport
 from ..server import add_server, connecting_options, urls_of
-from ..streams import tables
 
 
 def add_spelling(parser: ArgumentParser, *, required: bool) -> None:
@@ -35,36 +30,14 @@ def read_spelling(args: Namespace, case: str | None = None) -> Spelling:
 
 
 def add_binary_options(parser: ArgumentParser) -> None:
-    """How to build a binary; ``read_binary_options`` reads them."""
+    """``--type``, ``--quantize`` and ``--memory``, for ``BinaryOptions``."""
     default = BinaryOptions()
-    parser.add_argument(
-        "--type",
-        choices=BINARY_TYPES,
-        default=default.type,
-        help="trie: half the size, built within --memory; probing: faster (default %(default)s)",
-    )
-    parser.add_argument(
-        "--quantize", type=int, metavar="BITS", help="store each probability in BITS (trie only)"
-    )
-    parser.add_argument(
-        "--memory",
-        default=default.memory,
-        metavar="SIZE",
-        help="memory that KenLM may use for sorting, such as 512M or 2G (default %(default)s)",
-    )
-
-
-def read_binary_options(args: Namespace) -> BinaryOptions:
-    """The options of the arguments; raises ``DecoderError`` for any that do not hold."""
-    return BinaryOptions(args.type, args.quantize, args.memory)
-
-
-def print_facts(facts: Iterable[tuple[str, str]], output: TextIO) -> None:
-    """Names and what they are, as a table."""
-    table = Table(show_header=False)
-    for name, fact in facts:
-        table.add_row(name, fact)
-    tables(output).print(table)
+    add = parser.add_argument
+    text = "trie: half the size, built within --memory; probing: faster (default %(default)s)"
+    add("--type", choices=BINARY_TYPES, default=default.type, help=text)
+    add("--quantize", type=int, metavar="BITS", help="store each probability in BITS (trie only)")
+    text = "memory that KenLM may use for sorting, such as 512M or 2G (default %(default)s)"
+    add("--memory", default=default.memory, metavar="SIZE", help=text)
 
 
 def model_facts(counts: Iterable[int]) -> list[tuple[str, str]]:
@@ -72,8 +45,3 @@ def model_facts(counts: Iterable[int]) -> list[tuple[str, str]]:
     counts = list(counts)
     grams = ((f"{order}-grams", f"{count:,}") for order, count in enumerate(counts, start=1))
     return [("order", str(len(counts))), *grams]
-
-
-def size(n_bytes: int) -> str:
-    """Bytes in the unit that suits them."""
-    return decimal(n_bytes)

@@ -9,29 +9,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.filesize import decimal
 from rich.progress import wrap_file
 
 from ...errors import OutputError
 from ...language_models.arpa import unreadable
 from ...language_models.cases import WORD_CASES
-from ...language_models.convert import convert
+from ...language_models.convert import BinaryOptions, convert
 from ...utils.files import is_stream
 from ..outputs import output_path, refuse_overwriting
 from ..parser import CommandParser
-from ..streams import messages
-from .common import (
-    add_binary_options,
-    model_facts,
-    print_facts,
-    read_binary_options,
-    size,
-)
+from ..streams import messages, print_facts
+from .common import add_binary_options, model_facts
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when it fails, and then the output is as it was."""
     args = _parser().parse_args(arguments)
-    options = read_binary_options(args)
+    options = BinaryOptions(args.type, args.quantize, args.memory)
     if is_stream(args.output):
         raise OutputError(f"{args.output}: is a pipe or device, expected a file: KenLM maps it")
     refuse_overwriting([args.output], [args.arpa])
@@ -55,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     facts = [
         *model_facts(header.counts),
         ("structure", header.structure),
-        ("size", f"{size(size_bytes)} → {size(args.output.stat().st_size)}"),
+        ("size", f"{decimal(size_bytes)} → {decimal(args.output.stat().st_size)}"),
         ("time", f"{time.perf_counter() - start_s:.1f} s"),
     ]
     print_facts(facts, sys.stdout)
@@ -64,19 +59,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("nemo-ctc lm convert", __doc__)
-    parser.add_argument("arpa", type=Path, metavar="IN.arpa", help="ARPA file, gzipped or not")
-    parser.add_argument(
-        "--output",
-        type=output_path,
-        required=True,
-        metavar="OUT.binary",
-        help="the KenLM binary to write",
-    )
-    parser.add_argument(
-        "--case",
-        choices=WORD_CASES,
-        default="keep",
-        help="case of the words, which must be the acoustic model's (default %(default)s)",
-    )
+    add = parser.add_argument
+    add("arpa", type=Path, metavar="IN.arpa", help="ARPA file, gzipped or not")
+    text = "the KenLM binary to write"
+    add("--output", type=output_path, required=True, metavar="OUT.binary", help=text)
+    text = "case of the words, which must be the acoustic model's (default %(default)s)"
+    add("--case", choices=WORD_CASES, default="keep", help=text)
     add_binary_options(parser)
     return parser

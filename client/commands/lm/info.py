@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from ...errors import ManifestError
 from ...language_models.inspection import Description, Fit, describe, fit, problems
 from ...language_models.loading import load_language_model
@@ -18,8 +20,8 @@ from ...utils.utf8 import json_text
 from ..flags import FLAGS
 from ..outputs import add_output, refuse_overwriting
 from ..parser import CommandParser
-from ..streams import open_output
-from .common import add_spelling, model_facts, print_facts, read_spelling, size
+from ..streams import open_output, print_facts
+from .common import add_spelling, model_facts, read_spelling
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,13 +56,10 @@ def fit_facts(measured: Fit | None) -> list[tuple[str, str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("nemo-ctc lm info", __doc__)
-    parser.add_argument("lm", type=Path, metavar="MODEL", help="ARPA file or KenLM binary")
-    parser.add_argument(
-        "--manifest",
-        type=Path,
-        metavar="M.jsonl",
-        help="the text to measure: JSON Lines, or a text file",
-    )
+    add = parser.add_argument
+    add("lm", type=Path, metavar="MODEL", help="ARPA file or KenLM binary")
+    text = "the text to measure: JSON Lines, or a text file"
+    add("--manifest", type=Path, metavar="M.jsonl", help=text)
     add_spelling(parser, required=False)
     add_output(parser, ("text", "json"))
     return parser
@@ -76,7 +75,7 @@ def _fit(lm: Path, manifest: Path) -> Fit:
 def _facts(description: Description) -> list[tuple[str, str]]:
     return [
         ("structure", description.structure),
-        ("size", size(description.size_bytes)),
+        ("size", decimal(description.size_bytes)),
         *model_facts(description.counts),
         ("words", f"{len(description.words):,} without <s>, </s>, <unk>"),
     ]

@@ -15,24 +15,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.filesize import decimal
 from rich.progress import Progress
 
 from ...language_models.cases import WORD_CASES
+from ...language_models.convert import BinaryOptions
 from ...language_models.texts import Tally, read_texts
 from ...language_models.train import SUFFIXES, Training, TrainingOptions, train
 from ...utils.files import check_folder
 from ..outputs import refuse_overwriting
 from ..parser import CommandParser
-from ..streams import messages
-from .common import (
-    add_binary_options,
-    add_spelling,
-    model_facts,
-    print_facts,
-    read_binary_options,
-    read_spelling,
-    size,
-)
+from ..streams import messages, print_facts
+from .common import add_binary_options, add_spelling, model_facts, read_spelling
 from .info import fit_facts
 
 _SHOWN_CHARACTERS = 8
@@ -41,9 +35,8 @@ _SHOWN_CHARACTERS = 8
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 1 when it fails, and then the files are as they were."""
     args = _parser().parse_args(arguments)
-    options = TrainingOptions(
-        args.order, tuple(args.prune), args.held_out, read_binary_options(args)
-    )
+    binary = BinaryOptions(args.type, args.quantize, args.memory)
+    options = TrainingOptions(args.order, tuple(args.prune), args.held_out, binary)
     prefix = args.output / "lm" if args.output.is_dir() else args.output
     check_folder(prefix.parent)
     held_out = args.held_out if isinstance(args.held_out, Path) else None
@@ -62,48 +55,20 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     default = TrainingOptions()
     parser = CommandParser("nemo-ctc lm train", __doc__)
-    parser.add_argument(
-        "text",
-        type=Path,
-        nargs="+",
-        metavar="TEXT",
-        help="text files or manifests; give them before the options",
-    )
-    parser.add_argument(
-        "--output",
-        type=_prefix,
-        required=True,
-        metavar="PREFIX",
-        help="start of the names of the files; for a folder that exists, they are called lm",
-    )
+    add = parser.add_argument
+    text = "text files or manifests; give them before the options"
+    add("text", type=Path, nargs="+", metavar="TEXT", help=text)
+    text = "start of the names of the files; for a folder that exists, they are called lm"
+    add("--output", type=_prefix, required=True, metavar="PREFIX", help=text)
     add_spelling(parser, required=True)
-    parser.add_argument(
-        "--case",
-        choices=WORD_CASES,
-        help="case of the words (default: the acoustic model's; keep when it has both or none)",
-    )
-    parser.add_argument(
-        "--order",
-        type=int,
-        default=default.order,
-        metavar="N",
-        help="number of words in the longest n-grams (default %(default)s)",
-    )
-    parser.add_argument(
-        "--prune",
-        type=int,
-        nargs="+",
-        default=default.prune,
-        metavar="N",
-        help="for each order, drop n-grams that occur at most N times, as in 0 0 1 (default: none)",
-    )
-    parser.add_argument(
-        "--held-out",
-        type=_held_out,
-        default=default.held_out,
-        metavar="FRACTION|FILE",
-        help="measure on this share of the distinct sentences, or on a file (default %(default)s)",
-    )
+    text = "case of the words (default: the acoustic model's; keep when it has both or none)"
+    add("--case", choices=WORD_CASES, help=text)
+    text = "number of words in the longest n-grams (default %(default)s)"
+    add("--order", type=int, default=default.order, metavar="N", help=text)
+    text = "for each order, drop n-grams that occur at most N times, as in 0 0 1 (default: none)"
+    add("--prune", type=int, nargs="+", default=default.prune, metavar="N", help=text)
+    text = "measure on this share of the distinct sentences, or on a file (default %(default)s)"
+    add("--held-out", type=_held_out, default=default.held_out, metavar="FRACTION|FILE", help=text)
     add_binary_options(parser)
     return parser
 
@@ -131,7 +96,7 @@ def _facts(training: Training) -> list[tuple[str, str]]:
         *model_facts(training.header.counts),
         *(fit_facts(training.held_out) if training.held_out.sentences else []),
         ("held out", _held_out_fact(training)),
-        *((str(file), size(file.stat().st_size)) for file in training.files),
+        *((str(file), decimal(file.stat().st_size)) for file in training.files),
     ]
 
 

@@ -6,7 +6,6 @@ word) → ``statistics`` (which words, how often) → ``sections`` (what is read
 with ``details``) → ``page``. The page's own files are in ``assets``.
 """
 
-from .options import ReportOptions
-from .page import write_report
+from .page import ReportOptions, write_report
 
 __all__ = ["ReportOptions", "write_report"]

@@ -1,19 +1,38 @@
 """Utterances as JSON for the page's script, which lists, searches and plays them.
 
 An alignment is written as a letter for each step (``Kind``) and the words that are
-not the reference's: most are. Times are milliseconds.
+not the reference's: most are. Times are milliseconds. Sound is in its own file or in the page.
 """
 
+import base64
+import io
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
 
+import soundfile
+
+from ...audio import AudioOptions, load_audio
+from ...errors import AudioError
 from ...transcript import Word
 from ..result import Evaluation, Recognized, Utterance
-from .alignment import Kind, Step
-from .audio import AudioOf
-from .times import timed_words
+from .alignment import Kind, Step, timed_words
+
+
+@dataclass(frozen=True)
+class Sound:
+    """An address for the browser, if there is one; the utterance begins at ``offset_s``."""
+
+    address: str | None
+    offset_s: float = 0.0
+
+
+AudioOf: TypeAlias = Callable[[Utterance], Sound]
 
 
 def data(
@@ -83,3 +102,32 @@ def _finite(loss: float) -> float | None:
 
 def _percent(word: Word | None) -> int | None:
     return None if word is None or word.confidence is None else round(100 * word.confidence)
+
+
+def linked(page: Path) -> AudioOf:
+    """Files by links relative to the page, so that both can be moved together."""
+    folder = page.absolute().parent
+
+    def link(utterance: Utterance) -> Sound:
+        clip = utterance.clip
+        if not isinstance(clip.source, (Path, str)):
+            return Sound(None)
+        relative = os.path.relpath(Path(clip.source).absolute(), folder)
+        return Sound(quote(os.fsencode(relative)), clip.offset_s)
+
+    return link
+
+
+def embedded(sample_rate_hz: int, options: AudioOptions) -> AudioOf:
+    """What the model heard, mono at its rate, as FLAC; no sound where the file is gone."""
+
+    def embed(utterance: Utterance) -> Sound:
+        try:
+            samples = load_audio(utterance.clip, sample_rate_hz, options, lambda _: None)
+        except AudioError:
+            return Sound(None)
+        stream = io.BytesIO()
+        soundfile.write(stream, samples, sample_rate_hz, format="FLAC")
+        return Sound(f"data:audio/flac;base64,{base64.b64encode(stream.getvalue()).decode()}")
+
+    return embed

@@ -1,6 +1,7 @@
 """Puts the page together; it is one file, and asks nothing of any network."""
 
 from base64 import b64encode
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from html import escape
@@ -9,16 +10,33 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+from ...audio import AudioOptions
 from ...utils.files import written_whole
 from ...utils.utf8 import json_text
+from ..references import Tokenizers
 from ..result import Evaluation
 from . import sections, statistics
-from .alignment import align_systems
-from .audio import embedded, linked
-from .data import data
+from .alignment import Kind, align_systems
+from .data import data, embedded, linked
 from .details import LogProbs, details
-from .options import ReportOptions
 from .wording import finding
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """How much of an evaluation its page holds."""
+
+    embed_audio: bool = False
+    """Put the audio into the page, as FLAC (about 1.2 MB a minute at 16 kHz), instead of links."""
+    detailed: int = 20
+    """Utterances with spectrogram and posteriorgram, those with most errors (5 kB a second)."""
+    longest_detailed_s: float = 60.0
+    """Utterances longer than this have neither."""
+    audio: AudioOptions = field(default_factory=AudioOptions)
+    """How the recordings were read: what is drawn and embedded is what the models heard."""
+    tokenizers: Tokenizers = field(default_factory=Tokenizers)
+    """To align references with the outputs of models with SentencePiece vocabularies."""
+
 
 _ASSETS: Final = files(__package__) / "assets"
 _SCRIPTS: Final = ("utterances.js", "player.js", "timeline.js", "list.js", "report.js")
@@ -67,15 +85,20 @@ def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: Repo
 
 def _words(alignments: statistics.Alignments, names: list[str]) -> dict[str, str]:
     """The lists of words, by their places in the page."""
+    substituted, deleted, inserted = (
+        statistics.errors_of(kind, alignments)
+        for kind in (Kind.SUBSTITUTION, Kind.DELETION, Kind.INSERTION)
+    )
+    wrong = statistics.wrong_words(alignments)
     lists = {
-        "confusions": (statistics.confusions, "s", "reference → hypothesis", "substituted"),
-        "wrong": (statistics.wrong_words, "sd", "reference", "wrong"),
-        "deleted": (statistics.deleted_words, "d", "reference", "deleted"),
-        "inserted": (statistics.inserted_words, "i", "hypothesis", "inserted"),
+        "confusions": (substituted, "s", "reference → hypothesis", "substituted"),
+        "wrong": (wrong, "sd", "reference", "wrong"),
+        "deleted": (deleted, "d", "reference", "deleted"),
+        "inserted": (inserted, "i", "hypothesis", "inserted"),
     }
     return {
-        place: sections.tally(tallies(alignments), names, kind, heading, f"No word is {what}.")
-        for place, (tallies, kind, heading, what) in lists.items()
+        place: sections.tally(tallies, names, kinds, heading, f"No word is {what}.")
+        for place, (tallies, kinds, heading, what) in lists.items()
     }
 
 

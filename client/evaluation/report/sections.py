@@ -8,17 +8,7 @@ from typing import Final
 from ..result import Difference, Evaluation, Group, Score
 from . import charts
 from .statistics import Disagreement, DurationBin, Tally
-from .wording import (
-    count,
-    decoder,
-    duration,
-    p_value,
-    percent,
-    points,
-    speed,
-    unbroken,
-    verdict,
-)
+from .wording import count, decoder, duration, p_value, percent, points, speed, unbroken, verdict
 
 _ROWS: Final = 12
 """Of each list of words."""

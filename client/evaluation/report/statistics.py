@@ -55,25 +55,10 @@ class Disagreement:
     fewer: tuple[tuple[int, ...], ...]
 
 
-def confusions(alignments: Alignments) -> list[Tally]:
-    """Words taken for others, most frequent first."""
+def errors_of(kind: Kind, alignments: Alignments) -> list[Tally]:
+    """Words that were substituted, deleted or inserted, most frequent first."""
     return _tallies(
-        alignments,
-        lambda step: (step.reference, step.hypothesis) if step.kind == Kind.SUBSTITUTION else None,
-    )
-
-
-def deleted_words(alignments: Alignments) -> list[Tally]:
-    """Words that were said and not recognised, most frequent first."""
-    return _tallies(
-        alignments, lambda step: (step.reference, "") if step.kind == Kind.DELETION else None
-    )
-
-
-def inserted_words(alignments: Alignments) -> list[Tally]:
-    """Words that were recognised and not said, most frequent first."""
-    return _tallies(
-        alignments, lambda step: ("", step.hypothesis) if step.kind == Kind.INSERTION else None
+        alignments, lambda step: (step.reference, step.hypothesis) if step.kind == kind else None
     )
 
 

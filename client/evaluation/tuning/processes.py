@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from threading import Thread
 from typing import TypeAlias
 
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 
 from ...decoding import BeamDecoder, BeamOptions, Decoder, DecoderOptions, make_decoder
 from ...errors import DecoderError
-from ...language_models import LanguageModel, load_language_model
+from ...language_models import load_language_model
 from ...wire.contract import Contract
 from ..metrics import errors_by_utterance
 from .parts import Example
@@ -162,6 +161,4 @@ def _decoder(contract: Contract, options: DecoderOptions) -> Decoder:
     return make_decoder(contract, options)
 
 
-@cache
-def _language_model(lm: Path | str, unigrams: Path | str | None) -> LanguageModel:
-    return load_language_model(lm, unigrams)
+_language_model = cache(load_language_model)

@@ -36,12 +36,17 @@ def search(space: Space, count: Count, trials: int, seed: int) -> Iterator[Trial
         n_startup_trials=max(_LEAST_RANDOM, trials // _RANDOM_SHARE),
     )
     study = optuna.create_study(sampler=sampler)
+    weights = {name: getattr(BeamOptions, name) for name in space.weights}
     for alpha, beta in KNOWN.values():
-        study.enqueue_trial({**_weights(space), "alpha": alpha, "beta": beta})
+        study.enqueue_trial({**weights, "alpha": alpha, "beta": beta})
+    step = 10.0**-_DECIMALS
+    ranges: dict[str, BaseDistribution] = {
+        name: FloatDistribution(*RANGES[name], step=step) for name in weights
+    }
     names = [*KNOWN, *[""] * trials]
     done: list[Trial] = []
     while len(done) < trials:
-        asked = [study.ask(_distributions(space)) for _ in range(min(_BATCH, trials - len(done)))]
+        asked = [study.ask(ranges) for _ in range(min(_BATCH, trials - len(done)))]
         batch = [_options(space, trial.params) for trial in asked]
         for trial, options, counted in zip(asked, batch, count(batch), strict=True):
             study.tell(trial, counted.errors)
@@ -55,15 +60,6 @@ def _narrower(space: Space, count: Count, done: Sequence[Trial]) -> Iterator[Tri
     best = best_of(done).options
     batch = [replace(best, beam_width=width) for width in space.narrower]
     yield from map(Trial, itertools.count(len(done)), batch, count(batch) if batch else ())
-
-
-def _weights(space: Space) -> dict[str, float]:
-    return {name: getattr(BeamOptions, name) for name in space.weights}
-
-
-def _distributions(space: Space) -> dict[str, BaseDistribution]:
-    step = 10.0**-_DECIMALS
-    return {name: FloatDistribution(*RANGES[name], step=step) for name in space.weights}
 
 
 def _options(space: Space, weights: Mapping[str, float]) -> BeamOptions:

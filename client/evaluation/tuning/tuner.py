@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 from ...audio import Warn
 from ...audio.options import STRICT
 from ...utils.extras import import_extra
-from ..acoustic_cache import default_folder
-from ..acoustics import AcousticModel, AcousticOptions, acoustic_models
+from ..acoustics import AcousticModel, AcousticOptions, acoustic_models, default_folder
 from ..progress import OnProgress, ignore
 from ..references import warn_of_unwritable
 from ..result import Failure
@@ -91,14 +90,7 @@ def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
             on_trial(searched)
         comparison = compare(greedy, trials, check)
     return Tuning(
-        models[model].contract,
-        manifests,
-        parts,
-        space,
-        options.seed,
-        trials,
-        comparison,
-        failures,
+        models[model].contract, manifests, parts, space, options.seed, trials, comparison, failures
     )
 
 
@@ -108,11 +100,7 @@ def optional(module: str) -> Any:
 
 
 def _parts(
-    model: AcousticModel,
-    manifest: Path,
-    held_out: Path | None,
-    on_progress: OnProgress,
-    warn: Warn,
+    model: AcousticModel, manifest: Path, held_out: Path | None, on_progress: OnProgress, warn: Warn
 ) -> tuple[Parts, tuple[Failure, ...]]:
     """The parts, of two manifests or of the one, and what failed."""
     examples, failures = read_examples(manifest, model, on_progress)

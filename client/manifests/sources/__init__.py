@@ -4,17 +4,13 @@ Flow::
 
     folders, LibriSpeech, Kaldi, Sphinx, a table     or     an existing manifest
       → reading    utterances, and what is left out and why
-      → measuring  each recording opened, its length taken, pieces and duplicates judged
-      → writing    a line of JSON                            and always
-      → summary    how much there is, its characters, and whether a model can take it
+      → measuring  each recording opened, measured and judged; a line of JSON for each; and how
+                   much there is, its characters, and whether a model can take it
 """
 
-from .existing import read_existing
-from .measuring import Measured, measured
-from .reading import KINDS, guess_kind, read_source
-from .source import Fault, Problem, Source, Utterance
-from .summary import ModelFit, Summary
-from .writing import manifest_line
+from .files import Fault, Problem, Source, Utterance
+from .measuring import Measured, ModelFit, Summary, manifest_line, measured
+from .reading import KINDS, guess_kind, read_existing, read_source
 
 __all__ = [
     "KINDS",

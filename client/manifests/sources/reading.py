@@ -1,5 +1,6 @@
-"""Detect the kind of a source, and read its utterances for a manifest."""
+"""Detect the kind of a source, and read its utterances for a manifest; or those of a manifest."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,15 +8,16 @@ from typing import Final
 
 from ...errors import ManifestError
 from ...language_models.cases import CASES
-from . import folders, kaldi, librispeech, sphinx, table
-from .files import files_below
-from .source import Fault, Found, Problem, Source, Utterance
+from ...utils.utf8 import holds
+from ..manifest import Entry, duration_of, read_manifest
+from . import corpora, table
+from .files import Fault, Found, Problem, Source, Utterance, files_below
 
 KINDS: Final[Mapping[str, Callable[[Source], Found]]] = {
-    "folders": folders.read,
-    "librispeech": librispeech.read,
-    "kaldi": kaldi.read,
-    "sphinx": sphinx.read,
+    "folders": corpora.read_folders,
+    "librispeech": corpora.read_librispeech,
+    "kaldi": corpora.read_kaldi,
+    "sphinx": corpora.read_sphinx,
     "table": table.read,
 }
 
@@ -41,20 +43,20 @@ def guess_kind(transcripts: Path) -> str:
 
 
 def _kind_of_folder(folder: Path) -> str | None:
-    if (folder / kaldi.RECORDINGS).exists():
+    if (folder / corpora.RECORDINGS).exists():
         return "kaldi"
-    if any(folder.glob(f"*{sphinx.FILE_IDS}")):
+    if any(folder.glob(f"*{corpora.FILE_IDS}")):
         return "sphinx"
-    if any(files_below(folder, [librispeech.TRANSCRIPTS])):
+    if any(files_below(folder, [corpora.CHAPTER])):
         return "librispeech"
-    return "folders" if any(files_below(folder, [folders.TRANSCRIPT])) else None
+    return "folders" if any(files_below(folder, [corpora.TEXT_FILE])) else None
 
 
 def _kind_of_file(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix in table.SUFFIXES:
         return "table"
-    return "sphinx" if suffix in sphinx.SUFFIXES else None
+    return "sphinx" if suffix in corpora.SPHINX_SUFFIXES else None
 
 
 def read_source(source: Source, kind: str, case: str = "keep") -> Iterator[Utterance | Problem]:
@@ -79,3 +81,37 @@ def _prepared(utterance: Utterance, case: str) -> Utterance | Problem:
         reason = f"the name of {str(utterance.audio)!r} is not UTF-8: rename it"
         return Problem(utterance.where, reason, Fault.UNREADABLE)
     return replace(utterance, text=CASES[case](text))
+
+
+def read_existing(path: Path) -> Found:
+    """Each line's utterance; raises ``ManifestError`` when the file cannot be read.
+
+    Without ``offset``, ``duration`` must be the recording's length, which NeMo requires. With one,
+    the piece goes to the end if ``duration`` is 0, ``null`` or missing.
+    """
+    for entry in read_manifest(path):
+        where = f"{path} line {entry.line}"
+        try:
+            yield _utterance(where, entry)
+        except ManifestError as error:
+            reason = error.message.removeprefix(f"{where}: ")
+            yield Problem(where, reason, Fault.MALFORMED)
+
+
+def _utterance(where: str, entry: Entry) -> Utterance:
+    if isinstance(entry.item, ManifestError):
+        raise entry.item
+    if halves := [name for name, value in entry.fields.items() if not holds({name: value})]:
+        raise ManifestError(
+            f"{', '.join(map(repr, halves))}: UTF-8 cannot encode it (half a character, or a file "
+            "name in another encoding): write whole characters, rename the file"
+        )
+    audio, text = Path(str(entry.item.source)), entry.text()
+    if entry.fields.get("offset") is not None:
+        return Utterance(where, audio, text, entry.item.offset_s, entry.item.duration_s)
+    duration_s = duration_of(entry)
+    if not 0 < duration_s < math.inf:
+        raise ManifestError(
+            f"duration is {entry.fields.get('duration')!r}, expected seconds above 0"
+        )
+    return Utterance(where, audio, text, None, duration_s)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO, TypeAlias
 
 from ...errors import ManifestError
-from .files import AudioFolder, open_text
-from .source import Fault, Found, LeftOut, Problem, Source, Utterance
+from .files import AudioFolder, Fault, Found, LeftOut, Problem, Source, Utterance, open_text
 
 TSV: Final = ".tsv"
 SUFFIXES: Final = (".csv", TSV)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from client.errors import AudioError, DecoderError, InvalidRequest, ManifestError, ServerUnavailable
-from client.evaluation.acoustic_cache import default_folder
-from client.evaluation.acoustics import AcousticModel, AcousticOptions
+from client.evaluation.acoustics import AcousticModel, AcousticOptions, default_folder
 from client.evaluation.tuning.parts import read_examples
 from client.manifests.manifest import read_manifest, with_text
 from client.wire.contract import LOG_PROBS

@@ -13,9 +13,9 @@ from client.decoding.pool import DecoderPool
 from client.errors import DecoderError, ServerError
 from client.evaluation import decoding
 from client.evaluation.acoustics import AcousticModel, AcousticOptions
-from client.evaluation.as_json import as_json
 from client.evaluation.evaluator import EvaluationOptions, Evaluator
 from client.evaluation.result import System
+from client.evaluation.serialization import as_json
 from client.evaluation.text import print_evaluation
 from client.long_audio import LongAudioOptions
 from client.manifests.manifest import read_manifest, with_text

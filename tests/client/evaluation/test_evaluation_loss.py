@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.errors import DecoderError, MissingPackage
-from client.evaluation.ctc_loss import ctc_loss
-from client.evaluation.spelling import Tokenizers
+from client.evaluation.references import Tokenizers, ctc_loss
 from tests.client.support import CONTRACT, PIECES
 
 

@@ -14,7 +14,6 @@ from client.evaluation.metrics import (
     difference_interval,
     errors_by_utterance,
     lines_of,
-    matched_words,
     p_value,
     rate_interval,
     word_columns,
@@ -132,11 +131,6 @@ def test_a_difference_is_told_by_pairs_where_the_rates_intervals_overlap():
     assert rate_interval(first)[1] > rate_interval(second)[0]
     low, high = difference_interval(first, second)
     assert low < (better - errors).sum() / 1000 < high < 0
-
-
-def test_matched_words_are_told_by_their_places():
-    assert matched_words("a b c d", "x a c d") == [(0, 1), (2, 2), (3, 3)]
-    assert matched_words("a b", "") == []
 
 
 @given(words, st.lists(words, min_size=1, max_size=3))

@@ -18,21 +18,16 @@ from client.audio import AudioOptions, Clip
 from client.decoding.alignment import align
 from client.evaluation.metrics import word_errors
 from client.evaluation.report import ReportOptions, write_report
-from client.evaluation.report.alignment import Kind, align_systems, align_words
-from client.evaluation.report.audio import embedded, linked
+from client.evaluation.report.alignment import Kind, align_systems, align_words, timed_words
 from client.evaluation.report.charts import letter
-from client.evaluation.report.image import heat_map
-from client.evaluation.report.posteriorgram import BLANK, posteriorgram
-from client.evaluation.report.spectrogram import mel_spectrogram
+from client.evaluation.report.data import embedded, linked
+from client.evaluation.report.details import BLANK, heat_map, mel_spectrogram, posteriorgram
 from client.evaluation.report.statistics import (
-    confusions,
-    deleted_words,
     disagreement,
     duration_bins,
-    inserted_words,
+    errors_of,
     wrong_words,
 )
-from client.evaluation.report.times import timed_words
 from client.evaluation.report.wording import duration, finding, p_value, speed
 from client.evaluation.result import Difference, Failure, Interval
 from client.transcript import Word
@@ -151,12 +146,15 @@ def test_wrong_words_are_counted_for_each_system():
         utterance(2, "b b q", ["v b q x", "d b q"]),
     ]
     alignments = alignments_of(utterances)
-    found = [(each.reference, each.hypothesis, each.counts) for each in confusions(alignments)]
-    assert found == [("b", "v", (2, 0)), ("b", "d", (0, 1))]
-    assert [(each.reference, each.counts) for each in deleted_words(alignments)] == [("a", (0, 1))]
-    assert [(each.hypothesis, each.counts) for each in inserted_words(alignments)] == [
-        ("x", (1, 0))
+    found = [
+        (each.reference, each.hypothesis, each.counts)
+        for each in errors_of(Kind.SUBSTITUTION, alignments)
     ]
+    assert found == [("b", "v", (2, 0)), ("b", "d", (0, 1))]
+    deleted = errors_of(Kind.DELETION, alignments)
+    assert [(each.reference, each.counts) for each in deleted] == [("a", (0, 1))]
+    inserted = errors_of(Kind.INSERTION, alignments)
+    assert [(each.hypothesis, each.counts) for each in inserted] == [("x", (1, 0))]
     wrong = [(each.reference, each.counts, each.occurrences) for each in wrong_words(alignments)]
     assert wrong == [("b", (2, 1), 3), ("a", (0, 1), 1)]
 

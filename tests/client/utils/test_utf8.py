@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.__main__ import main
-from client.evaluation.spelling import Tokenizers
+from client.evaluation.references import Tokenizers
 from client.utils.utf8 import holds, json_text, replaced
 from tests.client.support import PIECES, encoded
 

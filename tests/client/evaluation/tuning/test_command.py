@@ -48,6 +48,7 @@ def test_help_needs_neither_package():
         (["--output", "gone/p.json"], "gone/p.json: expected a file in a folder that exists"),
         (["--alpha", "1"], "unrecognized arguments: --alpha"),
         (["--nbest", "3"], "unrecognized arguments: --nbest"),
+        (["--strict-audio"], "unrecognized arguments: --strict-audio"),
     ],
 )
 def test_arguments_that_make_no_sense_are_usage_errors(capsys, arguments, said):

@@ -1,21 +1,21 @@
-"""An evaluation as JSON for machines.
+"""An evaluation for machines: as JSON, and as rows of CSV for a spreadsheet.
 
-With a single system, its rates stand at the top too, as scripts for one system read them. What has
-no number (a rate without utterances, an infinite loss) is ``null``.
+In JSON with a single system, its rates stand at the top too, as scripts for one system read them.
+What has no number (a rate without utterances, an infinite loss) is ``null``. In CSV there is a row
+for each utterance and system, and for each failure.
 """
 
+import csv
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TextIO
 
 from ..decoding import BeamOptions, DecoderOptions
 from .metrics import ErrorCounts
 from .result import Evaluation, Group, Interval, Score, System, Utterance
 from .scoring import mean_loss
-
-_NOTHING = ErrorCounts(0, 0, 0, 0)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def _rates(score: Score | None) -> dict[str, Any]:
         "wer_interval": _interval(score.wer_interval) if score else None,
         "cer": score.characters.rate if score else None,
         "cer_interval": _interval(score.cer_interval) if score else None,
-        "words": _counts(score.words if score else _NOTHING),
-        "characters": _counts(score.characters if score else _NOTHING),
+        "words": _counts(score.words if score else ErrorCounts()),
+        "characters": _counts(score.characters if score else ErrorCounts()),
     }
 
 
@@ -138,3 +138,36 @@ def _finite(value: float) -> float | None:
 
 def _rtfx(audio_s: float, seconds: float) -> float | None:
     return round(audio_s / seconds, 2) if seconds else None
+
+
+_COLUMNS: Final = (
+    *("line", "name", "duration_s", "system", "reference", "hypothesis", "words"),
+    *("hits", "substitutions", "deletions", "insertions", "wer"),
+)
+
+
+def write_csv(evaluation: Evaluation, stream: TextIO) -> None:
+    """Write the rows; the fields of ``EvaluationOptions.by`` are columns too."""
+    by = list(dict.fromkeys(group.field for group in evaluation.groups))
+    writer = csv.DictWriter(stream, [*_COLUMNS, *by, "error"], lineterminator="\n")
+    writer.writeheader()
+    for utterance in evaluation.utterances:
+        fields = {name: utterance.fields.get(name) for name in by}
+        for place, system in enumerate(evaluation.systems):
+            writer.writerow({**fields, **_row(utterance, system, place)})
+    writer.writerows(asdict(failure) for failure in evaluation.failures)
+
+
+def _row(utterance: Utterance, system: System, place: int) -> dict[str, Any]:
+    recognized = utterance.recognized[place]
+    return {
+        "line": utterance.line,
+        "name": utterance.name,
+        "duration_s": round(utterance.duration_s, 3),
+        "system": system.name,
+        "reference": utterance.reference,
+        "hypothesis": recognized.text,
+        "words": recognized.words.reference,
+        **asdict(recognized.words),
+        "wer": round(recognized.words.rate, 6),
+    }
