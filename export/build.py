@@ -28,8 +28,8 @@ from export.verification.triton import embedded_server
 from export.verification.verify import Candidate, Verification, verify
 
 MAX_CALIBRATION_CASES: Final = 64
-"""Generated speech tells little about int8: without a manifest, it is verified on this many of the
-calibration utterances."""
+"""Generated speech tells little about int8: without a manifest, it is verified on at most this
+many of the calibration utterances."""
 
 TOOLS: Final = (DISTRIBUTION, "nemo_toolkit", "torch", "onnx", "onnxruntime")
 
@@ -41,7 +41,7 @@ class BuildOptions:
     ``fallback``: the precision to build if the recipe's fails verification or cannot be built.
     ``manifest``: recorded speech to verify on, beside generated utterances of up to ``max_case_s``.
     ``through_triton``: verify through the embedded server as well. ``force``: publish even if
-    verification fails, of the fallback if there is one.
+    verification fails; with a fallback, even if the fallback's does.
     """
 
     repository: Path

@@ -165,7 +165,7 @@ class Results(AbstractContextManager["Results"]):
         if differing:
             raise _mismatch(
                 self.path,
-                f"was made with another {', '.join(differing)} (see {self.settings_path}): use the "
+                f"was made with other settings, {', '.join(differing)} (see {self.settings_path}): use the "
                 "same settings",
             )
 

@@ -41,9 +41,9 @@ class EvaluationOptions:
     normalization: tuple[str, ...] = ()
     """Names of ``normalization.STEPS``, done to references and hypotheses alike."""
     by: tuple[str, ...] = ()
-    """Fields of the manifest, such as ``speaker``, by whose values rates are given too."""
+    """Fields of the manifest, such as ``speaker``: rates are also given for each of their values."""
     processes: int = 0
-    """To search beams in; 0 for this one."""
+    """Worker processes for beam search; 0 decodes in this process."""
     tokenizers: Tokenizers = field(default_factory=Tokenizers)
     """For the CTC loss of models with SentencePiece vocabularies."""
     acoustics: AcousticOptions = field(default_factory=AcousticOptions)
@@ -74,13 +74,13 @@ def evaluate(  # noqa: PLR0913 -- all but two have defaults
     options = options or EvaluationOptions()
     names = [system.model for system in systems if not system.scored]
     if names and not url:
-        raise ValueError(f"url is missing, expected the server of {', '.join(names)}")
+        raise ValueError(f"url is missing: give the server of {', '.join(names)}")
     if len({system.name for system in systems}) < len(systems):
-        raise ValueError("several systems have one name, expected a name for each")
+        raise ValueError("two systems share a name: give each its own")
     if isinstance(manifest, (str, Path)):
         path, lines = Path(manifest), read_manifest(Path(manifest))
     else:
-        path, lines = Path("entries"), read_entries(manifest)
+        path, lines = Path("the given entries"), read_entries(manifest)
     entries = list(with_text(lines if names else map(_without_recording, lines)))
     _check_entries(path, entries, options.by)
     with acoustic_models(url, names, options.acoustics) as models:

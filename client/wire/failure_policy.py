@@ -46,9 +46,9 @@ class FailurePolicy:
     ``longest_backoff_s``. ``max_failures`` bounds the tries that end with ``ServerFailed``. No try
     starts with less than ``least_try_s`` left of the request's deadline.
 
-    A server that was unavailable is ejected: it gets no requests until a probe has read its
-    contract again. The first probe is immediate, the next after ``first_probe_s``, then twice as
-    late each time, at most ``longest_probe_s``. A server that answers but failed ``eject_after``
+    A server that was unavailable is probed at once. If the probe cannot read its contract the
+    server is ejected: it gets no requests until one does. The second probe comes after
+    ``first_probe_s``, each further one twice as late, at most ``longest_probe_s``. A server that answers but failed ``eject_after``
     times in a row, while others can be used, is ejected for ``first_probe_s``, then for twice as
     long each time, at most ``longest_ejection_s``.
     """

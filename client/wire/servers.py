@@ -1,9 +1,9 @@
 """Load balancing over several servers of one model, with health probes and ejection.
 
 A request goes to the server with the fewest requests in flight, in turns among equals. A server
-that was unavailable is ejected until a probe reads the model's contract from it: after a restart
-another model may be behind the address, whose outputs must not be decoded with this one's
-vocabulary. A server that fails repeatedly while others do not is ejected too.
+that was unavailable is probed at once, and ejected if the probe fails. The probe reads the model's
+contract: after a restart another model may be behind the address, whose outputs must not be decoded
+with this one's vocabulary. A server that fails repeatedly while others do not is ejected too.
 """
 
 import logging
@@ -51,7 +51,7 @@ class Server:
     failures: int = 0
     """In a row."""
     ejections: int = 0
-    """How often it was ejected, or a probe failed, since its last reply."""
+    """Ejections and failed probes since its last reply."""
     ejected: AsrError | None = None
     """Why it gets no requests until a probe has read its contract again."""
     ejected_until_s: float = 0.0
@@ -69,8 +69,8 @@ class Server:
 class Servers:
     """The servers of one model, of which at least one must be ready after ``wait_s`` seconds.
 
-    Raises the first server's error when none has the contract, and at once an error that is not
-    transient.
+    Raises the error least likely to pass when none has the contract, and at once an error that
+    waiting does not mend.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Servers:
         unloaded = all(isinstance(error, ModelNotReady) for error in ejected)
         reasons = [*ejected, *mismatches]
         error = (ModelNotReady if unloaded else ServerUnavailable)(
-            f"no server is usable after repeated probes: {'; '.join(r.message for r in reasons)}",
+            f"no server is usable, all are ejected: {'; '.join(r.message for r in reasons)}",
             options=tuple(dict.fromkeys(chain.from_iterable(r.options for r in reasons))),
             url=", ".join(server.connection.url for server in self._servers),
         )
@@ -222,7 +222,8 @@ class Servers:
             if not _same(contract, self.contract):
                 server.mismatch = ContractError(
                     f"the server at {server.connection.url} serves another checkpoint or export "
-                    "of the model than when this run began: run again, or serve the earlier one",
+                    "of the model than when the client connected: make a new Transcriber, or serve "
+                    "the earlier export",
                     url=server.connection.url,
                 )
                 return

@@ -110,7 +110,7 @@ def test_finished_results_are_not_overwritten(path):
 
 def test_results_of_other_settings_do_not_mix(path):
     write(path, {1: fields(1)})
-    with pytest.raises(ManifestError, match="made with another decoder"):
+    with pytest.raises(ManifestError, match="made with other settings, decoder"):
         Results(path, {**SETTINGS, "decoder": "beam"}, resume=True)
 
 

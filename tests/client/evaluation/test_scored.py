@@ -226,9 +226,9 @@ def test_on_the_command_line_they_keep_their_place_among_the_systems(
 def test_systems_need_names_of_their_own_and_models_a_server(write):
     file = write("results.jsonl", results("one two", "three", "four"))
     twice = [System("a", scored=Scored(file))] * 2
-    with pytest.raises(ValueError, match="several systems have one name"):
+    with pytest.raises(ValueError, match="two systems share a name"):
         evaluate(file, twice)
-    with pytest.raises(ValueError, match="url is missing, expected the server of demo"):
+    with pytest.raises(ValueError, match="url is missing: give the server of demo"):
         evaluate(file, [System("greedy", "demo")])
 
 
