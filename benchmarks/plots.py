@@ -56,10 +56,10 @@ def plot_bars(
 
 def plot_sweep(summaries: Sequence[Summary], model: str, path: Path) -> None:
     """Write throughput against latency, and where a request's time goes."""
-    chart = _figure(12, 4.6)
-    left, right = chart.subplots(1, 2)
-    _trade(left, [each for each in summaries if each.median["latency_ms"]])
-    _stages(right, [each for each in summaries if each.median["stages_ms"]])
+    chart = _figure(6.2, 8.4)  # narrow, so that a phone can show it
+    upper, lower = chart.subplots(2, 1)
+    _trade(upper, [each for each in summaries if each.median["latency_ms"]])
+    _stages(lower, [each for each in summaries if each.median["stages_ms"]])
     chart.suptitle(f"{model} under load", x=0.01, ha="left")
     _save(chart, path)
 
@@ -123,7 +123,7 @@ def _trade(axes: Any, summaries: Sequence[Summary]) -> None:
             )
         for each in several:
             at = each.median["rtfx"], each.median["latency_ms"]["p95"]
-            beside = {"textcoords": "offset points", "xytext": (0, 7), "ha": "center"}
+            beside = {"textcoords": "offset points", "xytext": (-8, 4), "ha": "right"}
             axes.annotate(f"{each.level.value:g}", at, **beside)
     axes.set_yscale("log")
     axes.set_xlabel("RTFx: seconds of audio in a second")

@@ -74,8 +74,9 @@ def _report(points: Points, parsed: argparse.Namespace) -> None:
     if output is not None:
         text = f"{markdown(cells)}\n{' '.join(about(document))}\n"
         write_text(output.with_suffix(".md"), text)
-        write_text(output.with_suffix(".html"), page(document))
-        plot_sweep(summaries, parsed.model, output.with_suffix(".png"))
+        plot = output.with_suffix(".png")
+        plot_sweep(summaries, parsed.model, plot)
+        write_text(output.with_suffix(".html"), page(document, plot.read_bytes()))
 
 
 def _tell(turn: Turn, figures: Mapping[str, Any]) -> None:
