@@ -1,6 +1,6 @@
 """Every chart that is written as PNG. Each raises :class:`ProviderError` without matplotlib."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,11 +66,7 @@ def plot_sweep(summaries: Sequence[Summary], model: str, path: Path) -> None:
 
 def plot_scale(found: Mapping[str, Any], model: str, path: Path) -> None:
     """Write a panel for each thing that grows."""
-    panels: dict[str, Callable[[Any, Any], None]] = {
-        "length": _length,
-        "concurrency": _concurrency,
-        "vocabulary": _vocabulary,
-    }
+    panels = {"length": _length, "concurrency": _concurrency}
     shown = [name for name in panels if name in found]
     chart = _figure(5.2 * len(shown), 4.2)
     for axes, name in zip(chart.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
@@ -174,13 +170,6 @@ def _concurrency(axes: Any, found: Mapping[str, Any]) -> None:
     axes.set_xticks(found["concurrency"], [str(level) for level in found["concurrency"]])
     axes.set_xlabel("requests in flight")
     axes.set_ylabel("RTFx: seconds of audio in a second")
-
-
-def _vocabulary(axes: Any, found: Sequence[Mapping[str, Any]]) -> None:
-    costs = [{**each, "median": each["ms_per_audio_s"]} for each in found]
-    _points(axes, [each["vocabulary"] for each in found], costs)
-    axes.set_xlabel("vocabulary, with blank")
-    axes.set_ylabel("ms of CTC head for a second of audio")
 
 
 def _points(axes: Any, x: Sequence[float], spreads: Sequence[Spread], line: str = "") -> None:

@@ -18,7 +18,6 @@ from benchmarks.errors import LoadError, ProviderError
 from benchmarks.load import soak, watch
 from benchmarks.load.page import page
 from benchmarks.load.perf_analyzer import Job, Tool, measure, parse
-from benchmarks.load.scaling import against_vocabulary
 from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.sweep import Points, Turn, turns
 from benchmarks.report import Cells, markdown
@@ -189,14 +188,6 @@ def test_a_scale_that_is_cut_short_leaves_what_was_measured(
     assert output.with_suffix(".md").exists()
 
 
-def test_heads_of_models_are_compared_by_their_vocabularies(repository):
-    found = against_vocabulary(repository, ["two", "one"], threads=1, rounds=3)
-    assert {each["name"] for each in found} == {"one", "two"}
-    for each in found:
-        assert each["vocabulary"] == 5
-        assert 0 < each["low"] <= each["ms_per_audio_s"] <= each["high"]
-
-
 def test_a_soak_says_how_throughput_and_memory_went(server_url, tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "EVERY_S", 0.1)
     monkeypatch.setattr(soak, "PIECE_S", 0.5)
@@ -254,7 +245,7 @@ def test_a_server_that_is_not_there_is_an_error(capsys, arguments, message):
     [
         ([], "one of the arguments --url --repository is required"),
         (["--url", "localhost:1", "--resume"], "needs --output"),
-        (["--url", "localhost:1", "--concurrency", "0"], "expected a number above 0"),
+        (["--url", "localhost:1", "--concurrency", "0"], "expected a whole number above 0"),
         (["--url", "localhost:1", "--alpha", "1"], "needs --decoder beam"),
     ],
 )
