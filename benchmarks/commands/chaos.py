@@ -21,12 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.arguments import above
 from benchmarks.errors import LoadError
 from benchmarks.packages import PACKAGES
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive
 from client.commands.outputs import output_path
+from client.commands.parser import CommandParser
 from client.commands.streams import messages, tables
 from client.errors import ManifestError
 from client.manifests.manifest import read_manifest
@@ -211,11 +212,11 @@ def _cells(verdict: Verdict) -> Cells:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks chaos", description=__doc__)
+    parser = CommandParser("python -m benchmarks chaos", __doc__)
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="DIR", help="what to serve")
     add("--model", required=True, metavar="NAME", help="a model in it")
     add("--manifest", type=Path, required=True, metavar="M.jsonl", help="recordings, repeated")
-    add("--utterances", type=above(int), default=5000, help="to transcribe (%(default)s)")
+    add("--utterances", type=positive(int), default=5000, help="to transcribe (%(default)s)")
     add("--output", type=output_path, metavar="RUN.json", help="the verdict and its circumstances")
     return parser

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.arguments import above, add_output, add_target, open_target
+from benchmarks.arguments import add_output, add_target, open_target
 from benchmarks.load.loop import LoadOptions, Target, run_load
 from benchmarks.load.perf_analyzer import Job, Opinion, Tool, fetch, measure, write_input
 from benchmarks.load.sending import CLOSED, Choice, Level, Utterances, choose
@@ -23,6 +23,8 @@ from benchmarks.load.target import contract_of
 from benchmarks.packages import PACKAGES
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import messages, tables
 from client.decoding import GreedyOptions
 
@@ -140,13 +142,13 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks crosscheck", description=__doc__)
+    parser = CommandParser("python -m benchmarks crosscheck", __doc__)
     add_target(parser)
     add = parser.add_argument
-    add("--audio-seconds", type=above(float), default=5.0, help="of the utterance (%(default)s)")
+    add("--audio-seconds", type=positive(float), default=5.0, help="of the utterance (%(default)s)")
     add("--manifest", type=Path, metavar="M.jsonl", help="recordings to cut it out of (noise)")
-    add("--concurrency", type=above(int), nargs="+", default=(1, 4, 16), metavar="N")
-    add("--seconds", type=above(float), default=10.0, help="of each load (%(default)s)")
-    add("--repeats", type=above(int), default=3, help="rounds (%(default)s)")
+    add("--concurrency", type=positive(int), nargs="+", default=(1, 4, 16), metavar="N")
+    add("--seconds", type=positive(float), default=10.0, help="of each load (%(default)s)")
+    add("--repeats", type=positive(int), default=3, help="rounds (%(default)s)")
     add_output(parser, "nothing else")
     return parser

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from benchmarks.arguments import above
 from benchmarks.decoders.comparison import OURS, Comparison, Plan, measure
 from benchmarks.decoders.pools import (
     MemoryFigures,
@@ -30,6 +29,8 @@ from benchmarks.decoders.tables import decoder_table, facts_table, memory_table,
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, plot_bars
 from benchmarks.report import write_report
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import tables
 from client.decoding import BeamOptions
 from client.language_models.convert import BinaryOptions
@@ -149,7 +150,7 @@ def _check(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks decode", description=__doc__)
+    parser = CommandParser("python -m benchmarks decode", __doc__)
     source = parser.add_argument_group("what to decode")
     one = source.add_mutually_exclusive_group(required=True)
     one.add_argument("--generated", action="store_true", help="speech of 1,024 pieces, from a seed")
@@ -158,32 +159,32 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", metavar="NAME", help="model on the server")
     add("--manifest", type=Path, metavar="M.jsonl", help="JSON Lines with text")
     add("--lm", type=Path, metavar="FILE", help="language model, ARPA or KenLM binary")
-    add("--utterances", type=above(int), default=200, help="to generate (%(default)s)")
+    add("--utterances", type=positive(int), default=200, help="to generate (%(default)s)")
     add("--seed", type=int, default=0, help="to generate from (%(default)s)")
     default = BeamOptions()
     add = parser.add_argument_group("how").add_argument
     add("--alpha", type=float, default=default.alpha, help="of the language model (%(default)s)")
     add("--beta", type=float, default=default.beta, help="bonus for each word (%(default)s)")
-    add("--beam-width", type=above(int), default=default.beam_width, help="%(default)s")
+    add("--beam-width", type=positive(int), default=default.beam_width, help="%(default)s")
     widths = " ".join(map(str, BEAM_WIDTHS))
     add(
         "--scan",
-        type=above(int),
+        type=positive(int),
         nargs="*",
         default=BEAM_WIDTHS,
         metavar="W",
         help=f"beam widths to choose from at equal errors, none to leave that out ({widths})",
     )
-    add("--rounds", type=above(int), default=7, help="of turns (%(default)s)")
+    add("--rounds", type=positive(int), default=7, help="of turns (%(default)s)")
     add(
         "--processes",
-        type=above(int),
+        type=positive(int),
         nargs="+",
         default=[],
         metavar="N",
         help="measure pools of N processes too",
     )
-    add("--memory", type=above(int), metavar="N", help="measure memory over N utterances too")
+    add("--memory", type=positive(int), metavar="N", help="measure memory over N utterances too")
     parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from benchmarks.arguments import (
-    above,
     add_audio,
     add_output,
     add_target,
@@ -33,6 +32,8 @@ from benchmarks.load.target import served_as
 from benchmarks.packages import PACKAGES
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import tables
 
 _OPTIONS = {
@@ -91,7 +92,7 @@ def _cells(figures: Figures, plan: Plan) -> Cells:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks overload", description=__doc__)
+    parser = CommandParser("python -m benchmarks overload", __doc__)
     add_target(parser)
     add_audio(parser)
     group = parser.add_argument_group("load")
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         group.add_argument(
             f"--{name.removesuffix('_s').replace('_', '-')}",
             dest=name,
-            type=above(kind),
+            type=positive(kind),
             default=getattr(Plan, name),
             metavar="N" if kind is int else "X",
             help=f"{text} (%(default)g)",

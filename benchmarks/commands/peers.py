@@ -12,7 +12,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Final
 
-from benchmarks.arguments import above
 from benchmarks.peers.audio import ClipOptions, clips, utterances_of
 from benchmarks.peers.contest import Accuracy, Pace, compare
 from benchmarks.peers.entries import KINDS, LOOPS, OURS, Settings, entries, prepared_model
@@ -20,6 +19,8 @@ from benchmarks.peers.layout import DEFAULT_FOLDER
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, VARIANT_COLOR, plot_bars
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table, spread_cells
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import tables
 
 IDLE_LIMIT: Final = 0.05
@@ -128,7 +129,7 @@ def _color(task: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks peers", description=__doc__)
+    parser = CommandParser("python -m benchmarks peers", __doc__)
     add = parser.add_argument
     add("name", metavar="NAME", help="prepared model")
     add("--folder", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="(%(default)s)")
@@ -141,13 +142,13 @@ def _parser() -> argparse.ArgumentParser:
         help="recordings that the clips are made of",
     )
     add("--manifest", type=Path, metavar="M.jsonl", help="count everybody's word errors on it too")
-    add("--clips", type=above(int), default=64, help="of 1.5 to 15 s (%(default)s)")
+    add("--clips", type=positive(int), default=64, help="of 1.5 to 15 s (%(default)s)")
     add("--seed", type=int, default=0, help="of the clips (%(default)s)")
-    add("--rounds", type=above(int), default=5, help="of turns (%(default)s)")
-    add("--threads", type=above(int), default=2, help="and CPUs for each (%(default)s)")
+    add("--rounds", type=positive(int), default=5, help="of turns (%(default)s)")
+    add("--threads", type=positive(int), default=2, help="and CPUs for each (%(default)s)")
     add(
         "--batches",
-        type=above(int),
+        type=positive(int),
         nargs="*",
         default=(4, 8),
         metavar="B",
@@ -155,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--in-flight",
-        type=above(int),
+        type=positive(int),
         nargs="+",
         default=(4, 16),
         metavar="N",

@@ -17,6 +17,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.gpu.layout import split
 from benchmarks.gpu.packages import install
 from benchmarks.gpu.report import report
+from client.commands.parser import CommandParser
 
 MODELS = ("quartznet", "jasper", "fastconformer")
 PROVIDERS = ("cuda", "cpu")
@@ -79,7 +80,7 @@ def _report(chosen: argparse.Namespace, _given: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser = CommandParser("python -m benchmarks.gpu", __doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     bundle = commands.add_parser("bundle", help="pack all there is to pack (in .venv-export)")
     install = commands.add_parser("install", help="make the bundle's Python environment")

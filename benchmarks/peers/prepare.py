@@ -5,7 +5,6 @@ Flow: ``.nemo`` and our exported model → NeMo's own graph, and our encoder and
 and the reason recorded. Runs in the environment that has NeMo.
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -37,6 +36,7 @@ from benchmarks.peers.layout import (
     write_prepared,
 )
 from benchmarks.pipeline import graph_path
+from client.commands.parser import CommandParser
 from export.errors import ExportError
 from export.process import quiet_nemo
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare one checkpoint; 0, or 1 with an error."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.prepare", description=__doc__)
+    parser = CommandParser("python -m benchmarks.peers.prepare", __doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE.nemo")
     parser.add_argument("--name", required=True, help="our exported model's, and the folder's")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, metavar="DIR")
