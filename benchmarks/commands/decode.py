@@ -8,24 +8,16 @@ are not above those of our decoder.
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import count, cycle
 from pathlib import Path
 from typing import Any, Final
 
-from numpy.typing import NDArray
-
 from benchmarks.decoders.comparison import OURS, Comparison, Plan, measure
-from benchmarks.decoders.pools import (
-    MemoryFigures,
-    measure_in_thread,
-    measure_pool,
-    measure_pools,
-)
+from benchmarks.decoders.pools import measure_pools
 from benchmarks.decoders.speech import Speech, describe_speech, load_speech
-from benchmarks.decoders.tables import decoder_table, facts_table, memory_table, pool_table
+from benchmarks.decoders.tables import decoder_table, facts_table, pool_table
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, plot_bars
 from benchmarks.report import write_report
@@ -44,12 +36,11 @@ TRAINING_SENTENCES: Final = 20_000
 
 @dataclass(frozen=True)
 class Source:
-    """What to decode with which language model, and more utterances, without end."""
+    """What to decode with which language model."""
 
     name: str
     speech: Speech
     lm: Path
-    more: Iterable[NDArray[Any]]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,15 +73,11 @@ def _measure(source: Source, parsed: argparse.Namespace) -> dict[str, Any]:
     pools = measure_pools(source.speech, options, parsed.processes, parsed.rounds)
     if pools:
         console.print(pool_table(pools))
-    memory = _memory(source, options, parsed)
-    if memory:
-        console.print(memory_table(memory))
     return {
         "speech": asdict(facts),
         "settings": {**weights, **pruning},
         **asdict(comparison),
         "pools": [asdict(figures) for figures in pools],
-        "memory": [asdict(figures) for figures in memory],
     }
 
 
@@ -108,37 +95,22 @@ def _plot(comparison: Comparison, title: str, path: Path) -> None:
     plot_bars(bars, title, what, path, label_room=0.28)
 
 
-def _memory(
-    source: Source, options: BeamOptions, parsed: argparse.Namespace
-) -> list[MemoryFigures]:
-    """In the caller's thread, and in the pool of the most processes, if any were asked for."""
-    if parsed.memory is None:
-        return []
-    contract = source.speech.contract
-    figures = [measure_in_thread(contract, options, source.more, parsed.memory)]
-    if parsed.processes:
-        processes = max(parsed.processes)
-        figures.append(measure_pool(contract, options, source.more, parsed.memory, processes))
-    return figures
-
-
 @contextmanager
 def _source(parsed: argparse.Namespace) -> Iterator[Source]:
     if not parsed.generated:
         speech = load_speech(parsed.url, parsed.model, [parsed.manifest])
         name = f"{parsed.model}, {parsed.manifest.name}"
-        yield Source(name, speech, parsed.lm, cycle(speech.log_probs))
+        yield Source(name, speech, parsed.lm)
         return
     generated = GeneratedSpeech(SpeechOptions(seed=parsed.seed))
     speech = generated.first(parsed.utterances)
     sentences = generated.training_sentences(TRAINING_SENTENCES, frozenset(speech.references))
-    more = (generated.utterance(number).log_probs for number in count(parsed.utterances))
     with tempfile.TemporaryDirectory() as folder:
         options = TrainingOptions(held_out=0.0, binary=BinaryOptions("probing"))
         spelling = Spelling.of_contract(generated.contract)
         training = train(sentences, Path(folder) / "3-gram", spelling, options)
         lm = next(file for file in training.files if file.suffix == ".binary")
-        yield Source(f"generated speech, seed {parsed.seed}", speech, lm, more)
+        yield Source(f"generated speech, seed {parsed.seed}", speech, lm)
 
 
 def _check(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
@@ -184,7 +156,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="measure pools of N processes too",
     )
-    add("--memory", type=positive(int), metavar="N", help="measure memory over N utterances too")
     parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser

@@ -1,19 +1,14 @@
-"""Decoding in several processes, and its memory over many utterances.
+"""Decoding in several processes.
 
 Flow: speech → pools, all of them started first → ``time_in_turns`` → :class:`PoolFigures` each.
-Utterances, one after the other → decoder or pool → resident bytes after a warm-up and at the end →
-:class:`MemoryFigures`.
 """
 
 import multiprocessing
-import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from numpy.typing import NDArray
@@ -22,16 +17,10 @@ from benchmarks.decoders.peers import make_pyctcdecode, search_options
 from benchmarks.decoders.speech import Speech
 from benchmarks.errors import ProviderError
 from benchmarks.measurement import Speed, summarise, time_in_turns
-from client.decoding import BeamDecoder, BeamOptions, make_decoder
+from client.decoding import BeamOptions, make_decoder
 from client.decoding.pool import DecoderPool
 from client.evaluation.metrics import word_errors
-from client.utils.in_order import in_order
 from client.wire.contract import Contract
-from server.processes import children, usage
-
-WARM_UP: Final = 1_000
-"""Utterances decoded before the first look, at most half of them."""
-_IN_FLIGHT: Final = 64
 
 DecodeAll: TypeAlias = Callable[[Sequence[NDArray[Any]]], list[str]]
 
@@ -109,48 +98,6 @@ def measure_pools(
     return figures
 
 
-@dataclass(frozen=True)
-class MemoryFigures:
-    """Resident memory after ``warm_up`` utterances and after all.
-
-    ``children_…`` is that of the decoding processes together, if there are any. Growth is a
-    fraction.
-    """
-
-    name: str
-    processes: int
-    utterances: int
-    warm_up: int
-    bytes_before: int
-    bytes_after: int
-    growth: float
-    children_bytes_before: int
-    children_bytes_after: int
-    children_growth: float | None
-
-
-def measure_in_thread(
-    contract: Contract, options: BeamOptions, utterances: Iterable[NDArray[Any]], count: int
-) -> MemoryFigures:
-    """Our decoder in this process, on the first ``count`` utterances."""
-    decoder = BeamDecoder(contract, options)
-    return _watch("ours, in the caller's thread", 1, map(decoder.decode, utterances), count)
-
-
-def measure_pool(
-    contract: Contract,
-    options: BeamOptions,
-    utterances: Iterable[NDArray[Any]],
-    count: int,
-    processes: int,
-) -> MemoryFigures:
-    """Our pool, on the first ``count`` utterances."""
-    with DecoderPool(partial(make_decoder, contract, options), processes) as pool:
-        begun = in_order(map(pool.submit, utterances), lambda each: each, _IN_FLIGHT)
-        decoded = (future.result() for future in begun)
-        return _watch("ours, in a pool", processes, decoded, count)
-
-
 def _decode(decode: DecodeAll, log_probs: Sequence[NDArray[Any]], texts: list[str]) -> None:
     """Decode everything, and keep the texts."""
     texts[:] = decode(log_probs)
@@ -158,29 +105,3 @@ def _decode(decode: DecodeAll, log_probs: Sequence[NDArray[Any]], texts: list[st
 
 def _key(name: str, processes: int) -> str:
     return f"{name}, {processes} processes"
-
-
-def _watch(name: str, processes: int, decoded: Iterator[Any], count: int) -> MemoryFigures:
-    warm_up = min(WARM_UP, count // 2)
-    deque(islice(decoded, warm_up), maxlen=0)
-    before, children_before = _resident_bytes()
-    deque(islice(decoded, count - warm_up), maxlen=0)
-    after, children_after = _resident_bytes()
-    return MemoryFigures(
-        name=name,
-        processes=processes,
-        utterances=count,
-        warm_up=warm_up,
-        bytes_before=before,
-        bytes_after=after,
-        growth=after / before - 1,
-        children_bytes_before=children_before,
-        children_bytes_after=children_after,
-        children_growth=children_after / children_before - 1 if children_before else None,
-    )
-
-
-def _resident_bytes() -> tuple[int, int]:
-    """Of this process, and of its children together."""
-    own, *others = (usage(pid) for pid in (os.getpid(), *children(os.getpid())))
-    return own.rss_bytes if own else 0, sum(used.rss_bytes for used in others if used)

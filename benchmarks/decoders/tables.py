@@ -1,19 +1,16 @@
 """The tables of ``python -m benchmarks decode``, from its figures."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from rich.table import Table
 from rich.text import Text
 
 from benchmarks.decoders.comparison import Comparison
-from benchmarks.decoders.pools import MemoryFigures, PoolFigures
+from benchmarks.decoders.pools import PoolFigures
 from benchmarks.decoders.speech import SpeechFacts
 from benchmarks.measurement import Speed
 from benchmarks.report import Cells
 from benchmarks.tables import rich_table, spread_cells
-
-_MEGABYTE: Final = 1e6
 
 
 def facts_table(facts: SpeechFacts) -> Table:
@@ -72,27 +69,6 @@ def pool_table(pools: Iterable[PoolFigures]) -> Table:
         for pool in pools
     ]
     return rich_table(Cells(headings, rows), "Several processes")
-
-
-def memory_table(memory: Iterable[MemoryFigures]) -> Table:
-    """Resident memory after the warm-up and at the end."""
-    headings = ("", "utterances", "MB", "growth", "its processes MB", "growth")
-    rows = [
-        (
-            each.name,
-            f"{each.warm_up:,} → {each.utterances:,}",
-            _megabytes(each.bytes_before, each.bytes_after),
-            f"{each.growth:+.1%}",
-            _megabytes(each.children_bytes_before, each.children_bytes_after),
-            "" if each.children_growth is None else f"{each.children_growth:+.1%}",
-        )
-        for each in memory
-    ]
-    return rich_table(Cells(headings, rows), "Resident memory")
-
-
-def _megabytes(before: int, after: int) -> str:
-    return f"{before / _MEGABYTE:.1f} → {after / _MEGABYTE:.1f}"
 
 
 def _speed(speed: Speed) -> Sequence[str]:
