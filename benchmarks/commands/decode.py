@@ -14,13 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rich.table import Table
+from rich.text import Text
+
 from benchmarks.decoders.comparison import OURS, Comparison, Plan, measure
-from benchmarks.decoders.pools import measure_pools
-from benchmarks.decoders.speech import Speech, describe_speech, load_speech
-from benchmarks.decoders.tables import decoder_table, facts_table, pool_table
+from benchmarks.decoders.speech import Speech, SpeechFacts, describe_speech, load_speech
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, plot_bars
-from benchmarks.report import write_report
+from benchmarks.report import Cells, write_report
+from benchmarks.tables import rich_table, spread_cells
 from client.commands.argument_types import positive
 from client.commands.parser import CommandParser
 from client.commands.streams import tables
@@ -61,24 +63,61 @@ def _measure(source: Source, parsed: argparse.Namespace) -> dict[str, Any]:
     pruning = {name: getattr(options, name) for name in ("beam_prune_logp", "token_min_logp")}
     console = tables(sys.stdout)
     facts = describe_speech(source.name, source.speech, source.lm, options.token_min_logp)
-    console.print(facts_table(facts))
+    console.print(_facts(facts))
     plan = Plan(tuple(parsed.scan), parsed.rounds)
     comparison = measure(source.speech, options, plan)
     settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
-    console.print(decoder_table(comparison, f"One core, {settings}, {parsed.rounds} rounds"))
+    console.print(_decoders(comparison, f"One core, {settings}, {parsed.rounds} rounds"))
     for name, reason in comparison.left_out.items():
         console.print(f"left out: {name}: {reason}")
     if parsed.plot is not None:
         _plot(comparison, f"{source.name}: {settings}", parsed.plot)
-    pools = measure_pools(source.speech, options, parsed.processes, parsed.rounds)
-    if pools:
-        console.print(pool_table(pools))
     return {
         "speech": asdict(facts),
         "settings": {**weights, **pruning},
         **asdict(comparison),
-        "pools": [asdict(figures) for figures in pools],
     }
+
+
+def _facts(facts: SpeechFacts) -> Table:
+    rows = {
+        "utterances, words": f"{facts.utterances:,}, {facts.words:,}",
+        "audio": f"{facts.audio_s:,.0f} s",
+        "frames x tokens": f"{facts.frames:,} x {facts.tokens:,}",
+        "best token is the blank": f"{facts.blank_share:.1%} of the frames",
+        "blank alone after pruning": f"{facts.only_blank_share:.1%} of the frames",
+        "candidates": f"{facts.candidates_per_frame:.2f} a frame",
+        "greedy word errors": f"{facts.greedy_errors} ({facts.greedy_wer:.2%})",
+        "language model's perplexity": f"{facts.perplexity:.0f}",
+    }
+    return rich_table(Cells(("", ""), list(rows.items())), facts.name)
+
+
+def _decoders(comparison: Comparison, title: str) -> Table:
+    """The decoders with the same settings, and at equal errors."""
+    headings = "RTFx,quartiles,ratio,errors,WER,95 %,ms mean,p50,p95,p99".split(",")
+    table = rich_table(Cells(("", *headings), ()), title)
+    groups = {
+        "same settings": comparison.same_settings,
+        "no more errors than ours": comparison.equal_errors,
+    }
+    for heading, figures in groups.items():
+        if not figures:
+            continue
+        table.add_section()
+        table.add_row(Text(heading, style="bold"))
+        for each in figures:
+            speed, (low, high) = each.speed, each.wer_interval
+            table.add_row(
+                each.name,
+                *spread_cells(speed.rtfx, speed.rtfx_low, speed.rtfx_high, digits=0),
+                f"{speed.ratio:.2f}",
+                str(each.errors),
+                f"{each.wer:.2%}",
+                f"{low:.1%} - {high:.1%}",
+                *(f"{time:.2f}" for time in (each.mean_ms, each.p50_ms, each.p95_ms, each.p99_ms)),
+            )
+    return table
 
 
 def _plot(comparison: Comparison, title: str, path: Path) -> None:
@@ -148,14 +187,6 @@ def _parser() -> argparse.ArgumentParser:
         help=f"beam widths to choose from at equal errors, none to leave that out ({widths})",
     )
     add("--rounds", type=positive(int), default=7, help="of turns (%(default)s)")
-    add(
-        "--processes",
-        type=positive(int),
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="measure pools of N processes too",
-    )
     parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser

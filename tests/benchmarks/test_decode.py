@@ -19,13 +19,11 @@ from benchmarks.decoders.comparison import (
     measure,
 )
 from benchmarks.decoders.flashlight import spellings
-from benchmarks.decoders.peers import PEERS, Ours
-from benchmarks.decoders.pools import measure_pools
+from benchmarks.decoders.peers import PEERS
 from benchmarks.decoders.speech import Speech, describe_speech
 from benchmarks.generated_speech import GeneratedSpeech
 from benchmarks.measurement import Speed
 from client.decoding import BeamOptions
-from client.evaluation.metrics import word_errors
 from tests.benchmarks.test_generated_speech import CLEAN
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
 
@@ -40,12 +38,6 @@ def speech():
 @pytest.fixture(scope="module")
 def options(speech, tmp_path_factory):
     return BeamOptions(lm=write_arpa(speech.references, tmp_path_factory.mktemp("lm")))
-
-
-@pytest.fixture(scope="module")
-def our_texts(speech, options):
-    decoder = Ours(speech.contract, options)
-    return [decoder.decode(log_probs) for log_probs in speech.log_probs]
 
 
 def write_arpa(texts, folder):
@@ -138,22 +130,11 @@ def test_the_facts_are_counted_over_all_frames(tmp_path):
     assert facts.perplexity == pytest.approx(10 ** ((1 + 2 + 2 + 2) / 4))  # words and ends
 
 
-def test_pools_make_the_same_errors_with_any_number_of_processes(speech, options, our_texts):
-    pools = measure_pools(speech, options, processes=[2, 1], rounds=2)
-    kinds = [(pool.name, pool.processes) for pool in pools]
-    assert kinds == [("pyctcdecode", 1), ("pyctcdecode", 2), ("ours", 1), ("ours", 2)]
-    assert {pool.speed.runs for pool in pools} == {2}
-    assert pools[0].scaling == pools[2].scaling == 1
-    assert pools[3].scaling == pytest.approx(pools[3].speed.rtfx / pools[2].speed.rtfx)
-    ours = word_errors(speech.references, our_texts).errors
-    assert [pool.errors for pool in pools[2:]] == [ours, ours]
-
-
 def test_generated_speech_is_compared_in_tables_in_json_and_in_a_chart(tmp_path, capsys):
     output, chart = tmp_path / "decode.json", tmp_path / "decode.png"
     arguments = "--generated --utterances 6 --rounds 2 --scan 4 8 --beam-width 8"
     files = ["--output", str(output), "--plot", str(chart)]
-    assert main(["decode", *arguments.split(), "--processes", "1", "2", *files]) == 0
+    assert main(["decode", *arguments.split(), *files]) == 0
     printed = capsys.readouterr().out
     report = json.loads(output.read_text())
     assert report["command"].startswith("python -m benchmarks decode --generated")
@@ -174,10 +155,6 @@ def test_generated_speech_is_compared_in_tables_in_json_and_in_a_chart(tmp_path,
     for each in report["equal_errors"]:
         assert each["errors"] <= ours["errors"]
         assert each["beam_width"] in {4, 8}
-    assert [(pool["name"], pool["processes"]) for pool in report["pools"]][2:] == [
-        ("ours", 1),
-        ("ours", 2),
-    ]
     assert report["left_out"] == {}
     for each in report["same_settings"]:
         assert f"{each['speed']['rtfx']:,.0f}" in printed
@@ -194,7 +171,7 @@ def test_a_servers_model_is_measured_with_the_language_model_given(
     assert main(command) == 0
     report = json.loads(output.read_text())
     assert report["speech"]["name"] == "net, m.jsonl"
-    assert (report["equal_errors"], report["pools"]) == ([], [])
+    assert report["equal_errors"] == []
     assert "net, m.jsonl" in capsys.readouterr().out
 
 
