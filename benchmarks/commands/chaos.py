@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.errors import LoadError
+from benchmarks.load.watch import SERVER, program_of
 from benchmarks.packages import PACKAGES
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table
@@ -34,14 +35,19 @@ from client.manifests.manifest import read_manifest
 from client.wire.models import list_models
 from server import free_ports
 from server.installation import STUB_NAME
-from server.processes import command_line, family
+from server.processes import family
 
 POLL_S: Final = 0.1
 READY_S: Final = 120.0
 MOST_RUNS: Final = 10
-TRITON: Final = "tritonserver"
 CLIENT: Final = "client"
-PLAN: Final = ((0.15, TRITON), (0.3, STUB_NAME), (0.45, TRITON), (0.6, CLIENT), (0.75, TRITON))
+PLAN: Final = (
+    (0.15, SERVER),
+    (0.3, STUB_NAME),
+    (0.45, SERVER),
+    (0.6, CLIENT),
+    (0.75, SERVER),
+)
 """Who is killed when that share of the utterances is done."""
 
 
@@ -151,7 +157,7 @@ class Job:
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s:
             for pid in family(self.server_pid):
-                if Path((command_line(pid) or [""])[0]).name == name:
+                if program_of(pid) == name:
                     return pid
             time.sleep(POLL_S)
         raise LoadError(f"the server has no process {name}: see its log")

@@ -15,11 +15,11 @@ from tritonclient.utils import InferenceServerException
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
 from benchmarks.load.statistics import STEPS, StatisticsReader, role_of
-from benchmarks.load.watch import Probe, Resources
+from benchmarks.load.watch import SERVER, Probe, Resources, program_of
 from client.wire.contract import Contract
 from client.wire.transport import TritonTransport
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
-from server.processes import children, command_line
+from server.processes import children
 
 _LIVE_TIMEOUT_S: Final = 5.0
 _CONFIG_TIMEOUT_S: Final = 10.0
@@ -27,10 +27,23 @@ _FIELDS: Final = ("instance_group", "dynamic_batching", "optimization", "paramet
 
 
 @contextmanager
-def running(url: str, model: str, server_pid: int | None = None) -> Iterator[Target]:
-    """A server at ``url``; its resources are seen when its process id here is given."""
-    with _target(url, model, server_pid, lambda: None) as target:
-        yield target
+def running(
+    url: str, model: str, server_pid: int | None = None, check: Callable[[], None] = lambda: None
+) -> Iterator[Target]:
+    """A server at ``url``; its resources are seen when its process id here is given.
+
+    ``check`` raises when it is known to be gone.
+    """
+    if "//" in url or urlsplit(f"//{url}").port is None:
+        raise LoadError(f"--url is {url!r}, expected host:port of gRPC, as in localhost:8001")
+    with closing(InferenceServerClient(url)) as client:
+        probe = Probe(StatisticsReader(client).read, Resources(server_pid).sample)
+
+        def check_all() -> None:
+            check()
+            _check_live(client, url)
+
+        yield Target(url, model, probe, check_all)
 
 
 @contextmanager
@@ -46,8 +59,8 @@ def embedded(
     try:
         with EmbeddedServer(options) as server:
             started = children(os.getpid()) - before
-            pid = next((each for each in started if _is_triton(each)), None)
-            with _target(server.grpc_url, model, pid, partial(_check_alive, server)) as target:
+            pid = next((each for each in started if program_of(each) == SERVER), None)
+            with running(server.grpc_url, model, pid, partial(_check_alive, server)) as target:
                 yield target
     except EmbeddedServerError as error:
         raise LoadError(str(error)) from error
@@ -75,26 +88,6 @@ def served_as(target: Target) -> dict[str, Any]:
         "routes": [route.max_samples for route in contract.routes],
         "steps": _steps(steps),
     }
-
-
-@contextmanager
-def _target(
-    url: str, model: str, server_pid: int | None, check: Callable[[], None]
-) -> Iterator[Target]:
-    if "//" in url or urlsplit(f"//{url}").port is None:
-        raise LoadError(f"--url is {url!r}, expected host:port of gRPC, as in localhost:8001")
-    with closing(InferenceServerClient(url)) as client:
-        probe = Probe(StatisticsReader(client).read, Resources(server_pid).sample)
-
-        def check_all() -> None:
-            check()
-            _check_live(client, url)
-
-        yield Target(url, model, probe, check_all)
-
-
-def _is_triton(pid: int) -> bool:
-    return Path((command_line(pid) or [""])[0]).name == "tritonserver"
 
 
 def _check_alive(server: EmbeddedServer) -> None:
