@@ -177,15 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--alpha", type=float, default=default.alpha, help="of the language model (%(default)s)")
     add("--beta", type=float, default=default.beta, help="bonus for each word (%(default)s)")
     add("--beam-width", type=positive(int), default=default.beam_width, help="%(default)s")
-    widths = " ".join(map(str, BEAM_WIDTHS))
-    add(
-        "--scan",
-        type=positive(int),
-        nargs="*",
-        default=BEAM_WIDTHS,
-        metavar="W",
-        help=f"beam widths to choose from at equal errors, none to leave that out ({widths})",
-    )
+    what = f"beam widths to choose from at equal errors ({' '.join(map(str, BEAM_WIDTHS))})"
+    add("--scan", type=positive(int), nargs="*", default=BEAM_WIDTHS, metavar="W", help=what)
     add("--rounds", type=positive(int), default=7, help="of turns (%(default)s)")
     parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="bar chart")

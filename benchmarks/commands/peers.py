@@ -134,50 +134,21 @@ def _parser() -> argparse.ArgumentParser:
     add("name", metavar="NAME", help="prepared model")
     add("--folder", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="(%(default)s)")
     add("--repository", type=Path, metavar="DIR", help="of our models (repository/ in the folder)")
-    add(
-        "--speech",
-        type=Path,
-        required=True,
-        metavar="M.jsonl",
-        help="recordings that the clips are made of",
-    )
+    what = "recordings that the clips are made of"
+    add("--speech", type=Path, required=True, metavar="M.jsonl", help=what)
     add("--manifest", type=Path, metavar="M.jsonl", help="count everybody's word errors on it too")
     add("--clips", type=positive(int), default=64, help="of 1.5 to 15 s (%(default)s)")
     add("--seed", type=int, default=0, help="of the clips (%(default)s)")
     add("--rounds", type=positive(int), default=5, help="of turns (%(default)s)")
     add("--threads", type=positive(int), default=2, help="and CPUs for each (%(default)s)")
-    add(
-        "--batches",
-        type=positive(int),
-        nargs="*",
-        default=(4, 8),
-        metavar="B",
-        help="sizes that all try beside one by one (4 8)",
-    )
-    add(
-        "--in-flight",
-        type=positive(int),
-        nargs="+",
-        default=(4, 16),
-        metavar="N",
-        help="requests at once that our client tries (4 16)",
-    )
-    add(
-        "--precisions",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="further models of ours in the repository, such as one in int8",
-    )
-    add(
-        "--only",
-        dest="kinds",
-        nargs="+",
-        choices=KINDS,
-        default=KINDS,
-        metavar="PEER",
-        help=f"who takes part: {', '.join(KINDS)} (all)",
-    )
+    sizes, what = Settings.batches, "sizes that all try beside one by one (4 8)"
+    add("--batches", type=positive(int), nargs="*", default=sizes, metavar="B", help=what)
+    numbers, what = Settings.in_flight, "requests at once that our client tries (4 16)"
+    add("--in-flight", type=positive(int), nargs="+", default=numbers, metavar="N", help=what)
+    what = "further models of ours in the repository, such as one in int8"
+    add("--precisions", nargs="+", default=[], metavar="NAME", help=what)
+    what = f"who takes part: {', '.join(KINDS)} (all)"
+    add("--only", dest="kinds", nargs="+", choices=KINDS, default=KINDS, metavar="PEER", help=what)
     add("--output", type=Path, metavar="JSON", help="figures and circumstances")
     add("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser
