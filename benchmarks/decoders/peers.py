@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from numpy.typing import NDArray
 
 from benchmarks.decoders.flashlight import Flashlight
-from benchmarks.packages import optional
+from benchmarks.report import optional
 from client.decoding import BeamDecoder, BeamOptions
 from client.language_models import read_words
 from client.wire.contract import Contract

@@ -11,7 +11,6 @@ from benchmarks.__main__ import main
 from benchmarks.commands import decode
 from benchmarks.decoders.comparison import (
     Decoding,
-    Plan,
     Trial,
     at_equal_errors,
     fastest_within,
@@ -26,8 +25,6 @@ from benchmarks.measurement import Speed
 from client.decoding import BeamOptions
 from tests.benchmarks.test_generated_speech import CLEAN
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
-
-QUICK = Plan(beam_widths=(), rounds=1)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +79,7 @@ def test_a_decoder_that_is_not_installed_is_left_out_by_name(
     for module in [module for module in sys.modules if module.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
-    comparison = measure(speech, options, QUICK)
+    comparison = measure(speech, options, beam_widths=(), rounds=1)
     assert f"pip install {name}" in comparison.left_out[name]
     assert [each.name for each in comparison.same_settings] == [n for n in PEERS if n != name]
 
