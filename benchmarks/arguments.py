@@ -145,10 +145,6 @@ def settings_of(parsed: Namespace, options: LoadOptions) -> dict[str, Any]:
         **chosen,
         **{name: getattr(options, name) for name in ("seconds", "requests", "warmup_s", "seed")},
         "decoder": "greedy" if isinstance(options.decoder, GreedyOptions) else "beam",
-        "decoder_options": {name: _plain(value) for name, value in decoder.items()},
+        "decoder_options": decoder,
         "processes": options.processes,
     }
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value

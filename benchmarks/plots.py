@@ -8,7 +8,7 @@ from benchmarks.load.figures import STAGES
 from benchmarks.load.sending import CLOSED, OPEN
 from benchmarks.load.summary import Summary
 from benchmarks.measurement import Speed
-from benchmarks.packages import optional
+from benchmarks.report import optional
 
 # After Okabe and Ito, whom all eyes can tell apart.
 STAGE_COLORS: Final = {

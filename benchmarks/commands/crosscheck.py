@@ -21,8 +21,7 @@ from benchmarks.load.perf_analyzer import Job, Opinion, fetch, measure, write_in
 from benchmarks.load.sending import CLOSED, Choice, Level, Utterances, choose
 from benchmarks.load.sweep import as_figures
 from benchmarks.load.target import contract_of
-from benchmarks.packages import PACKAGES
-from benchmarks.report import Cells, write_report
+from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
 from client.commands.argument_types import positive
 from client.commands.parser import CommandParser

@@ -17,7 +17,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.decoders.comparison import OURS, Comparison, Plan, measure
+from benchmarks.decoders.comparison import OURS, Comparison, measure
 from benchmarks.decoders.speech import Speech, SpeechFacts, describe_speech, load_speech
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, plot_bars
@@ -64,8 +64,7 @@ def _measure(source: Source, parsed: argparse.Namespace) -> dict[str, Any]:
     console = tables(sys.stdout)
     facts = describe_speech(source.name, source.speech, source.lm, options.token_min_logp)
     console.print(_facts(facts))
-    plan = Plan(tuple(parsed.scan), parsed.rounds)
-    comparison = measure(source.speech, options, plan)
+    comparison = measure(source.speech, options, parsed.scan, parsed.rounds)
     settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
     console.print(_decoders(comparison, f"One core, {settings}, {parsed.rounds} rounds"))
     for name, reason in comparison.left_out.items():
@@ -177,7 +176,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--alpha", type=float, default=default.alpha, help="of the language model (%(default)s)")
     add("--beta", type=float, default=default.beta, help="bonus for each word (%(default)s)")
     add("--beam-width", type=positive(int), default=default.beam_width, help="%(default)s")
-    what = f"beam widths to choose from at equal errors ({' '.join(map(str, BEAM_WIDTHS))})"
+    widths = " ".join(map(str, BEAM_WIDTHS))
+    what = f"beam widths to choose from at equal errors, none to leave that out ({widths})"
     add("--scan", type=positive(int), nargs="*", default=BEAM_WIDTHS, metavar="W", help=what)
     add("--rounds", type=positive(int), default=7, help="of turns (%(default)s)")
     parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")

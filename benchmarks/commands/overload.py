@@ -29,8 +29,7 @@ from benchmarks.load.overload import (
     press,
 )
 from benchmarks.load.target import served_as
-from benchmarks.packages import PACKAGES
-from benchmarks.report import Cells, write_report
+from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
 from client.commands.argument_types import positive, seconds
 from client.commands.parser import CommandParser

@@ -57,8 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         what = "seconds of audio transcribed in a second"
         plot_bars(bars, title, what, parsed.plot, label_room=0.12)
     figures = {
-        "settings": {**asdict(settings), "folder": str(parsed.folder)}
-        | {"repository": str(settings.repository)},
+        "settings": asdict(settings),
         "checkpoint": {
             "name": Path(prepared.checkpoint).name,
             "sha256": prepared.checkpoint_sha256,

@@ -27,9 +27,8 @@ from benchmarks.load.scaling import against_concurrency, against_length
 from benchmarks.load.sending import CLOSED, Level
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.target import served_as
-from benchmarks.packages import PACKAGES
 from benchmarks.plots import plot_scale
-from benchmarks.report import Cells, describe, markdown, write_text
+from benchmarks.report import PACKAGES, Cells, describe, markdown, write_text
 from benchmarks.tables import rich_table, spread_cells
 from client.commands.argument_types import positive
 from client.commands.parser import CommandParser

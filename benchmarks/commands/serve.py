@@ -27,9 +27,8 @@ from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.summary import about, by_level, table
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.target import served_as
-from benchmarks.packages import PACKAGES
 from benchmarks.plots import plot_sweep
-from benchmarks.report import describe, markdown, write_text
+from benchmarks.report import PACKAGES, describe, markdown, write_text
 from benchmarks.tables import rich_table
 from client.commands.argument_types import positive
 from client.commands.parser import CommandParser

@@ -22,9 +22,8 @@ from benchmarks.arguments import (
 from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.soak import Growth, Soaked, soak
 from benchmarks.load.sweep import Run
-from benchmarks.packages import PACKAGES
 from benchmarks.plots import plot_memory
-from benchmarks.report import Cells, describe, write_json
+from benchmarks.report import PACKAGES, Cells, describe, write_json
 from benchmarks.tables import rich_table
 from client.commands.argument_types import positive
 from client.commands.parser import CommandParser

@@ -15,8 +15,7 @@ from time import perf_counter, sleep
 from typing import Any, Final
 
 from benchmarks.errors import LoadError
-from benchmarks.load.recorder import Recorder
-from benchmarks.load.records import Record
+from benchmarks.load.records import Record, Recorder
 from benchmarks.load.sending import CLOSED, Level, Utterances, poisson_times
 from benchmarks.load.watch import Probe, Watch, Watched
 from client.audio import Pcm

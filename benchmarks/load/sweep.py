@@ -14,7 +14,7 @@ from benchmarks.errors import LoadError
 from benchmarks.load.figures import figures_of
 from benchmarks.load.loop import LoadOptions, Outcome, Target, run_load
 from benchmarks.load.sending import Level, Utterances
-from benchmarks.report import write_json
+from benchmarks.report import as_json, write_json
 
 Document = dict[str, Any]
 
@@ -46,7 +46,7 @@ class Points:
             points, settings = earlier["points"], earlier["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise LoadError(f"{self._path} holds no load benchmark: {error!r}") from error
-        ours = json.loads(json.dumps(self.document["settings"]))
+        ours = json.loads(as_json(self.document["settings"]))
         if differing := sorted(
             key for key in ours | settings if ours.get(key) != settings.get(key)
         ):

@@ -1,7 +1,7 @@
 """Where a load goes: a server that runs already, or the embedded one; and how it serves."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -81,12 +81,18 @@ def served_as(target: Target) -> dict[str, Any]:
     contract = contract_of(target)
     with closing(InferenceServerClient(target.url)) as client:
         ensemble = _config(client, target.model)
-        steps = [_config(client, step.model_name) for step in ensemble.ensemble_scheduling.step]
+        steps = {}
+        for step in ensemble.ensemble_scheduling.step:
+            config = _config(client, step.model_name)
+            fields = json_format.MessageToDict(config, preserving_proto_field_name=True)
+            role = role_of(config.name)
+            said = {name: fields[name] for name in _FIELDS if name in fields}
+            steps[role if role in STEPS else config.name] = said
     return {
         "checkpoint_sha256": contract.checkpoint_sha256,
         "precision": contract.precision,
         "routes": [route.max_samples for route in contract.routes],
-        "steps": _steps(steps),
+        "steps": steps,
     }
 
 
@@ -108,17 +114,6 @@ def _check_live(client: InferenceServerClient, url: str) -> None:
         f"the server at {url} died or became unreachable under the load ({reason}): see its log; "
         "what was measured is kept"
     )
-
-
-def _steps(configs: Iterable[Any]) -> dict[str, Any]:
-    said = {}
-    for config in configs:
-        fields = json_format.MessageToDict(config, preserving_proto_field_name=True)
-        role = role_of(config.name)
-        said[role if role in STEPS else config.name] = {
-            name: fields[name] for name in _FIELDS if name in fields
-        }
-    return said
 
 
 def _config(client: InferenceServerClient, model: str) -> Any:
