@@ -22,7 +22,7 @@ _BENCHMARKS = Program(
         "soak": "constant load for a long time: does memory grow?",
         "overload": "several times what a server can do: goodput, refusals, recovery",
         "chaos": "bulk transcription while server and client are killed: is anything lost?",
-        "scale": "cost against audio length, requests in flight and vocabulary",
+        "scale": "cost against audio length and requests in flight",
         "crosscheck": "the same load from Triton's perf_analyzer",
         "peers": "NeMo, onnx-asr, sherpa-onnx and ours on the same weights and clips, in turns",
         "decode": "our beam search and other decoders on the same log_probs, one core each",

@@ -1,7 +1,6 @@
 """Arguments that commands share, and what is made of them."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,23 +9,11 @@ from typing import Any
 from benchmarks.load.loop import LoadOptions, Target
 from benchmarks.load.sending import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
 from benchmarks.load.target import contract_of, embedded, running
+from client.commands.argument_types import positive
 from client.commands.arguments import add_beam_options, read_decoding
 from client.commands.outputs import output_path
 from client.commands.streams import messages
 from client.decoding import GreedyOptions
-
-
-def above(kind: type[Any], most: float = float("inf")) -> Callable[[str], Any]:
-    """A number above 0, for argparse."""
-
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value <= most or value == float("inf"):
-            raise ArgumentTypeError(f"expected a number above 0, got {text}")
-        return value
-
-    number.__name__ = kind.__name__
-    return number
 
 
 def add_target(parser: ArgumentParser) -> None:
@@ -46,7 +33,7 @@ def add_target(parser: ArgumentParser) -> None:
     group.add_argument("--model", required=True, metavar="NAME", help="the model to use")
     group.add_argument(
         "--server-pid",
-        type=above(int),
+        type=positive(int),
         metavar="PID",
         help="with --url, on this machine: tritonserver's process, to see its CPU time and memory",
     )
@@ -67,7 +54,7 @@ def add_audio(parser: ArgumentParser) -> None:
         metavar="M.jsonl",
         help="recordings to send, or to cut drawn lengths out of (default: noise)",
     )
-    add("--utterances", type=above(int), default=256, help="drawn lengths (%(default)s)")
+    add("--utterances", type=positive(int), default=256, help="drawn lengths (%(default)s)")
     add("--seed", type=int, default=0, help="of lengths, order and arrivals (%(default)s)")
 
 
@@ -80,12 +67,12 @@ def add_load(parser: ArgumentParser, seconds: float | None = 10.0) -> None:
     if seconds is not None:
         one = group.add_mutually_exclusive_group()
         one.add_argument(
-            "--seconds", type=above(float), default=seconds, help="of each load (%(default)s)"
+            "--seconds", type=positive(float), default=seconds, help="of each load (%(default)s)"
         )
-        one.add_argument("--requests", type=above(int), help="of each load, in place of seconds")
+        one.add_argument("--requests", type=positive(int), help="of each load, in place of seconds")
     add = group.add_argument
-    add("--warmup", type=above(float), default=2.0, help="seconds not counted (%(default)s)")
-    add("--timeout", type=above(float), default=60.0, help="seconds for a request (%(default)s)")
+    add("--warmup", type=positive(float), default=2.0, help="seconds not counted (%(default)s)")
+    add("--timeout", type=positive(float), default=60.0, help="seconds for a request (%(default)s)")
     decoding = parser.add_argument_group("decoding")
     add = decoding.add_argument
     add("--decoder", choices=("greedy", "beam"), help="default: the preset's, or greedy")
@@ -158,10 +145,6 @@ def settings_of(parsed: Namespace, options: LoadOptions) -> dict[str, Any]:
         **chosen,
         **{name: getattr(options, name) for name in ("seconds", "requests", "warmup_s", "seed")},
         "decoder": "greedy" if isinstance(options.decoder, GreedyOptions) else "beam",
-        "decoder_options": {name: _plain(value) for name, value in decoder.items()},
+        "decoder_options": decoder,
         "processes": options.processes,
     }
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value

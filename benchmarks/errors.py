@@ -1,15 +1,4 @@
-"""What can go wrong with a benchmark.
-
-::
-
-    BenchmarkError
-    ├── ModelError       a model that is not there, or not as the project exports it
-    ├── ProviderError    what was asked to compute is not there, or did not start
-    ├── SpeechError      recordings or references that cannot be measured with
-    ├── PeerError        a peer that is not installed, did not load, or failed
-    ├── LoadError        a load that cannot be put on a server, or a server that died under it
-    └── BundleError      a bundle that is incomplete, damaged, or cannot be made
-"""
+"""What can go wrong with a benchmark."""
 
 
 class BenchmarkError(Exception):

@@ -14,9 +14,9 @@ blank a tenth of them is below 8.6. A frame that emits leaves 1.7 tokens above a
 emissions: here it is 2.2 tokens and 1.18.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -38,49 +38,35 @@ _BLOCK: Final = 1_000  # sentences made at once
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """What is spoken, and how sure the model is of it."""
+    """What is spoken, and how sure the model is of it. Deviations are of normal distributions."""
 
     seed: int = 0
 
-    start_pieces: int = 448
-    """Pieces that start a word."""
-    inner_pieces: int = 575
-    """Pieces that continue one; with ``<unk>``, 1,024 in all."""
-    words: int = 4_000
-    """Size of the lexicon. The more frequent a word, the smaller its number."""
-    short_words: int = 350
-    """The most frequent words, which are one piece each; the others are two to four."""
-    followers: int = 20
-    """Words that like to follow a word."""
-    follower_share: float = 0.7
-    """How often one of them does; otherwise words come by their frequency (Zipf) alone."""
-    sentence_words: tuple[int, int] = (5, 25)
-    """Least and most words in a sentence."""
+    start_pieces: int = 448  # start a word
+    inner_pieces: int = 575  # continue one; with ``<unk>``, 1,024 pieces in all
+    words: int = 4_000  # in the lexicon; the more frequent a word, the smaller its number
+    short_words: int = 350  # the most frequent, of one piece each; the others have two to four
+    followers: int = 20  # words that like to follow a word
+    follower_share: float = 0.7  # how often one of them does; otherwise words come by frequency
+    sentence_words: tuple[int, int] = (5, 25)  # least and most
 
     frame_stride_s: float = 0.08
-    second_frame: float = 0.15
-    """How often a piece is emitted in two frames, not one."""
-    blanks_between: float = 2.0
-    """Mean number of frames of blank before a piece (Poisson)."""
-    blanks_around: float = 4.0
-    """Mean number of frames of blank before and after a sentence, on top."""
+    second_frame: float = 0.15  # how often a piece is emitted in two frames, not one
+    blanks_between: float = 2.0  # mean number of frames of blank before a piece (Poisson)
+    blanks_around: float = 4.0  # the same before and after a sentence, on top
 
     certainty: tuple[float, float] = (5.2, 3.4)
-    """Mean and deviation (normal) of the log-odds of a piece against all other tokens."""
+    """Mean and deviation of the log-odds of a piece against all other tokens."""
+    utterance_spread: float = 1.2  # deviation of that mean: some utterances are harder than others
+    blank_certainty: tuple[float, float] = (10.0, 4.0)  # of the blank in frames of blank
     mistaken: float = 0.02
     """How often a piece and its greatest rival change places: the model is wrong and sure of it."""
-    utterance_spread: float = 1.2
-    """Deviation of that mean between utterances: some are harder than others."""
-    blank_certainty: tuple[float, float] = (10.0, 4.0)
-    """As ``certainty``, of the blank in frames of blank."""
     rivals: tuple[float, ...] = (0.75, 0.2, 0.05)
     """How what is not the token's is shared, after noise, among pieces that sound like it."""
     blank_rival: float = 0.2
     """How often the blank is the greatest rival of a piece: what makes deletions."""
-    noise_share: float = 0.2
-    """What part of it is noise over all tokens."""
-    noise_spread: float = 2.5
-    """Deviation of the noise's log-probabilities (normal): a few stand out."""
+    noise_share: float = 0.2  # what part of it is noise over all tokens
+    noise_spread: float = 2.5  # deviation of the noise's log-probabilities: a few stand out
 
 
 @dataclass(frozen=True)
@@ -124,13 +110,12 @@ class GeneratedSpeech:
 
     def training_sentences(self, count: int, without: Collection[str]) -> list[str]:
         """Text for a language model: ``count`` sentences, none of them in ``without``."""
-        texts = (text for text in self._endless_text() if text not in without)
-        return list(islice(texts, count))
-
-    def _endless_text(self) -> Iterator[str]:
         rng = default_rng((self.options.seed, _TRAINING))
-        while True:
-            yield from map(self._text, self._language.sentences(_BLOCK, rng))
+        found: list[str] = []
+        while len(found) < count:
+            texts = map(self._text, self._language.sentences(_BLOCK, rng))
+            found += [text for text in texts if text not in without]
+        return found[:count]
 
     def _text(self, words: NDArray[Any]) -> str:
         return " ".join(self._words[word] for word in words)
@@ -152,24 +137,26 @@ class GeneratedSpeech:
         mean += rng.normal(0, options.utterance_spread)
         log_odds = rng.normal(*options.blank_certainty, len(owners))  # [S]
         log_odds[emits] = rng.normal(mean, deviation, len(pieces))[owners[emits]]
-        frames = _Frames(
-            best=np.where(emits, heard[owners], blank),
-            rivals=np.where(emits[:, np.newaxis], rivals[owners], beside[owners]),
-            log_odds=log_odds,
-        )
-        return _log_probs(frames, blank + 1, options, rng)
+        best = np.where(emits, heard[owners], blank)
+        rivals = np.where(emits[:, np.newaxis], rivals[owners], beside[owners])
+        return self._log_probs(best, rivals, log_odds, rng)
 
+    def _log_probs(
+        self, best: NDArray[Any], rivals: NDArray[Any], log_odds: NDArray[Any], rng: Generator
+    ) -> NDArray[np.float32]:
+        """``log_probs``, ``[S, V]``, of the frames' best tokens, ``[S]``, and rivals, ``[S, R]``.
 
-@dataclass(frozen=True)
-class _Frames:
-    """Each frame's ``best`` token, ``[S]``, its log-odds, ``[S]``, and its ``rivals``, ``[S, R]``.
-
-    Where the log-odds are low enough, the first rival is better.
-    """
-
-    best: NDArray[Any]
-    rivals: NDArray[Any]
-    log_odds: NDArray[Any]
+        Where ``log_odds``, ``[S]``, are low enough, the first rival is better.
+        """
+        options, count = self.options, np.arange(len(best))
+        rest = 1 / (1 + np.exp(log_odds))  # [S], the probability of all tokens but the best
+        noise = np.exp(rng.normal(0, options.noise_spread, (len(rest), self.contract.blank + 1)))
+        probabilities = noise * (rest * options.noise_share / noise.sum(axis=1))[:, np.newaxis]
+        probabilities[count, best] += 1 - rest
+        for share, rival in zip(options.rivals, rivals.T, strict=True):
+            probabilities[count, rival] += rest * (1 - options.noise_share) * share
+        log_probs: NDArray[np.float32] = np.log(probabilities).astype(np.float32)
+        return log_probs
 
 
 class _Language:
@@ -251,21 +238,6 @@ def _timing(
     emits = slots % 2 == 1
     before = ~emits & (rng.random(len(slots)) < 0.5)
     return np.clip(slots // 2 - before, 0, len(pieces) - 1), emits
-
-
-def _log_probs(
-    frames: _Frames, n_tokens: int, options: SpeechOptions, rng: Generator
-) -> NDArray[np.float32]:
-    """``log_probs``, ``[S, V]``."""
-    count = np.arange(len(frames.best))
-    rest = 1 / (1 + np.exp(frames.log_odds))  # [S], the probability of all tokens but the best
-    noise = np.exp(rng.normal(0, options.noise_spread, (len(rest), n_tokens)))  # [S, V]
-    probabilities = noise * (rest * options.noise_share / noise.sum(axis=1))[:, np.newaxis]
-    probabilities[count, frames.best] += 1 - rest
-    for share, rival in zip(options.rivals, frames.rivals.T, strict=True):
-        probabilities[count, rival] += rest * (1 - options.noise_share) * share
-    log_probs: NDArray[np.float32] = np.log(probabilities).astype(np.float32)
-    return log_probs
 
 
 def _contract(pieces: list[tuple[str, str, str, str]], frame_stride_s: float) -> Contract:

@@ -81,13 +81,9 @@ class Pipeline:
         """The preprocessor's outputs for int16 ``utterances`` [N], on the device."""
         return self._graphs["preprocessor"].run(self.audio(utterances))
 
-    def encode(self, features: Values) -> dict[str, Any]:
-        """The encoder's outputs, on the device."""
-        return self._graphs["encoder"].run(features)
-
     def acoustic(self, features: Values) -> dict[str, Any]:
         """The decoder's outputs for the preprocessor's, on the device."""
-        return self._graphs["decoder"].run(self.encode(features))
+        return self._graphs["decoder"].run(self._graphs["encoder"].run(features))
 
     def run(self, utterances: Sequence[Array]) -> dict[str, Any]:
         """``tokens``, ``log_probs`` and ``log_probs_length`` of a batch, on the device."""

@@ -1,6 +1,6 @@
 """Every chart that is written as PNG. Each raises :class:`ProviderError` without matplotlib."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from benchmarks.load.figures import STAGES
 from benchmarks.load.sending import CLOSED, OPEN
 from benchmarks.load.summary import Summary
 from benchmarks.measurement import Speed
-from benchmarks.packages import optional
+from benchmarks.report import optional
 
 # After Okabe and Ito, whom all eyes can tell apart.
 STAGE_COLORS: Final = {
@@ -56,21 +56,17 @@ def plot_bars(
 
 def plot_sweep(summaries: Sequence[Summary], model: str, path: Path) -> None:
     """Write throughput against latency, and where a request's time goes."""
-    chart = _figure(12, 4.6)
-    left, right = chart.subplots(1, 2)
-    _trade(left, [each for each in summaries if each.median["latency_ms"]])
-    _stages(right, [each for each in summaries if each.median["stages_ms"]])
+    chart = _figure(6.2, 8.4)  # narrow, so that a phone can show it
+    upper, lower = chart.subplots(2, 1)
+    _trade(upper, [each for each in summaries if each.median["latency_ms"]])
+    _stages(lower, [each for each in summaries if each.median["stages_ms"]])
     chart.suptitle(f"{model} under load", x=0.01, ha="left")
     _save(chart, path)
 
 
 def plot_scale(found: Mapping[str, Any], model: str, path: Path) -> None:
     """Write a panel for each thing that grows."""
-    panels: dict[str, Callable[[Any, Any], None]] = {
-        "length": _length,
-        "concurrency": _concurrency,
-        "vocabulary": _vocabulary,
-    }
+    panels = {"length": _length, "concurrency": _concurrency}
     shown = [name for name in panels if name in found]
     chart = _figure(5.2 * len(shown), 4.2)
     for axes, name in zip(chart.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
@@ -123,7 +119,7 @@ def _trade(axes: Any, summaries: Sequence[Summary]) -> None:
             )
         for each in several:
             at = each.median["rtfx"], each.median["latency_ms"]["p95"]
-            beside = {"textcoords": "offset points", "xytext": (0, 7), "ha": "center"}
+            beside = {"textcoords": "offset points", "xytext": (-8, 4), "ha": "right"}
             axes.annotate(f"{each.level.value:g}", at, **beside)
     axes.set_yscale("log")
     axes.set_xlabel("RTFx: seconds of audio in a second")
@@ -174,13 +170,6 @@ def _concurrency(axes: Any, found: Mapping[str, Any]) -> None:
     axes.set_xticks(found["concurrency"], [str(level) for level in found["concurrency"]])
     axes.set_xlabel("requests in flight")
     axes.set_ylabel("RTFx: seconds of audio in a second")
-
-
-def _vocabulary(axes: Any, found: Sequence[Mapping[str, Any]]) -> None:
-    costs = [{**each, "median": each["ms_per_audio_s"]} for each in found]
-    _points(axes, [each["vocabulary"] for each in found], costs)
-    axes.set_xlabel("vocabulary, with blank")
-    axes.set_ylabel("ms of CTC head for a second of audio")
 
 
 def _points(axes: Any, x: Sequence[float], spreads: Sequence[Spread], line: str = "") -> None:

@@ -9,12 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from benchmarks.errors import ProviderError
 from client.utils.files import written_whole
 
+PACKAGES: Final = ("tritonclient", "grpcio", "nvidia-pytriton", "onnxruntime", "numpy", "kenlm")
+"""Whose versions matter to a load."""
 CPU_INFORMATION = Path("/proc/cpuinfo")
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +56,16 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def optional(module: str, package: str) -> Any:
+    """The module; raises :class:`ProviderError` when its package is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ProviderError(
+            f"{package} cannot be imported ({error}): pip install {package}"
+        ) from error
+
+
 def write_report(
     path: Path | None, packages: Iterable[str], arguments: Iterable[str], figures: Mapping[str, Any]
 ) -> None:
@@ -62,7 +76,12 @@ def write_report(
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
     """Write the file anew, whole or not at all, if a path is given."""
     if path is not None:
-        write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_text(path, as_json(document) + "\n")
+
+
+def as_json(document: Mapping[str, Any]) -> str:
+    """The document as JSON, paths in it as text."""
+    return json.dumps(document, indent=2, ensure_ascii=False, default=os.fspath)
 
 
 def write_text(path: Path, text: str) -> None:

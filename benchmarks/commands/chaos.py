@@ -21,26 +21,32 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.arguments import above
 from benchmarks.errors import LoadError
-from benchmarks.packages import PACKAGES
-from benchmarks.report import Cells, write_report
+from benchmarks.load.watch import SERVER, program_of
+from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive
 from client.commands.outputs import output_path
+from client.commands.parser import CommandParser
 from client.commands.streams import messages, tables
 from client.errors import ManifestError
 from client.manifests.manifest import read_manifest
 from client.wire.models import list_models
 from server import free_ports
 from server.installation import STUB_NAME
-from server.processes import command_line, family
+from server.processes import family
 
 POLL_S: Final = 0.1
 READY_S: Final = 120.0
 MOST_RUNS: Final = 10
-TRITON: Final = "tritonserver"
 CLIENT: Final = "client"
-PLAN: Final = ((0.15, TRITON), (0.3, STUB_NAME), (0.45, TRITON), (0.6, CLIENT), (0.75, TRITON))
+PLAN: Final = (
+    (0.15, SERVER),
+    (0.3, STUB_NAME),
+    (0.45, SERVER),
+    (0.6, CLIENT),
+    (0.75, SERVER),
+)
 """Who is killed when that share of the utterances is done."""
 
 
@@ -150,7 +156,7 @@ class Job:
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s:
             for pid in family(self.server_pid):
-                if Path((command_line(pid) or [""])[0]).name == name:
+                if program_of(pid) == name:
                     return pid
             time.sleep(POLL_S)
         raise LoadError(f"the server has no process {name}: see its log")
@@ -191,10 +197,7 @@ def _write_manifest(speech: Path, utterances: int, path: Path) -> None:
 
 
 def _count(path: Path) -> int:
-    if not path.exists():
-        return 0
-    with path.open("rb") as lines:
-        return sum(1 for _ in lines)
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def _texts(path: Path) -> list[dict[str, Any]]:
@@ -211,11 +214,11 @@ def _cells(verdict: Verdict) -> Cells:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks chaos", description=__doc__)
+    parser = CommandParser("python -m benchmarks chaos", __doc__)
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="DIR", help="what to serve")
     add("--model", required=True, metavar="NAME", help="a model in it")
     add("--manifest", type=Path, required=True, metavar="M.jsonl", help="recordings, repeated")
-    add("--utterances", type=above(int), default=5000, help="to transcribe (%(default)s)")
+    add("--utterances", type=positive(int), default=5000, help="to transcribe (%(default)s)")
     add("--output", type=output_path, metavar="RUN.json", help="the verdict and its circumstances")
     return parser

@@ -9,20 +9,22 @@ import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.arguments import above, add_output, add_target, open_target
+from benchmarks.arguments import add_output, add_target, open_target
 from benchmarks.load.loop import LoadOptions, Target, run_load
-from benchmarks.load.perf_analyzer import Job, Opinion, Tool, fetch, measure, write_input
+from benchmarks.load.perf_analyzer import Job, Opinion, fetch, measure, write_input
 from benchmarks.load.sending import CLOSED, Choice, Level, Utterances, choose
 from benchmarks.load.sweep import as_figures
 from benchmarks.load.target import contract_of
-from benchmarks.packages import PACKAGES
-from benchmarks.report import Cells, write_report
+from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import messages, tables
 from client.decoding import GreedyOptions
 
@@ -31,75 +33,56 @@ THEIRS: Final = "perf_analyzer"
 Opinions = dict[str, list[Opinion]]
 
 
-@dataclass(frozen=True)
-class Both:
-    """What both are run with: the same server, the same utterance, as long."""
-
-    target: Target
-    tool: Tool
-    utterances: Utterances
-    options: LoadOptions
-    repeats: int
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
-    parser = _parser()
-    parsed = parser.parse_args(arguments)
-    # Confidences are made of the log_probs.
-    options = LoadOptions(parsed.seconds, decoder=GreedyOptions(confidence=True))
-    tool = fetch()
-    with open_target(parsed) as target:
-        both = Both(target, tool, _utterance(parsed, target), options, parsed.repeats)
-        rows = [_row(level, _compare(both, level)) for level in parsed.concurrency]
+    parsed = _parser().parse_args(arguments)
+    program = fetch()
+    with open_target(parsed) as target, tempfile.TemporaryDirectory() as folder:
+        contract = contract_of(target)
+        lengths = f"uniform:{parsed.audio_seconds}:{parsed.audio_seconds}"
+        utterances = choose(Choice(lengths, parsed.manifest, count=1), contract)
+        (samples,) = utterances.audio
+        data = Path(folder) / "input.json"
+        write_input(samples, data)
+        # A client is led to the queue of the utterance's length, if there are any: so must this be.
+        model = contract.model_for(target.model, len(samples))
+
+        def theirs(in_flight: int) -> Opinion:
+            return measure(program, Job(target.url, model, data, in_flight, parsed.seconds))
+
+        sides: dict[str, Callable[[int], Opinion]] = {
+            OURS: partial(_ours, target, utterances, parsed.seconds),
+            THEIRS: theirs,
+        }
+        rows = [_row(each, _in_turns(sides, each, parsed.repeats)) for each in parsed.concurrency]
     title = f"{parsed.model}, one utterance of {parsed.audio_seconds:g} s again and again"
     tables(sys.stdout).print(rich_table(_cells(rows), title))
     write_report(parsed.output, PACKAGES, ["crosscheck", *arguments], {"comparison": rows})
     return 0
 
 
-def _utterance(parsed: argparse.Namespace, target: Target) -> Utterances:
-    contract = contract_of(target)
-    lengths = f"uniform:{parsed.audio_seconds}:{parsed.audio_seconds}"
-    return choose(Choice(lengths, parsed.manifest, count=1), contract)
-
-
-def _compare(both: Both, concurrency: int) -> Opinions:
-    found: Opinions = {OURS: [], THEIRS: []}
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "input.json"
-        write_input(both.utterances.audio[0], data)
-        for number in range(both.repeats):
-            for name in (OURS, THEIRS) if number % 2 == 0 else (THEIRS, OURS):
-                if name == OURS:
-                    measured = _ours(both, concurrency)
-                else:
-                    measured = _theirs(both, data, concurrency)
-                found[name].append(measured)
-                rate = measured.requests_per_s
-                messages.print(f"{concurrency} in flight, {name}: {rate:.1f} requests/s")
+def _in_turns(
+    sides: Mapping[str, Callable[[int], Opinion]], in_flight: int, repeats: int
+) -> Opinions:
+    found: Opinions = {name: [] for name in sides}
+    for number in range(repeats):
+        for name in list(sides)[:: 1 if number % 2 == 0 else -1]:
+            found[name].append(sides[name](in_flight))
+            rate = found[name][-1].requests_per_s
+            messages.print(f"{in_flight} in flight, {name}: {rate:.1f} requests/s")
     return found
 
 
-def _theirs(both: Both, data: Path, concurrency: int) -> Opinion:
-    # A client is led to the queue of the utterance's length, if there are any: so must this be.
-    n_samples = len(both.utterances.audio[0])
-    model = contract_of(both.target).model_for(both.target.model, n_samples)
-    job = Job(both.target.url, model, data, concurrency, both.options.seconds)
-    return measure(both.tool, job)
-
-
-def _ours(both: Both, concurrency: int) -> Opinion:
-    level = Level(CLOSED, concurrency)
-    figures = as_figures(run_load(both.target, both.utterances, level, both.options), level)
+def _ours(target: Target, utterances: Utterances, seconds: float, in_flight: int) -> Opinion:
+    # Confidences are made of the log_probs.
+    options = LoadOptions(seconds, decoder=GreedyOptions(confidence=True))
+    level = Level(CLOSED, in_flight)
+    figures = as_figures(run_load(target, utterances, level, options), level)
     latency = figures["latency_ms"]
     return Opinion(
         requests_per_s=figures["requests_per_s"],
-        mean_ms=latency["mean"],
-        p50_ms=latency["p50"],
-        p95_ms=latency["p95"],
-        p99_ms=latency["p99"],
-        generator_ms=1000 * figures["client"]["cpu_s_per_audio_s"] * both.utterances.durations_s[0],
+        **{f"{name}_ms": latency[name] for name in ("mean", "p50", "p95", "p99")},
+        generator_ms=1000 * figures["client"]["cpu_s_per_audio_s"] * utterances.durations_s[0],
     )
 
 
@@ -140,13 +123,13 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks crosscheck", description=__doc__)
+    parser = CommandParser("python -m benchmarks crosscheck", __doc__)
     add_target(parser)
     add = parser.add_argument
-    add("--audio-seconds", type=above(float), default=5.0, help="of the utterance (%(default)s)")
+    add("--audio-seconds", type=positive(float), default=5.0, help="of the utterance (%(default)s)")
     add("--manifest", type=Path, metavar="M.jsonl", help="recordings to cut it out of (noise)")
-    add("--concurrency", type=above(int), nargs="+", default=(1, 4, 16), metavar="N")
-    add("--seconds", type=above(float), default=10.0, help="of each load (%(default)s)")
-    add("--repeats", type=above(int), default=3, help="rounds (%(default)s)")
+    add("--concurrency", type=positive(int), nargs="+", default=(1, 4, 16), metavar="N")
+    add("--seconds", type=positive(float), default=10.0, help="of each load (%(default)s)")
+    add("--repeats", type=positive(int), default=3, help="rounds (%(default)s)")
     add_output(parser, "nothing else")
     return parser

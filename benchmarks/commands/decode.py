@@ -8,28 +8,23 @@ are not above those of our decoder.
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import count, cycle
 from pathlib import Path
 from typing import Any, Final
 
-from numpy.typing import NDArray
+from rich.table import Table
+from rich.text import Text
 
-from benchmarks.arguments import above
-from benchmarks.decoders.comparison import OURS, Comparison, Plan, measure
-from benchmarks.decoders.pools import (
-    MemoryFigures,
-    measure_in_thread,
-    measure_pool,
-    measure_pools,
-)
-from benchmarks.decoders.speech import Speech, describe_speech, load_speech
-from benchmarks.decoders.tables import decoder_table, facts_table, memory_table, pool_table
+from benchmarks.decoders.comparison import OURS, Comparison, measure
+from benchmarks.decoders.speech import Speech, SpeechFacts, describe_speech, load_speech
 from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, plot_bars
-from benchmarks.report import write_report
+from benchmarks.report import Cells, write_report
+from benchmarks.tables import rich_table, spread_cells
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import tables
 from client.decoding import BeamOptions
 from client.language_models.convert import BinaryOptions
@@ -43,12 +38,11 @@ TRAINING_SENTENCES: Final = 20_000
 
 @dataclass(frozen=True)
 class Source:
-    """What to decode with which language model, and more utterances, without end."""
+    """What to decode with which language model."""
 
     name: str
     speech: Speech
     lm: Path
-    more: Iterable[NDArray[Any]]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -69,28 +63,60 @@ def _measure(source: Source, parsed: argparse.Namespace) -> dict[str, Any]:
     pruning = {name: getattr(options, name) for name in ("beam_prune_logp", "token_min_logp")}
     console = tables(sys.stdout)
     facts = describe_speech(source.name, source.speech, source.lm, options.token_min_logp)
-    console.print(facts_table(facts))
-    plan = Plan(tuple(parsed.scan), parsed.rounds)
-    comparison = measure(source.speech, options, plan)
+    console.print(_facts(facts))
+    comparison = measure(source.speech, options, parsed.scan, parsed.rounds)
     settings = ", ".join(f"{name} {value:g}" for name, value in weights.items())
-    console.print(decoder_table(comparison, f"One core, {settings}, {parsed.rounds} rounds"))
+    console.print(_decoders(comparison, f"One core, {settings}, {parsed.rounds} rounds"))
     for name, reason in comparison.left_out.items():
         console.print(f"left out: {name}: {reason}")
     if parsed.plot is not None:
         _plot(comparison, f"{source.name}: {settings}", parsed.plot)
-    pools = measure_pools(source.speech, options, parsed.processes, parsed.rounds)
-    if pools:
-        console.print(pool_table(pools))
-    memory = _memory(source, options, parsed)
-    if memory:
-        console.print(memory_table(memory))
     return {
         "speech": asdict(facts),
         "settings": {**weights, **pruning},
         **asdict(comparison),
-        "pools": [asdict(figures) for figures in pools],
-        "memory": [asdict(figures) for figures in memory],
     }
+
+
+def _facts(facts: SpeechFacts) -> Table:
+    rows = {
+        "utterances, words": f"{facts.utterances:,}, {facts.words:,}",
+        "audio": f"{facts.audio_s:,.0f} s",
+        "frames x tokens": f"{facts.frames:,} x {facts.tokens:,}",
+        "best token is the blank": f"{facts.blank_share:.1%} of the frames",
+        "blank alone after pruning": f"{facts.only_blank_share:.1%} of the frames",
+        "candidates": f"{facts.candidates_per_frame:.2f} a frame",
+        "greedy word errors": f"{facts.greedy_errors} ({facts.greedy_wer:.2%})",
+        "language model's perplexity": f"{facts.perplexity:.0f}",
+    }
+    return rich_table(Cells(("", ""), list(rows.items())), facts.name)
+
+
+def _decoders(comparison: Comparison, title: str) -> Table:
+    """The decoders with the same settings, and at equal errors."""
+    headings = "RTFx,quartiles,ratio,errors,WER,95 %,ms mean,p50,p95,p99".split(",")
+    table = rich_table(Cells(("", *headings), ()), title)
+    groups = {
+        "same settings": comparison.same_settings,
+        "no more errors than ours": comparison.equal_errors,
+    }
+    for heading, figures in groups.items():
+        if not figures:
+            continue
+        table.add_section()
+        table.add_row(Text(heading, style="bold"))
+        for each in figures:
+            speed, (low, high) = each.speed, each.wer_interval
+            table.add_row(
+                each.name,
+                *spread_cells(speed.rtfx, speed.rtfx_low, speed.rtfx_high, digits=0),
+                f"{speed.ratio:.2f}",
+                str(each.errors),
+                f"{each.wer:.2%}",
+                f"{low:.1%} - {high:.1%}",
+                *(f"{time:.2f}" for time in (each.mean_ms, each.p50_ms, each.p95_ms, each.p99_ms)),
+            )
+    return table
 
 
 def _plot(comparison: Comparison, title: str, path: Path) -> None:
@@ -107,37 +133,22 @@ def _plot(comparison: Comparison, title: str, path: Path) -> None:
     plot_bars(bars, title, what, path, label_room=0.28)
 
 
-def _memory(
-    source: Source, options: BeamOptions, parsed: argparse.Namespace
-) -> list[MemoryFigures]:
-    """In the caller's thread, and in the pool of the most processes, if any were asked for."""
-    if parsed.memory is None:
-        return []
-    contract = source.speech.contract
-    figures = [measure_in_thread(contract, options, source.more, parsed.memory)]
-    if parsed.processes:
-        processes = max(parsed.processes)
-        figures.append(measure_pool(contract, options, source.more, parsed.memory, processes))
-    return figures
-
-
 @contextmanager
 def _source(parsed: argparse.Namespace) -> Iterator[Source]:
     if not parsed.generated:
         speech = load_speech(parsed.url, parsed.model, [parsed.manifest])
         name = f"{parsed.model}, {parsed.manifest.name}"
-        yield Source(name, speech, parsed.lm, cycle(speech.log_probs))
+        yield Source(name, speech, parsed.lm)
         return
     generated = GeneratedSpeech(SpeechOptions(seed=parsed.seed))
     speech = generated.first(parsed.utterances)
     sentences = generated.training_sentences(TRAINING_SENTENCES, frozenset(speech.references))
-    more = (generated.utterance(number).log_probs for number in count(parsed.utterances))
     with tempfile.TemporaryDirectory() as folder:
         options = TrainingOptions(held_out=0.0, binary=BinaryOptions("probing"))
         spelling = Spelling.of_contract(generated.contract)
         training = train(sentences, Path(folder) / "3-gram", spelling, options)
         lm = next(file for file in training.files if file.suffix == ".binary")
-        yield Source(f"generated speech, seed {parsed.seed}", speech, lm, more)
+        yield Source(f"generated speech, seed {parsed.seed}", speech, lm)
 
 
 def _check(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
@@ -149,7 +160,7 @@ def _check(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks decode", description=__doc__)
+    parser = CommandParser("python -m benchmarks decode", __doc__)
     source = parser.add_argument_group("what to decode")
     one = source.add_mutually_exclusive_group(required=True)
     one.add_argument("--generated", action="store_true", help="speech of 1,024 pieces, from a seed")
@@ -158,32 +169,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", metavar="NAME", help="model on the server")
     add("--manifest", type=Path, metavar="M.jsonl", help="JSON Lines with text")
     add("--lm", type=Path, metavar="FILE", help="language model, ARPA or KenLM binary")
-    add("--utterances", type=above(int), default=200, help="to generate (%(default)s)")
+    add("--utterances", type=positive(int), default=200, help="to generate (%(default)s)")
     add("--seed", type=int, default=0, help="to generate from (%(default)s)")
     default = BeamOptions()
     add = parser.add_argument_group("how").add_argument
     add("--alpha", type=float, default=default.alpha, help="of the language model (%(default)s)")
     add("--beta", type=float, default=default.beta, help="bonus for each word (%(default)s)")
-    add("--beam-width", type=above(int), default=default.beam_width, help="%(default)s")
+    add("--beam-width", type=positive(int), default=default.beam_width, help="%(default)s")
     widths = " ".join(map(str, BEAM_WIDTHS))
-    add(
-        "--scan",
-        type=above(int),
-        nargs="*",
-        default=BEAM_WIDTHS,
-        metavar="W",
-        help=f"beam widths to choose from at equal errors, none to leave that out ({widths})",
-    )
-    add("--rounds", type=above(int), default=7, help="of turns (%(default)s)")
-    add(
-        "--processes",
-        type=above(int),
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="measure pools of N processes too",
-    )
-    add("--memory", type=above(int), metavar="N", help="measure memory over N utterances too")
+    what = f"beam widths to choose from at equal errors, none to leave that out ({widths})"
+    add("--scan", type=positive(int), nargs="*", default=BEAM_WIDTHS, metavar="W", help=what)
+    add("--rounds", type=positive(int), default=7, help="of turns (%(default)s)")
     parser.add_argument("--output", type=Path, metavar="JSON", help="figures and circumstances")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser

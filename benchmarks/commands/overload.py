@@ -8,11 +8,10 @@ refusals come within a second of the queue's bound, and all is well again within
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 
 from benchmarks.arguments import (
-    above,
     add_audio,
     add_output,
     add_target,
@@ -30,21 +29,26 @@ from benchmarks.load.overload import (
     press,
 )
 from benchmarks.load.target import served_as
-from benchmarks.packages import PACKAGES
-from benchmarks.report import Cells, write_report
+from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive, seconds
+from client.commands.parser import CommandParser
 from client.commands.streams import tables
 
-_OPTIONS = {
-    "in_flight": (int, "requests in flight while the capacity is found"),
-    "capacity_s": (float, "seconds in which the capacity is found"),
-    "warmup_s": (float, "seconds before that, not counted"),
-    "times": (float, "the overload, in capacities"),
-    "overload_s": (float, "its seconds"),
-    "calm_share": (float, "the load after it, in capacities"),
-    "calm_s": (float, "its seconds"),
-    "timeout_s": (float, "deadline of a request, in seconds"),
-    "calm_latency_s": (float, "seconds that an answer may take when all is well"),
+_OPTIONS: dict[str, tuple[Callable[[str], float], str]] = {
+    "in_flight": (positive(int), "requests in flight while the capacity is found"),
+    "capacity_s": (positive(float), "seconds in which the capacity is found"),
+    "warmup_s": (positive(float), "seconds before that, not counted"),
+    "times": (positive(float), "the overload, in capacities"),
+    "overload_s": (positive(float), "its seconds"),
+    "calm_share": (positive(float), "the load after it, in capacities"),
+    "calm_s": (positive(float), "its seconds"),
+    "timeout_s": (positive(float), "deadline of a request, in seconds"),
+    "calm_latency_s": (positive(float), "seconds that an answer may take when all is well"),
+    "queue_bound_s": (
+        seconds,
+        "seconds that queues hold what they refuse in the end",
+    ),
 }
 
 
@@ -91,7 +95,7 @@ def _cells(figures: Figures, plan: Plan) -> Cells:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks overload", description=__doc__)
+    parser = CommandParser("python -m benchmarks overload", __doc__)
     add_target(parser)
     add_audio(parser)
     group = parser.add_argument_group("load")
@@ -99,19 +103,10 @@ def _parser() -> argparse.ArgumentParser:
         group.add_argument(
             f"--{name.removesuffix('_s').replace('_', '-')}",
             dest=name,
-            type=above(kind),
+            type=kind,
             default=getattr(Plan, name),
-            metavar="N" if kind is int else "X",
+            metavar="N",
             help=f"{text} (%(default)g)",
         )
-    group.add_argument(
-        "--queue-bound",
-        dest="queue_bound_s",
-        type=float,
-        default=Plan.queue_bound_s,
-        metavar="S",
-        help="how long the server's queues hold what they refuse in the end (%(default)g: a full "
-        "one refuses at once)",
-    )
     add_output(parser, "nothing else")
     return parser

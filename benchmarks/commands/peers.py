@@ -12,7 +12,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Final
 
-from benchmarks.arguments import above
 from benchmarks.peers.audio import ClipOptions, clips, utterances_of
 from benchmarks.peers.contest import Accuracy, Pace, compare
 from benchmarks.peers.entries import KINDS, LOOPS, OURS, Settings, entries, prepared_model
@@ -20,6 +19,8 @@ from benchmarks.peers.layout import DEFAULT_FOLDER
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, VARIANT_COLOR, plot_bars
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table, spread_cells
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import tables
 
 IDLE_LIMIT: Final = 0.05
@@ -56,8 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         what = "seconds of audio transcribed in a second"
         plot_bars(bars, title, what, parsed.plot, label_room=0.12)
     figures = {
-        "settings": {**asdict(settings), "folder": str(parsed.folder)}
-        | {"repository": str(settings.repository)},
+        "settings": asdict(settings),
         "checkpoint": {
             "name": Path(prepared.checkpoint).name,
             "sha256": prepared.checkpoint_sha256,
@@ -128,55 +128,26 @@ def _color(task: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks peers", description=__doc__)
+    parser = CommandParser("python -m benchmarks peers", __doc__)
     add = parser.add_argument
     add("name", metavar="NAME", help="prepared model")
     add("--folder", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="(%(default)s)")
     add("--repository", type=Path, metavar="DIR", help="of our models (repository/ in the folder)")
-    add(
-        "--speech",
-        type=Path,
-        required=True,
-        metavar="M.jsonl",
-        help="recordings that the clips are made of",
-    )
+    what = "recordings that the clips are made of"
+    add("--speech", type=Path, required=True, metavar="M.jsonl", help=what)
     add("--manifest", type=Path, metavar="M.jsonl", help="count everybody's word errors on it too")
-    add("--clips", type=above(int), default=64, help="of 1.5 to 15 s (%(default)s)")
+    add("--clips", type=positive(int), default=64, help="of 1.5 to 15 s (%(default)s)")
     add("--seed", type=int, default=0, help="of the clips (%(default)s)")
-    add("--rounds", type=above(int), default=5, help="of turns (%(default)s)")
-    add("--threads", type=above(int), default=2, help="and CPUs for each (%(default)s)")
-    add(
-        "--batches",
-        type=above(int),
-        nargs="*",
-        default=(4, 8),
-        metavar="B",
-        help="sizes that all try beside one by one (4 8)",
-    )
-    add(
-        "--in-flight",
-        type=above(int),
-        nargs="+",
-        default=(4, 16),
-        metavar="N",
-        help="requests at once that our client tries (4 16)",
-    )
-    add(
-        "--precisions",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="further models of ours in the repository, such as one in int8",
-    )
-    add(
-        "--only",
-        dest="kinds",
-        nargs="+",
-        choices=KINDS,
-        default=KINDS,
-        metavar="PEER",
-        help=f"who takes part: {', '.join(KINDS)} (all)",
-    )
+    add("--rounds", type=positive(int), default=5, help="of turns (%(default)s)")
+    add("--threads", type=positive(int), default=2, help="and CPUs for each (%(default)s)")
+    sizes, what = Settings.batches, "sizes that all try beside one by one (4 8)"
+    add("--batches", type=positive(int), nargs="*", default=sizes, metavar="B", help=what)
+    numbers, what = Settings.in_flight, "requests at once that our client tries (4 16)"
+    add("--in-flight", type=positive(int), nargs="+", default=numbers, metavar="N", help=what)
+    what = "further models of ours in the repository, such as one in int8"
+    add("--precisions", nargs="+", default=[], metavar="NAME", help=what)
+    what = f"who takes part: {', '.join(KINDS)} (all)"
+    add("--only", dest="kinds", nargs="+", choices=KINDS, default=KINDS, metavar="PEER", help=what)
     add("--output", type=Path, metavar="JSON", help="figures and circumstances")
     add("--plot", type=Path, metavar="PNG", help="bar chart")
     return parser

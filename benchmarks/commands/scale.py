@@ -1,19 +1,16 @@
-"""``scale``: how cost grows with audio length, requests in flight, and size of the vocabulary.
+"""``scale``: how cost grows with audio length and requests in flight.
 
 Single requests of 1 s up to the model's longest, with least squares of a line and of a line with a
-quadratic part; throughput from 1 to 256 requests in flight; and with ``--vocabulary NAME…`` the CTC
-heads of several models, without a server. What is finished is in ``--output`` at once, and
-``--resume`` goes on with it; table and plot are written beside it.
+quadratic part; and throughput from 1 to 256 requests in flight. What is finished is in ``--output``
+at once, and ``--resume`` goes on with it; table and plot are written beside it.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any, Final
 
 from benchmarks.arguments import (
-    above,
     add_audio,
     add_load,
     add_output,
@@ -26,14 +23,15 @@ from benchmarks.arguments import (
     utterances_of,
 )
 from benchmarks.load.loop import LoadOptions, Target
-from benchmarks.load.scaling import against_concurrency, against_length, against_vocabulary
+from benchmarks.load.scaling import against_concurrency, against_length
 from benchmarks.load.sending import CLOSED, Level
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.target import served_as
-from benchmarks.packages import PACKAGES
 from benchmarks.plots import plot_scale
-from benchmarks.report import Cells, describe, markdown, write_text
+from benchmarks.report import PACKAGES, Cells, describe, markdown, write_text
 from benchmarks.tables import rich_table, spread_cells
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64, 256)
@@ -46,26 +44,24 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
-    if parsed.vocabulary and parsed.repository is None:
-        parser.error("--vocabulary: needs --repository DIR, where the models are")
     check_resume(parser, parsed)
     options = load_options(parser, parsed)
-    circumstances = describe(PACKAGES, ["scale", *arguments])
-    with ExitStack() as afterwards:
-        with open_target(parsed) as target:
-            points = Points(parsed.output, {**circumstances, **_settings(parsed, options, target)})
-            if parsed.resume:
-                points.resume("length", "vocabulary")
-            afterwards.callback(_report, points, parsed)
+    with open_target(parsed) as target:
+        settings = {
+            **settings_of(parsed, options),
+            "most_seconds": parsed.most_seconds,
+            "rounds": parsed.rounds,
+            "served": served_as(target),
+        }
+        circumstances = describe(PACKAGES, ["scale", *arguments])
+        points = Points(parsed.output, {**circumstances, "settings": settings})
+        if parsed.resume:
+            points.resume("length")
+        try:
             _measure(points, parsed, options, target)
-        _measure_heads(points, parsed)  # when no server computes beside it
+        finally:
+            _report(points, parsed)
     return 0
-
-
-def _settings(parsed: argparse.Namespace, options: LoadOptions, target: Target) -> dict[str, Any]:
-    chosen = {name: getattr(parsed, name) for name in ("most_seconds", "rounds", "threads")}
-    served = served_as(target)
-    return {"settings": {**settings_of(parsed, options), **chosen, "served": served}}
 
 
 def _measure(
@@ -80,25 +76,12 @@ def _measure(
         sweep(run, plan, points, _tell)
 
 
-def _measure_heads(points: Points, parsed: argparse.Namespace) -> None:
-    compared = {each["name"] for each in points.document.get("vocabulary", ())}
-    if not compared >= set(parsed.vocabulary or ()):
-        points.keep(
-            "vocabulary",
-            against_vocabulary(parsed.repository, parsed.vocabulary, parsed.threads, parsed.rounds),
-        )
-
-
 def _report(points: Points, parsed: argparse.Namespace) -> None:
     """Print and write what there is, also when it was cut short."""
     found, output = points.document, parsed.output
     if found["points"]:
         points.keep("concurrency", against_concurrency(found["points"]))
-    parts: dict[str, Callable[[Any], Part]] = {
-        "length": _length,
-        "concurrency": _concurrency,
-        "vocabulary": _vocabulary,
-    }
+    parts: dict[str, Callable[[Any], Part]] = {"length": _length, "concurrency": _concurrency}
     made = [table(found[name]) for name, table in parts.items() if name in found]
     if not made:
         return
@@ -145,35 +128,20 @@ def _concurrency(found: Mapping[str, Any]) -> Part:
     return "requests in flight", cells, f"Requests in flight: {found['verdict']}."
 
 
-def _vocabulary(found: Sequence[Mapping[str, Any]]) -> Part:
-    rows = [
-        (
-            each["name"],
-            str(each["vocabulary"]),
-            *spread_cells(each["ms_per_audio_s"], each["low"], each["high"], digits=3),
-        )
-        for each in found
-    ]
-    cells = Cells(("model", "vocabulary", "ms for 1 s", "quartiles"), rows)
-    return "CTC head alone", cells, "The CTC head in bare ONNX Runtime, an utterance of 10 s."
-
-
 def _tell(turn: Turn, figures: Mapping[str, Any]) -> None:
     messages.print(f"{turn.level.label}, round {turn.repeat + 1}: RTFx {figures['rtfx']:.1f}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks scale", description=__doc__)
+    parser = CommandParser("python -m benchmarks scale", __doc__)
     add_target(parser)
     add_audio(parser)
     add = parser.add_argument_group("what grows").add_argument
     add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (both)")
-    add("--most-seconds", type=above(float), default=3600.0, help="longest audio (the model's)")
-    add("--rounds", type=above(int), default=5, help="of lengths and vocabularies (%(default)s)")
-    add("--concurrency", type=above(int), nargs="+", default=CONCURRENCIES, metavar="N")
-    add("--repeats", type=above(int), default=3, help="rounds of concurrencies (%(default)s)")
-    add("--vocabulary", nargs="+", metavar="NAME", help="models whose CTC heads to compare")
-    add("--threads", type=above(int), default=2, help="of the CTC heads (%(default)s)")
+    add("--most-seconds", type=positive(float), default=3600.0, help="longest audio (the model's)")
+    add("--rounds", type=positive(int), default=5, help="of lengths (%(default)s)")
+    add("--concurrency", type=positive(int), nargs="+", default=CONCURRENCIES, metavar="N")
+    add("--repeats", type=positive(int), default=3, help="rounds of concurrencies (%(default)s)")
     add_load(parser)
     add_output(parser, "table (.md) and plot (.png)")
     add_resume(parser)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.arguments import (
-    above,
     add_audio,
     add_load,
     add_output,
@@ -28,10 +27,11 @@ from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.summary import about, by_level, table
 from benchmarks.load.sweep import Points, Run, Turn, sweep, turns
 from benchmarks.load.target import served_as
-from benchmarks.packages import PACKAGES
 from benchmarks.plots import plot_sweep
-from benchmarks.report import describe, markdown, write_text
+from benchmarks.report import PACKAGES, describe, markdown, write_text
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64)
@@ -74,8 +74,9 @@ def _report(points: Points, parsed: argparse.Namespace) -> None:
     if output is not None:
         text = f"{markdown(cells)}\n{' '.join(about(document))}\n"
         write_text(output.with_suffix(".md"), text)
-        write_text(output.with_suffix(".html"), page(document))
-        plot_sweep(summaries, parsed.model, output.with_suffix(".png"))
+        plot = output.with_suffix(".png")
+        plot_sweep(summaries, parsed.model, plot)
+        write_text(output.with_suffix(".html"), page(document, plot.read_bytes()))
 
 
 def _tell(turn: Turn, figures: Mapping[str, Any]) -> None:
@@ -102,21 +103,25 @@ def _levels(parsed: argparse.Namespace) -> list[Level]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks serve", description=__doc__)
+    parser = CommandParser("python -m benchmarks serve", __doc__)
     add_target(parser)
     add_audio(parser)
     group = parser.add_argument_group("levels")
     group.add_argument(
         "--concurrency",
-        type=above(int),
+        type=positive(int),
         nargs="+",
         metavar="N",
         help=f"requests in flight ({' '.join(map(str, CONCURRENCIES))}, none with --rate)",
     )
     group.add_argument(
-        "--rate", type=above(float), nargs="+", metavar="R", help="requests a second, as they come"
+        "--rate",
+        type=positive(float),
+        nargs="+",
+        metavar="R",
+        help="requests a second, as they come",
     )
-    group.add_argument("--repeats", type=above(int), default=3, help="rounds (%(default)s)")
+    group.add_argument("--repeats", type=positive(int), default=3, help="rounds (%(default)s)")
     add_load(parser)
     add_output(parser, "table (.md), plot (.png) and page (.html)")
     add_resume(parser)

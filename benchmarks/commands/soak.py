@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from benchmarks.arguments import (
-    above,
     add_audio,
     add_load,
     add_output,
@@ -23,10 +22,11 @@ from benchmarks.arguments import (
 from benchmarks.load.sending import CLOSED, OPEN, Level
 from benchmarks.load.soak import Growth, Soaked, soak
 from benchmarks.load.sweep import Run
-from benchmarks.packages import PACKAGES
 from benchmarks.plots import plot_memory
-from benchmarks.report import Cells, describe, write_json
+from benchmarks.report import PACKAGES, Cells, describe, write_json
 from benchmarks.tables import rich_table
+from client.commands.argument_types import positive
+from client.commands.parser import CommandParser
 from client.commands.streams import messages, tables
 
 
@@ -103,16 +103,16 @@ def _plot(found: Soaked, growth: Mapping[str, Growth], parsed: argparse.Namespac
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks soak", description=__doc__)
+    parser = CommandParser("python -m benchmarks soak", __doc__)
     add_target(parser)
     add_audio(parser)
     group = parser.add_argument_group("level")
     one = group.add_mutually_exclusive_group()
     one.add_argument(
-        "--concurrency", type=above(int), default=16, help="requests in flight (%(default)s)"
+        "--concurrency", type=positive(int), default=16, help="requests in flight (%(default)s)"
     )
-    one.add_argument("--rate", type=above(float), help="requests a second, as they come")
-    group.add_argument("--minutes", type=above(float), default=30.0, help="%(default)s")
+    one.add_argument("--rate", type=positive(float), help="requests a second, as they come")
+    group.add_argument("--minutes", type=positive(float), default=30.0, help="%(default)s")
     add_load(parser, seconds=None)
     add_output(parser, "plot (.png)")
     return parser

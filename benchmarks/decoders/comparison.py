@@ -8,8 +8,9 @@ Time is that of the processor, of all the process's threads together: what is co
 one core, whoever else is at work on the machine and however many threads a library starts.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from time import process_time
 from typing import Any, Final
 
@@ -77,14 +78,6 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much to measure: beam widths to choose from, and rounds of turns."""
-
-    beam_widths: tuple[int, ...]
-    rounds: int
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Figures of decoders, all of one run; ratios are to the first of ``same_settings``.
 
@@ -96,13 +89,15 @@ class Comparison:
     left_out: dict[str, str]
 
 
-def measure(speech: Speech, options: BeamOptions, plan: Plan) -> Comparison:
-    """Compare the decoders."""
+def measure(
+    speech: Speech, options: BeamOptions, beam_widths: Collection[int], rounds: int
+) -> Comparison:
+    """Compare the decoders; ``beam_widths`` are those to choose from at equal errors, if any."""
     installed, left_out = _installed(speech, options)
     widths: dict[str, int] = {}
-    if plan.beam_widths:
+    if beam_widths:
         makers = {name: _maker(speech, options, name) for name in installed}
-        trials = scan(speech, makers, sorted({*plan.beam_widths, options.beam_width}))
+        trials = scan(speech, makers, sorted({*beam_widths, options.beam_width}))
         widths, above = at_equal_errors(trials, options.beam_width)
         left_out |= above
     peers = {name: (peer, options.beam_width) for name, peer in installed.items()}
@@ -111,7 +106,7 @@ def measure(speech: Speech, options: BeamOptions, plan: Plan) -> Comparison:
         chosen.append(name if width == options.beam_width else f"{name}, beam {width}")
         if chosen[-1] not in peers:
             peers[chosen[-1]] = _maker(speech, options, name)(width), width
-    found = {each.name: each for each in compare(speech, peers, plan.rounds)}
+    found = {each.name: each for each in compare(speech, peers, rounds)}
     return Comparison(
         same_settings=[found[name] for name in installed],
         equal_errors=[found[name] for name in chosen],
@@ -155,11 +150,14 @@ def scan(
     speech: Speech, makers: Mapping[str, Callable[[int], Peer]], beam_widths: Iterable[int]
 ) -> list[Trial]:
     """Each decoder with each beam width, run twice: the second run's time."""
-    return [
-        _try(speech, name, make(beam_width), beam_width)
-        for beam_width in beam_widths
-        for name, make in makers.items()
-    ]
+    trials = []
+    for beam_width, (name, make) in product(beam_widths, makers.items()):
+        decoding = Decoding(make(beam_width), speech.log_probs)
+        decoding()
+        decoding()
+        errors = errors_by_utterance(speech.references, decoding.texts)[:, 0].sum()
+        trials.append(Trial(name, beam_width, int(errors), sum(decoding.times_s[-1])))
+    return trials
 
 
 def fastest_within(trials: Iterable[Trial], errors: int) -> dict[str, Trial]:
@@ -202,11 +200,3 @@ def _installed(speech: Speech, options: BeamOptions) -> tuple[dict[str, Peer], d
 
 def _maker(speech: Speech, options: BeamOptions, name: str) -> Callable[[int], Peer]:
     return lambda width: PEERS[name](speech.contract, replace(options, beam_width=width))
-
-
-def _try(speech: Speech, name: str, peer: Peer, beam_width: int) -> Trial:
-    decoding = Decoding(peer, speech.log_probs)
-    decoding()
-    decoding()
-    errors = errors_by_utterance(speech.references, decoding.texts)[:, 0].sum()
-    return Trial(name, beam_width, int(errors), sum(decoding.times_s[-1]))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import ProviderError
-from benchmarks.packages import optional
+from benchmarks.report import optional
 from client.decoding import BeamOptions
 from client.language_models import read_words
 from client.vocabulary import WORD_START

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from numpy.typing import NDArray
 
 from benchmarks.decoders.flashlight import Flashlight
-from benchmarks.packages import optional
+from benchmarks.report import optional
 from client.decoding import BeamDecoder, BeamOptions
 from client.language_models import read_words
 from client.wire.contract import Contract
@@ -43,37 +43,25 @@ class Pyctcdecode:
     """Plain pyctcdecode, made and called as its README says."""
 
     def __init__(self, contract: Contract, options: BeamOptions) -> None:
-        self._decoder = make_pyctcdecode(contract, options)
-        self._search = search_options(options)
+        build = optional("pyctcdecode", "pyctcdecode").build_ctcdecoder
+        # It warns of pieces that they are no letters.
+        logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
+        # It appends the blank, and tells pieces by their ``▁`` itself.
+        self._decoder = build(
+            list(contract.vocabulary),
+            None if options.lm is None else str(options.lm),
+            None if options.lm is None else sorted(read_words(options.lm)),
+            alpha=options.alpha,
+            beta=options.beta,
+            unk_score_offset=options.unk_score_offset,
+        )
+        names = ("beam_width", "beam_prune_logp", "token_min_logp")
+        self._search = {name: getattr(options, name) for name in names}
 
     def decode(self, log_probs: NDArray[Any]) -> str:
         """The text of one utterance, ``[S, V]``."""
         text: str = self._decoder.decode(log_probs, **self._search)
         return text
-
-
-def make_pyctcdecode(contract: Contract, options: BeamOptions) -> Any:
-    """A ``BeamSearchDecoderCTC``: it appends the blank, and tells pieces by their ``▁`` itself."""
-    build = optional("pyctcdecode", "pyctcdecode").build_ctcdecoder
-    # It warns of pieces that they are no letters.
-    logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-    return build(
-        list(contract.vocabulary),
-        None if options.lm is None else str(options.lm),
-        None if options.lm is None else sorted(read_words(options.lm)),
-        alpha=options.alpha,
-        beta=options.beta,
-        unk_score_offset=options.unk_score_offset,
-    )
-
-
-def search_options(options: BeamOptions) -> dict[str, Any]:
-    """How pyctcdecode is to search, as it names it."""
-    return {
-        "beam_width": options.beam_width,
-        "beam_prune_logp": options.beam_prune_logp,
-        "token_min_logp": options.token_min_logp,
-    }
 
 
 PEERS: Final[dict[str, MakePeer]] = {

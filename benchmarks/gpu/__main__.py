@@ -17,6 +17,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.gpu.layout import split
 from benchmarks.gpu.packages import install
 from benchmarks.gpu.report import report
+from client.commands.parser import CommandParser
 
 MODELS = ("quartznet", "jasper", "fastconformer")
 PROVIDERS = ("cuda", "cpu")
@@ -79,7 +80,7 @@ def _report(chosen: argparse.Namespace, _given: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser = CommandParser("python -m benchmarks.gpu", __doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     bundle = commands.add_parser("bundle", help="pack all there is to pack (in .venv-export)")
     install = commands.add_parser("install", help="make the bundle's Python environment")
@@ -109,12 +110,10 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     add("--provider", choices=PROVIDERS, default="cuda", help="what computes (%(default)s)")
     add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)")
     add("--batches", type=int, nargs="+", default=[1, 16], metavar="N", help="utterances at once")
-    add(
-        "--seconds", type=float, nargs="+", default=[5, 15, 30], metavar="S", help="of an utterance"
-    )
-    add(
-        "--compiled-seconds", type=float, nargs="+", default=[15], metavar="S", help="torch.compile"
-    )
+    lengths, compiled = [5, 15, 30], [15]
+    add("--seconds", type=float, nargs="+", default=lengths, metavar="S", help="of an utterance")
+    what = "those for torch.compile"
+    add("--compiled-seconds", type=float, nargs="+", default=compiled, metavar="S", help=what)
     add("--clients", type=int, nargs="+", default=[1, 64, 256], metavar="N", help="in flight")
     add("--lengths", nargs="+", default=LENGTHS, metavar="L", help="as of benchmarks serve")
     add("--load-seconds", type=float, default=5, metavar="S", help="of each load (%(default)s)")

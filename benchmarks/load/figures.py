@@ -6,6 +6,7 @@ Nothing is sent, read or printed here.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -91,6 +92,8 @@ def figures_of(
     audio_s, requests = _done(records, window, kind)
     good_s = sum(each.duration_s for each in good)
     client, server, by_role = _use(samples, audio_s)
+    gpu_shares = [each.gpu_share for each in samples if each.gpu_share is not None]
+    gpu_memory_mb = [each.gpu_memory_mb for each in samples if each.gpu_memory_mb is not None]
     return Figures(
         wall_s=window.wall_s,
         requests=len(good),
@@ -111,11 +114,8 @@ def figures_of(
         client=client,
         server=server,
         server_cpu_s_per_audio_s=by_role,
-        gpu_share=_mean([each.gpu_share for each in samples if each.gpu_share is not None]),
-        gpu_memory_mb=max(
-            (each.gpu_memory_mb for each in samples if each.gpu_memory_mb is not None),
-            default=None,
-        ),
+        gpu_share=fmean(gpu_shares) if gpu_shares else None,
+        gpu_memory_mb=max(gpu_memory_mb, default=None),
     )
 
 
@@ -218,7 +218,3 @@ def _side(first: Usage, last: Usage, audio_s: float) -> SideUse:
 
 def _ratio(above: float, below: float, otherwise: float = 0.0) -> float:
     return above / below if below else otherwise
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None

@@ -15,8 +15,7 @@ from time import perf_counter, sleep
 from typing import Any, Final
 
 from benchmarks.errors import LoadError
-from benchmarks.load.recorder import Recorder
-from benchmarks.load.records import Record
+from benchmarks.load.records import Record, Recorder
 from benchmarks.load.sending import CLOSED, Level, Utterances, poisson_times
 from benchmarks.load.watch import Probe, Watch, Watched
 from client.audio import Pcm
@@ -171,19 +170,21 @@ def _open(session: _Session, times: list[float]) -> None:
             begun.add_done_callback(partial(hand_over, sent))
         for _ in recorder.sent[first:]:
             done.acquire()
-    health.raise_failure()
+    if health.failed is not None:
+        raise health.failed
 
 
 def _decode(session: _Session, sent: Record, begun: Future[Any], health: "_Health") -> None:
     transcript, error = None, None
     try:
-        transcript = session.decoding.finish(begun, sent.duration_s)
-    except AsrError as failure:
-        error = failure
+        try:
+            transcript = session.decoding.finish(begun, sent.duration_s)
+        except AsrError as failure:
+            error = failure
+        _note_done(sent, transcript, error)
+        health.note(error)
     except Exception as failure:  # noqa: BLE001 -- of this thread, and raised in the caller's
         health.failed = health.failed or failure
-    _note_done(sent, transcript, error)
-    health.note_for_later(error)
 
 
 def _note_done(sent: Record, transcript: Transcript | None, error: AsrError | None) -> None:
@@ -201,6 +202,7 @@ class _Health:
 
     def __init__(self, check: Callable[[], None]) -> None:
         self.failed: Exception | None = None
+        """What the thread that decodes could not raise."""
         self._check = check
         self._in_a_row = 0
         self._since_s = 0.0
@@ -220,18 +222,6 @@ class _Health:
                 f"every request failed for {FAILING_S:g} s, {self._in_a_row} of them, although the "
                 f"server is up; the last said: {error}"
             )
-
-    def note_for_later(self, error: AsrError | None) -> None:
-        """Count a result on another thread than the one that is to give up."""
-        try:
-            self.note(error)
-        except Exception as failure:  # noqa: BLE001 -- raised by raise_failure
-            self.failed = self.failed or failure
-
-    def raise_failure(self) -> None:
-        """Raise what :meth:`note_for_later` could not."""
-        if self.failed is not None:
-            raise self.failed
 
 
 def _decoding(contract: Contract, options: LoadOptions, most: int) -> Stage:

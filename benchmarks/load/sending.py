@@ -104,15 +104,18 @@ def choose(choice: Choice, contract: Contract) -> Utterances:
             raise LoadError("lengths of a manifest: give one with --manifest M.jsonl")
         return _as_they_are(recordings, choice.manifest, contract)
     durations = draw(choice, contract)
-    stretch, source = _stretch(recordings, contract.sample_rate_hz)
-    if choice.manifest is not None:
+    rate_hz = contract.sample_rate_hz
+    if choice.manifest is None:
+        stretch, source = noise(round(_NOISE_S * rate_hz)), "noise"
+    else:
+        stretch = np.concatenate(recordings)[: round(_STRETCH_S * rate_hz)]
         source = f"cut out of the recordings of {choice.manifest.name}"
     random = np.random.default_rng(choice.seed + 1)
-    counts = [round(duration_s * contract.sample_rate_hz) for duration_s in durations]
+    counts = [round(duration_s * rate_hz) for duration_s in durations]
     stretch = np.tile(stretch, math.ceil(max(counts) / len(stretch)))
     starts = (random.integers(len(stretch) - count + 1) for count in counts)
     audio = [stretch[start : start + count] for start, count in zip(starts, counts, strict=True)]
-    return Utterances(audio, contract.sample_rate_hz, f"{choice.lengths}, {source}")
+    return Utterances(audio, rate_hz, f"{choice.lengths}, {source}")
 
 
 def draw(choice: Choice, contract: Contract) -> list[float]:
@@ -182,12 +185,3 @@ def _as_they_are(recordings: Sequence[Pcm], manifest: Path, contract: Contract) 
         )
     source = f"recordings of {manifest.name}"
     return Utterances(fitting, contract.sample_rate_hz, source, len(recordings) - len(fitting))
-
-
-def _stretch(recordings: Sequence[Pcm], rate_hz: int) -> tuple[Pcm, str]:
-    """Long audio to cut utterances out of, int16 [N]."""
-    if not recordings:
-        return noise(round(_NOISE_S * rate_hz)), "noise"
-    most = round(_STRETCH_S * rate_hz)
-    joined: Pcm = np.concatenate(recordings)[:most]
-    return joined, "recordings"

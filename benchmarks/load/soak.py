@@ -102,7 +102,15 @@ class Soaked:
         growth = self.growth() if len(self.samples) >= LEAST_SAMPLES else {}
         return {
             "ended": self.ended,
-            **summary_of(self.pieces),
+            "pieces": len(self.pieces),
+            **{
+                name: sum(each[name] for each in self.pieces)
+                for name in ("requests", "failed", "audio_s")
+            },
+            "rtfx": _course([each["rtfx"] for each in self.pieces]),
+            "p95_ms": _course(
+                [each["latency_ms"]["p95"] for each in self.pieces if each["latency_ms"]]
+            ),
             "growth": {
                 side: {**asdict(each), "verdict": each.verdict} for side, each in growth.items()
             },
@@ -134,16 +142,6 @@ def soak(run: Run, level: Level, seconds: float, tell: Callable[[Soaked], None])
         tell(found)
     found.ended = ""
     return found
-
-
-def summary_of(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sums over the pieces' figures, and how throughput and latency went."""
-    return {
-        "pieces": len(pieces),
-        **{name: sum(each[name] for each in pieces) for name in ("requests", "failed", "audio_s")},
-        "rtfx": _course([each["rtfx"] for each in pieces]),
-        "p95_ms": _course([each["latency_ms"]["p95"] for each in pieces if each["latency_ms"]]),
-    }
 
 
 def grown(times_s: Sequence[float], memory_mb: Sequence[float]) -> Growth:

@@ -6,8 +6,9 @@ that feed one encoder. So every model whose count moved is taken, and grouped by
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from operator import sub
+from typing import Any, Final, NamedTuple
 
 from tritonclient.grpc import InferenceServerClient
 
@@ -18,8 +19,7 @@ _TIMEOUT_S: Final = 10.0
 _ROLE: Final = re.compile(rf"_({'|'.join(STEPS)})(?![a-z])")
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """What Triton has counted for one model; times in nanoseconds, summed over requests."""
 
     inferences: int = 0
@@ -30,10 +30,9 @@ class Counts:
     compute_ns: int = 0
     """Input, inference and output."""
 
-    def __sub__(self, earlier: Self) -> "Counts":
+    def since(self, earlier: "Counts") -> "Counts":
         """What was counted since ``earlier``."""
-        names = (field.name for field in fields(self))
-        return Counts(**{name: getattr(self, name) - getattr(earlier, name) for name in names})
+        return Counts(*map(sub, self, earlier))
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Statistics:
     def since(self, earlier: "Statistics") -> "Statistics":
         """What moved since ``earlier``; models that did nothing are left out."""
         moved = {
-            name: counts - earlier.counts.get(name, Counts())
+            name: counts.since(earlier.counts.get(name, Counts()))
             for name, counts in self.counts.items()
         }
         moved = {name: counts for name, counts in moved.items() if counts.inferences > 0}
@@ -106,6 +105,4 @@ def _counts(entry: Any) -> Counts:
 
 def total(several: Iterable[Counts]) -> Counts:
     """The sums of each count."""
-    parts = list(several)
-    names = [field.name for field in fields(Counts)]
-    return Counts(**{name: sum(getattr(each, name) for each in parts) for name in names})
+    return Counts(*map(sum, zip(Counts(), *several, strict=True)))

@@ -14,7 +14,7 @@ from benchmarks.errors import LoadError
 from benchmarks.load.figures import figures_of
 from benchmarks.load.loop import LoadOptions, Outcome, Target, run_load
 from benchmarks.load.sending import Level, Utterances
-from benchmarks.report import write_json
+from benchmarks.report import as_json, write_json
 
 Document = dict[str, Any]
 
@@ -46,7 +46,7 @@ class Points:
             points, settings = earlier["points"], earlier["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise LoadError(f"{self._path} holds no load benchmark: {error!r}") from error
-        ours = json.loads(json.dumps(self.document["settings"]))
+        ours = json.loads(as_json(self.document["settings"]))
         if differing := sorted(
             key for key in ours | settings if ours.get(key) != settings.get(key)
         ):
@@ -59,12 +59,12 @@ class Points:
 
     def done(self, turn: Turn) -> bool:
         """Whether this turn has been measured."""
-        return any(_is(point, turn) for point in self.document["points"])
+        wanted = _key(turn)
+        return any(wanted.items() <= point.items() for point in self.document["points"])
 
     def add(self, turn: Turn, figures: Mapping[str, Any]) -> None:
         """Keep a finished point."""
-        point = {"kind": turn.level.kind, "level": turn.level.value, "repeat": turn.repeat}
-        self.document["points"].append({**point, "figures": dict(figures)})
+        self.document["points"].append({**_key(turn), "figures": dict(figures)})
         self.write()
 
     def keep(self, name: str, found: Any) -> None:
@@ -127,6 +127,6 @@ def as_figures(outcome: Outcome, level: Level) -> dict[str, Any]:
     return asdict(figures)
 
 
-def _is(point: Mapping[str, Any], turn: Turn) -> bool:
-    found = (point["kind"], point["level"], point["repeat"])
-    return found == (turn.level.kind, turn.level.value, turn.repeat)
+def _key(turn: Turn) -> dict[str, Any]:
+    """What tells a point from the others."""
+    return {"kind": turn.level.kind, "level": turn.level.value, "repeat": turn.repeat}

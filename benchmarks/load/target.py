@@ -1,7 +1,7 @@
 """Where a load goes: a server that runs already, or the embedded one; and how it serves."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,11 @@ from tritonclient.utils import InferenceServerException
 from benchmarks.errors import LoadError
 from benchmarks.load.loop import Target
 from benchmarks.load.statistics import STEPS, StatisticsReader, role_of
-from benchmarks.load.watch import Probe, Resources
+from benchmarks.load.watch import SERVER, Probe, Resources, program_of
 from client.wire.contract import Contract
 from client.wire.transport import TritonTransport
 from server import EmbeddedServer, EmbeddedServerError, ServerOptions, free_ports
-from server.processes import children, command_line
+from server.processes import children
 
 _LIVE_TIMEOUT_S: Final = 5.0
 _CONFIG_TIMEOUT_S: Final = 10.0
@@ -27,10 +27,23 @@ _FIELDS: Final = ("instance_group", "dynamic_batching", "optimization", "paramet
 
 
 @contextmanager
-def running(url: str, model: str, server_pid: int | None = None) -> Iterator[Target]:
-    """A server at ``url``; its resources are seen when its process id here is given."""
-    with _target(url, model, server_pid, lambda: None) as target:
-        yield target
+def running(
+    url: str, model: str, server_pid: int | None = None, check: Callable[[], None] = lambda: None
+) -> Iterator[Target]:
+    """A server at ``url``; its resources are seen when its process id here is given.
+
+    ``check`` raises when it is known to be gone.
+    """
+    if "//" in url or urlsplit(f"//{url}").port is None:
+        raise LoadError(f"--url is {url!r}, expected host:port of gRPC, as in localhost:8001")
+    with closing(InferenceServerClient(url)) as client:
+        probe = Probe(StatisticsReader(client).read, Resources(server_pid).sample)
+
+        def check_all() -> None:
+            check()
+            _check_live(client, url)
+
+        yield Target(url, model, probe, check_all)
 
 
 @contextmanager
@@ -46,8 +59,8 @@ def embedded(
     try:
         with EmbeddedServer(options) as server:
             started = children(os.getpid()) - before
-            pid = next((each for each in started if _is_triton(each)), None)
-            with _target(server.grpc_url, model, pid, partial(_check_alive, server)) as target:
+            pid = next((each for each in started if program_of(each) == SERVER), None)
+            with running(server.grpc_url, model, pid, partial(_check_alive, server)) as target:
                 yield target
     except EmbeddedServerError as error:
         raise LoadError(str(error)) from error
@@ -68,33 +81,19 @@ def served_as(target: Target) -> dict[str, Any]:
     contract = contract_of(target)
     with closing(InferenceServerClient(target.url)) as client:
         ensemble = _config(client, target.model)
-        steps = [_config(client, step.model_name) for step in ensemble.ensemble_scheduling.step]
+        steps = {}
+        for step in ensemble.ensemble_scheduling.step:
+            config = _config(client, step.model_name)
+            fields = json_format.MessageToDict(config, preserving_proto_field_name=True)
+            role = role_of(config.name)
+            said = {name: fields[name] for name in _FIELDS if name in fields}
+            steps[role if role in STEPS else config.name] = said
     return {
         "checkpoint_sha256": contract.checkpoint_sha256,
         "precision": contract.precision,
         "routes": [route.max_samples for route in contract.routes],
-        "steps": _steps(steps),
+        "steps": steps,
     }
-
-
-@contextmanager
-def _target(
-    url: str, model: str, server_pid: int | None, check: Callable[[], None]
-) -> Iterator[Target]:
-    if "//" in url or urlsplit(f"//{url}").port is None:
-        raise LoadError(f"--url is {url!r}, expected host:port of gRPC, as in localhost:8001")
-    with closing(InferenceServerClient(url)) as client:
-        probe = Probe(StatisticsReader(client).read, Resources(server_pid).sample)
-
-        def check_all() -> None:
-            check()
-            _check_live(client, url)
-
-        yield Target(url, model, probe, check_all)
-
-
-def _is_triton(pid: int) -> bool:
-    return Path((command_line(pid) or [""])[0]).name == "tritonserver"
 
 
 def _check_alive(server: EmbeddedServer) -> None:
@@ -115,17 +114,6 @@ def _check_live(client: InferenceServerClient, url: str) -> None:
         f"the server at {url} died or became unreachable under the load ({reason}): see its log; "
         "what was measured is kept"
     )
-
-
-def _steps(configs: Iterable[Any]) -> dict[str, Any]:
-    said = {}
-    for config in configs:
-        fields = json_format.MessageToDict(config, preserving_proto_field_name=True)
-        role = role_of(config.name)
-        said[role if role in STEPS else config.name] = {
-            name: fields[name] for name in _FIELDS if name in fields
-        }
-    return said
 
 
 def _config(client: InferenceServerClient, model: str) -> Any:

@@ -24,6 +24,7 @@ from server.processes import Usage, command_line, family, parents, usage
 
 EVERY_S: Final = 1.0
 TRITON: Final = "triton"
+SERVER: Final = "tritonserver"
 _GPU_QUERY: Final = ("--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 _GPU_TIMEOUT_S: Final = 5.0
 
@@ -151,6 +152,11 @@ class Watch:
             samples.append(self._probe.resources(perf_counter()))
         end_s = perf_counter()
         return Watched(Window(start_s, end_s), before, self._probe.statistics(), samples)
+
+
+def program_of(pid: int) -> str:
+    """The name of the program that the process runs; empty when it is gone."""
+    return Path((command_line(pid) or [""])[0]).name
 
 
 def _by_role(usages: Mapping[int, Usage]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.peers.layout import DEFAULT_FOLDER
+from client.commands.parser import CommandParser
 from export.process import quiet_nemo
 
 NAMES = ("fastconformer", "quartznet")
@@ -19,9 +20,7 @@ NAMES = ("fastconformer", "quartznet")
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the checkpoints that were named, or their models in int8."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers.checkpoints", description=__doc__
-    )
+    parser = CommandParser("python -m benchmarks.peers.checkpoints", __doc__)
     add = parser.add_argument
     add("names", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     add("--folder", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="(%(default)s)")

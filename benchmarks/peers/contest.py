@@ -6,7 +6,7 @@ clips in turns → :class:`Contest`. Whoever drops out on the way is left out wi
 
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic, sleep
@@ -20,6 +20,8 @@ from benchmarks.peers.processes import Worker
 from client.evaluation.metrics import character_errors, word_errors
 from server.processes import machine_s
 
+_REFERENCE: Final = one_by_one(NEMO)
+"""The task whose texts the others are set against, if it takes part."""
 _IDLE_POLL_S: Final = 0.2
 """Long enough for a busy loop to show in Linux's count of hundredths of seconds."""
 _IDLE_TIMEOUT_S: Final = 20.0
@@ -144,7 +146,7 @@ def _paces(able: Sequence[Able], clips: Audio, rounds: int) -> list[Pace]:
     _say(f"{len(jobs)} tasks, a warm-up and {rounds} rounds of {clips.audio_s:.0f} s of audio")
     runs = time_in_turns(jobs, rounds, warmups=1, settle=lambda: until_idle(everybody))
     speeds = summarise(runs, clips.audio_s)
-    nemo = _texts_of_nemo({job.task.name: job.texts for job in jobs.values()})
+    nemo = {job.task.name: job.texts for job in jobs.values()}.get(_REFERENCE)
     return [_pace(jobs[speed.name], speed, clips.audio_s, nemo) for speed in speeds]
 
 
@@ -183,7 +185,7 @@ def _accuracies(able: Sequence[Able], manifest: Audio) -> list[Accuracy]:
     _say(f"word errors on {len(manifest.files)} utterances")
     texts = {task.name: worker.transcribe(manifest.files, task.options) for worker, task in able}
     alone = {worker: texts[task.name] for worker, task in able if task.alone}
-    nemo = _texts_of_nemo(texts)
+    nemo = texts.get(_REFERENCE)
     found = []
     for worker, task in able:
         own = texts[task.name]
@@ -200,11 +202,6 @@ def _accuracies(able: Sequence[Able], manifest: Audio) -> list[Accuracy]:
             )
         )
     return found
-
-
-def _texts_of_nemo(texts: Mapping[str, Sequence[str]]) -> Sequence[str] | None:
-    """Those of NeMo one by one, if it takes part."""
-    return texts.get(one_by_one(NEMO))
 
 
 def _share_equal(texts: Sequence[str], others: Sequence[str]) -> float:

@@ -108,7 +108,8 @@ def entries(settings: Settings, prepared: Prepared) -> list[Entry]:
 
 
 def _nemo(settings: Settings, prepared: Prepared) -> Entry:
-    start = _start(settings, _EXPORT, "nemo", checkpoint=prepared.checkpoint)
+    details = {"checkpoint": prepared.checkpoint}
+    start = Start(_EXPORT, f"{_ENGINES}.nemo", details, settings.threads)
     return Entry("nemo", NEMO, start, _in_batches(NEMO, settings.batches))
 
 
@@ -121,10 +122,9 @@ def _of_folders(settings: Settings, prepared: Prepared, peer: str, engine: str) 
     for graph in ("nemo", "ours"):
         if form(peer, graph) in prepared.refused:
             continue
-        folder = settings.folder / prepared.name / form(peer, graph)
-        start = _start(
-            settings, _PEERS, engine, folder=str(folder.resolve()), features=prepared.features
-        )
+        folder = (settings.folder / prepared.name / form(peer, graph)).resolve()
+        details = {"folder": str(folder), "features": prepared.features}
+        start = Start(_PEERS, f"{_ENGINES}.{engine}", details, settings.threads)
         name = peer if graph == "nemo" else f"{peer}, our graph"
         yield Entry(peer, name, start, _in_batches(name, batches))
         batches = ()
@@ -132,9 +132,8 @@ def _of_folders(settings: Settings, prepared: Prepared, peer: str, engine: str) 
 
 def _nemo_graph(settings: Settings, prepared: Prepared) -> Entry:
     graph = str((settings.folder / prepared.name / "nemo" / GRAPH_FILE).resolve())
-    start = _start_of(
-        settings, "graphs", settings.name, graph=graph, subsampling=prepared.subsampling
-    )
+    details = {"graph": graph, "subsampling": prepared.subsampling}
+    start = _start(settings, "graphs", settings.name, **details)
     untimed = _in_batches(NEMO_GRAPH, PADDED_BATCHES, timed=False)
     return Entry("nemo-export", NEMO_GRAPH, start, untimed)
 
@@ -146,20 +145,19 @@ def _loops(settings: Settings) -> Entry:
         Task(f"{LOOPS}, {size} by length", {"batch": size, "sorted": True})
         for size in settings.batches
     ]
-    start = _start_of(settings, "graphs", settings.name)
+    start = _start(settings, "graphs", settings.name)
     return Entry("loops", LOOPS, start, [*tasks.values(), *by_length])
 
 
 def _ours(settings: Settings) -> Iterable[Entry]:
     for model in (settings.name, *settings.precisions):
-        precision = read_contract(settings.repository, model).precision
-        name = f"{OURS}, {precision}"
+        name = f"{OURS}, {read_contract(settings.repository, model).precision}"
         if model != settings.name:
             name += f" ({model})"
         tasks = [
             Task(f"{name}, {most} in flight", {"in_flight": most}) for most in settings.in_flight
         ]
-        start = _start_of(settings, "triton", model, in_flight=settings.in_flight)
+        start = _start(settings, "triton", model, in_flight=settings.in_flight)
         yield Entry("ours", name, start, tasks)
 
 
@@ -175,11 +173,7 @@ def one_by_one(name: str) -> str:
     return f"{name}, one by one"
 
 
-def _start(settings: Settings, python: Path, engine: str, **details: Any) -> Start:
-    return Start(python, f"{_ENGINES}.{engine}", details, settings.threads)
-
-
-def _start_of(settings: Settings, engine: str, model: str, **details: Any) -> Start:
+def _start(settings: Settings, engine: str, model: str, **details: Any) -> Start:
     """For an engine that runs a model of our repository."""
-    repository = str(settings.repository.resolve())
-    return _start(settings, _RUNTIME, engine, repository=repository, name=model, **details)
+    details |= {"repository": str(settings.repository.resolve()), "name": model}
+    return Start(_RUNTIME, f"{_ENGINES}.{engine}", details, settings.threads)

@@ -23,19 +23,19 @@ from benchmarks.peers.layout import (
     ONNX_ASR,
     ONNX_ASR_TYPE,
     SHERPA_ONNX,
-    TOKENS_FILE,
 )
 from client.vocabulary import WORD_START
 
 BLANK: Final = "<blk>"
-NORMALIZATION: Final = "per_feature"
-"""The one normalisation of features that both peers have."""
+_FEATURES: Final[dict[str, Any]] = {
+    "normalize": "per_feature",
+    "window_size": 0.025,
+    "window_stride": 0.01,
+}
+"""The only ones that both peers compute."""
 ONNX_ASR_FEATURES: Final = (80, 128)
 """Its preprocessors by number of mel bands: 25 ms windows, 512 points, NeMo's filters."""
 _ONNX_ASR_VOCABULARY: Final = "vocab.txt"
-_JOINTS: Final = {"encoded": "encoded", "encoded_length": "encoded_length"}
-_WINDOW_S: Final = 0.025
-_STRIDE_S: Final = 0.01
 
 
 def write_tokens(path: Path, vocabulary: Sequence[str]) -> None:
@@ -52,24 +52,15 @@ def write_tokens(path: Path, vocabulary: Sequence[str]) -> None:
 def write_onnx_asr(folder: Path, vocabulary: Sequence[str], features: int, stride: int) -> None:
     """Write what onnx-asr reads beside the graph; ``stride`` is feature frames to one of output."""
     write_tokens(folder / _ONNX_ASR_VOCABULARY, vocabulary)
-    config = {
-        "model_type": ONNX_ASR_TYPE,
-        "features_size": features,
-        "subsampling_factor": stride,
-    }
+    config = {"model_type": ONNX_ASR_TYPE, "features_size": features, "subsampling_factor": stride}
     (folder / "config.json").write_text(json.dumps(config) + "\n", encoding="utf-8")
-
-
-def write_sherpa_onnx(folder: Path, vocabulary: Sequence[str]) -> None:
-    """Write what sherpa-onnx reads beside the graph, which needs :func:`sherpa_metadata`."""
-    write_tokens(folder / TOKENS_FILE, vocabulary)
 
 
 def sherpa_metadata(n_tokens: int, subsampling: int, model_class: str) -> dict[str, str]:
     """What sherpa-onnx reads in the graph; ``n_tokens`` is without the blank."""
     return {
         "vocab_size": str(n_tokens),
-        "normalize_type": NORMALIZATION,
+        "normalize_type": _FEATURES["normalize"],
         "subsampling_factor": str(subsampling),
         "model_type": model_class,
         "version": "1",
@@ -83,11 +74,7 @@ def features_refused(preprocessor: Mapping[str, Any]) -> dict[str, str]:
     ``preprocessor`` is the section of NeMo's configuration.
     """
     refused = {}
-    for name, wanted in (
-        ("normalize", NORMALIZATION),
-        ("window_size", _WINDOW_S),
-        ("window_stride", _STRIDE_S),
-    ):
+    for name, wanted in _FEATURES.items():
         if preprocessor[name] != wanted:
             reason = f"its features have {name} {wanted}, the checkpoint's {preprocessor[name]}"
             refused = {ONNX_ASR: reason, SHERPA_ONNX: reason}
@@ -99,20 +86,15 @@ def features_refused(preprocessor: Mapping[str, Any]) -> dict[str, str]:
 
 
 def join(encoder: Path, decoder: Path) -> onnx.ModelProto:
-    """Our exported encoder and decoder as one graph, the arg max left out."""
-    joined = compose.merge_models(
+    """Our exported encoder and decoder as one graph with the peers' names, without the arg max."""
+    model = compose.merge_models(
         onnx.load(encoder),
         onnx.load(decoder),
-        io_map=list(_JOINTS.items()),
+        io_map=[(name, name) for name in ("encoded", "encoded_length")],
         outputs=["decoder/log_probs"],
         prefix1="encoder/",
         prefix2="decoder/",
     )
-    return _renamed(joined)
-
-
-def _renamed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With the peers' names, and a length of [B] in place of our [B, 1]."""
     graph = model.graph
     names = {"encoder/features": AUDIO, "decoder/log_probs": LOGPROBS}
     for node in graph.node:
@@ -120,6 +102,7 @@ def _renamed(model: onnx.ModelProto) -> onnx.ModelProto:
         node.output[:] = [names.get(name, name) for name in node.output]
     for value in (*graph.input, *graph.output):
         value.name = names.get(value.name, value.name)
+    # Peers give a length of [B], where our encoder takes [B, 1].
     column = next(value for value in graph.input if value.name == "encoder/features_length")
     graph.input.remove(column)
     graph.input.append(helper.make_tensor_value_info(LENGTH, TensorProto.INT64, ["batch"]))
@@ -132,11 +115,6 @@ def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
     """Replace the graph's metadata."""
     del model.metadata_props[:]
     helper.set_model_props(model, dict(metadata))
-
-
-def input_names(model: onnx.ModelProto) -> tuple[str, ...]:
-    """The graph's inputs in order."""
-    return tuple(value.name for value in model.graph.input)
 
 
 def export_by_nemo(model: Any, path: Path) -> onnx.ModelProto:

@@ -43,8 +43,8 @@ class Prepared:
     """A checkpoint that has been prepared as ``name``.
 
     ``features`` is the number of mel bands, ``subsampling`` that of feature frames to one of
-    output; ``nemo_inputs`` are those of the graph that NeMo's exporter made. ``refused`` says of
-    each form that a peer could not be given why, by the form's name (``onnx-asr-nemo``).
+    output. ``refused`` says of each form that a peer could not be given why, by the form's name
+    (``onnx-asr-nemo``).
     """
 
     name: str
@@ -52,7 +52,6 @@ class Prepared:
     checkpoint_sha256: str
     features: int
     subsampling: int
-    nemo_inputs: tuple[str, ...]
     refused: dict[str, str]
 
 
@@ -70,7 +69,6 @@ def write_prepared(folder: Path, prepared: Prepared) -> None:
 def read_prepared(folder: Path) -> Prepared | None:
     """The record in a model's folder; ``None`` when nothing was prepared there."""
     try:
-        fields = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        return Prepared(**json.loads((folder / _RECORD).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    return Prepared(**{**fields, "nemo_inputs": tuple(fields["nemo_inputs"])})

@@ -5,11 +5,11 @@ Flow: ``.nemo`` and our exported model → NeMo's own graph, and our encoder and
 and the reason recorded. Runs in the environment that has NeMo.
 """
 
-import argparse
 import os
 import shutil
 import sys
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,11 @@ import onnx
 from benchmarks.peers.formats import (
     export_by_nemo,
     features_refused,
-    input_names,
     join,
     set_metadata,
     sherpa_metadata,
     write_onnx_asr,
-    write_sherpa_onnx,
+    write_tokens,
 )
 from benchmarks.peers.layout import (
     DEFAULT_FOLDER,
@@ -32,11 +31,13 @@ from benchmarks.peers.layout import (
     LENGTH,
     ONNX_ASR,
     SHERPA_ONNX,
+    TOKENS_FILE,
     Prepared,
     form,
     write_prepared,
 )
 from benchmarks.pipeline import graph_path
+from client.commands.parser import CommandParser
 from export.errors import ExportError
 from export.process import quiet_nemo
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare one checkpoint; 0, or 1 with an error."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.prepare", description=__doc__)
+    parser = CommandParser("python -m benchmarks.peers.prepare", __doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE.nemo")
     parser.add_argument("--name", required=True, help="our exported model's, and the folder's")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, metavar="DIR")
@@ -90,44 +91,37 @@ def prepare(
         set_metadata(model, sherpa_metadata(len(vocabulary), checkpoint.subsampling, model_class))
         onnx.save(model, folder / graph / GRAPH_FILE)
     settings = checkpoint.model.cfg.preprocessor
+    features = int(settings["features"])
     refused = {
         form(peer, graph): reason
         for peer, reason in features_refused(settings).items()
         for graph in GRAPHS
     }
-    nemo_inputs = input_names(models["nemo"])
-    if LENGTH not in nemo_inputs:
+    if LENGTH not in (value.name for value in models["nemo"].graph.input):
         reason = (
             f"NeMo's exporter dropped the masks and the input {LENGTH!r}, which it gives; run with"
             " our graph instead"
         )
         refused |= {form(peer, "nemo"): reason for peer in (ONNX_ASR, SHERPA_ONNX)}
-    for graph in GRAPHS:
-        for peer in (ONNX_ASR, SHERPA_ONNX):
-            if form(peer, graph) not in refused:
-                _write_form(folder, peer, graph, checkpoint)
+    for graph, peer in product(GRAPHS, (ONNX_ASR, SHERPA_ONNX)):
+        if (target := folder / form(peer, graph)).name in refused:
+            continue
+        target.mkdir()
+        os.link(folder / graph / GRAPH_FILE, target / GRAPH_FILE)
+        if peer == ONNX_ASR:
+            write_onnx_asr(target, vocabulary, features, checkpoint.subsampling)
+        else:
+            write_tokens(target / TOKENS_FILE, vocabulary)
     prepared = Prepared(
         folder.name,
         str(source.resolve()),
         checkpoint.sha256,
-        int(settings["features"]),
+        features,
         checkpoint.subsampling,
-        nemo_inputs,
         refused,
     )
     write_prepared(folder, prepared)
     return prepared
-
-
-def _write_form(folder: Path, peer: str, graph: str, checkpoint: "Checkpoint") -> None:
-    target = folder / form(peer, graph)
-    target.mkdir()
-    os.link(folder / graph / GRAPH_FILE, target / GRAPH_FILE)
-    if peer == ONNX_ASR:
-        features = int(checkpoint.model.cfg.preprocessor["features"])
-        write_onnx_asr(target, checkpoint.vocabulary, features, checkpoint.subsampling)
-    else:
-        write_sherpa_onnx(target, checkpoint.vocabulary)
 
 
 def _our_graphs(repository: Path, name: str) -> dict[str, Path]:

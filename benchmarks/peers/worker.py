@@ -16,7 +16,7 @@ It ends when its input does. It starts in every peer's environment, and imports 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, TextIO, TypeVar
 
@@ -37,16 +37,12 @@ class Engine(Protocol):
         """The text of each WAV file, in order; reading the files is part of the work."""
 
 
-def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """``items`` by ``size``, the last batch as long as what is left."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
 def in_batches(
     items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Sequence[Answer]]
 ) -> list[Answer]:
-    """What ``work`` makes of all items, in their order."""
-    return [answer for batch in batches(items, size) for answer in work(batch)]
+    """What ``work`` makes of ``size`` items at a time, in their order."""
+    starts = range(0, len(items), size)
+    return [answer for start in starts for answer in work(items[start : start + size])]
 
 
 def by_length(lengths: Sequence[int]) -> list[int]:
@@ -75,7 +71,7 @@ def serve(engine: str, requests: TextIO, answers: TextIO) -> int:
                 _say(answers, _transcribed(loaded, json.loads(line)))
     # Whatever a peer raises is its answer.
     except Exception as error:  # noqa: BLE001
-        _say(answers, {"error": _describe(error)})
+        _say(answers, _error(error))
         return 1
     return 0
 
@@ -84,7 +80,7 @@ def _transcribed(engine: Engine, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"texts": engine.transcribe(request["files"], request["options"])}
     except Exception as error:  # noqa: BLE001  # as above; the next request may do better
-        return {"error": _describe(error)}
+        return _error(error)
 
 
 def keep_to_cpus(threads: int) -> None:
@@ -101,8 +97,8 @@ def _say(answers: TextIO, message: Mapping[str, Any]) -> None:
     answers.flush()
 
 
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _error(error: Exception) -> dict[str, str]:
+    return {"error": f"{type(error).__name__}: {error}"}
 
 
 if __name__ == "__main__":

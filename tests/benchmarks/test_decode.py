@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import replace
-from itertools import cycle
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from benchmarks.__main__ import main
 from benchmarks.commands import decode
 from benchmarks.decoders.comparison import (
     Decoding,
-    Plan,
     Trial,
     at_equal_errors,
     fastest_within,
@@ -20,17 +18,13 @@ from benchmarks.decoders.comparison import (
     measure,
 )
 from benchmarks.decoders.flashlight import spellings
-from benchmarks.decoders.peers import PEERS, Ours
-from benchmarks.decoders.pools import measure_in_thread, measure_pool, measure_pools
+from benchmarks.decoders.peers import PEERS
 from benchmarks.decoders.speech import Speech, describe_speech
 from benchmarks.generated_speech import GeneratedSpeech
 from benchmarks.measurement import Speed
 from client.decoding import BeamOptions
-from client.evaluation.metrics import word_errors
 from tests.benchmarks.test_generated_speech import CLEAN
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
-
-QUICK = Plan(beam_widths=(), rounds=1)
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +35,6 @@ def speech():
 @pytest.fixture(scope="module")
 def options(speech, tmp_path_factory):
     return BeamOptions(lm=write_arpa(speech.references, tmp_path_factory.mktemp("lm")))
-
-
-@pytest.fixture(scope="module")
-def our_texts(speech, options):
-    decoder = Ours(speech.contract, options)
-    return [decoder.decode(log_probs) for log_probs in speech.log_probs]
 
 
 def write_arpa(texts, folder):
@@ -91,7 +79,7 @@ def test_a_decoder_that_is_not_installed_is_left_out_by_name(
     for module in [module for module in sys.modules if module.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
-    comparison = measure(speech, options, QUICK)
+    comparison = measure(speech, options, beam_widths=(), rounds=1)
     assert f"pip install {name}" in comparison.left_out[name]
     assert [each.name for each in comparison.same_settings] == [n for n in PEERS if n != name]
 
@@ -139,34 +127,11 @@ def test_the_facts_are_counted_over_all_frames(tmp_path):
     assert facts.perplexity == pytest.approx(10 ** ((1 + 2 + 2 + 2) / 4))  # words and ends
 
 
-def test_pools_make_the_same_errors_with_any_number_of_processes(speech, options, our_texts):
-    pools = measure_pools(speech, options, processes=[2, 1], rounds=2)
-    kinds = [(pool.name, pool.processes) for pool in pools]
-    assert kinds == [("pyctcdecode", 1), ("pyctcdecode", 2), ("ours", 1), ("ours", 2)]
-    assert {pool.speed.runs for pool in pools} == {2}
-    assert pools[0].scaling == pools[2].scaling == 1
-    assert pools[3].scaling == pytest.approx(pools[3].speed.rtfx / pools[2].speed.rtfx)
-    ours = word_errors(speech.references, our_texts).errors
-    assert [pool.errors for pool in pools[2:]] == [ours, ours]
-
-
-def test_memory_is_that_of_this_process_and_of_those_that_decode(speech, options):
-    endless = cycle(speech.log_probs)
-    alone = measure_in_thread(speech.contract, options, endless, count=20)
-    pool = measure_pool(speech.contract, options, endless, count=200, processes=2)
-    assert (alone.utterances, alone.warm_up) == (20, 10)
-    assert alone.growth == pytest.approx(alone.bytes_after / alone.bytes_before - 1)
-    numpy_and_kenlm_bytes = 20e6
-    more = pool.children_bytes_before - alone.children_bytes_before
-    assert more > 2 * numpy_and_kenlm_bytes
-    assert pool.children_growth > -0.5
-
-
 def test_generated_speech_is_compared_in_tables_in_json_and_in_a_chart(tmp_path, capsys):
     output, chart = tmp_path / "decode.json", tmp_path / "decode.png"
-    arguments = "--generated --utterances 6 --rounds 2 --scan 4 8 --beam-width 8 --memory 20"
+    arguments = "--generated --utterances 6 --rounds 2 --scan 4 8 --beam-width 8"
     files = ["--output", str(output), "--plot", str(chart)]
-    assert main(["decode", *arguments.split(), "--processes", "1", "2", *files]) == 0
+    assert main(["decode", *arguments.split(), *files]) == 0
     printed = capsys.readouterr().out
     report = json.loads(output.read_text())
     assert report["command"].startswith("python -m benchmarks decode --generated")
@@ -187,11 +152,6 @@ def test_generated_speech_is_compared_in_tables_in_json_and_in_a_chart(tmp_path,
     for each in report["equal_errors"]:
         assert each["errors"] <= ours["errors"]
         assert each["beam_width"] in {4, 8}
-    assert [(pool["name"], pool["processes"]) for pool in report["pools"]][2:] == [
-        ("ours", 1),
-        ("ours", 2),
-    ]
-    assert [each["utterances"] for each in report["memory"]] == [20, 20]
     assert report["left_out"] == {}
     for each in report["same_settings"]:
         assert f"{each['speed']['rtfx']:,.0f}" in printed
@@ -208,7 +168,7 @@ def test_a_servers_model_is_measured_with_the_language_model_given(
     assert main(command) == 0
     report = json.loads(output.read_text())
     assert report["speech"]["name"] == "net, m.jsonl"
-    assert (report["equal_errors"], report["pools"], report["memory"]) == ([], [], [])
+    assert report["equal_errors"] == []
     assert "net, m.jsonl" in capsys.readouterr().out
 
 
@@ -225,7 +185,7 @@ def test_without_lmplz_the_error_tells_how_to_get_it(monkeypatch, tmp_path, caps
         ("--generated --url x", "not allowed with"),
         ("--generated --lm x.arpa", "generated speech has its own"),
         ("--url x --lm x.arpa", "--url: needs --model, --manifest"),
-        ("--generated --rounds 0", "expected a number above 0"),
+        ("--generated --rounds 0", "expected a whole number above 0"),
     ],
 )
 def test_a_wrong_command_line_is_explained(capsys, arguments, message):

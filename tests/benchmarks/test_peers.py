@@ -17,12 +17,10 @@ from benchmarks.peers.contest import Pace
 from benchmarks.peers.entries import Settings, entries, prepared_model
 from benchmarks.peers.formats import (
     features_refused,
-    input_names,
     join,
     set_metadata,
     sherpa_metadata,
     write_onnx_asr,
-    write_sherpa_onnx,
     write_tokens,
 )
 from benchmarks.peers.layout import (
@@ -30,6 +28,7 @@ from benchmarks.peers.layout import (
     ONNX_ASR,
     PROJECT,
     SHERPA_ONNX,
+    TOKENS_FILE,
     Prepared,
     form,
     read_prepared,
@@ -50,7 +49,7 @@ NEMO_FEATURES = {
     "window_stride": 0.01,
     "features": 80,
 }
-PREPARED = Prepared("one", "/checkpoint.nemo", "0" * 64, 80, 2, ("audio_signal",), {})
+PREPARED = Prepared("one", "/checkpoint.nemo", "0" * 64, 80, 2, {})
 
 
 def joined(repository, name):
@@ -87,7 +86,7 @@ def test_features_that_a_peer_cannot_compute_are_refused_with_a_reason(settings,
 def test_the_one_graph_computes_what_the_two_do_under_the_names_of_peers(repository):
     model = joined(repository, "one")
     onnx.checker.check_model(model)
-    assert input_names(model) == ("audio_signal", "length")
+    assert [value.name for value in model.graph.input] == ["audio_signal", "length"]
     pipeline = Pipeline(repository, "one", RuntimeOptions(threads=1))
     utterances = [noise(3200, seed) for seed in range(2)]
     features = host(pipeline.features(utterances), ("features", "features_length"))
@@ -177,7 +176,7 @@ def prepared_demo(demo_repository, tmp_path_factory):
         if peer == ONNX_ASR:
             write_onnx_asr(target, contract.vocabulary, 80, 2)
         else:
-            write_sherpa_onnx(target, contract.vocabulary)
+            write_tokens(target / TOKENS_FILE, contract.vocabulary)
     refused = {form(peer, "nemo"): "not made here" for peer in (ONNX_ASR, SHERPA_ONNX)}
     sha256 = contract.checkpoint_sha256
     prepared = replace(PREPARED, name="demo", checkpoint_sha256=sha256, refused=refused)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.layout import AUDIO, LENGTH, LOGPROBS
-from benchmarks.peers.worker import Engine, batches, by_length
+from benchmarks.peers.worker import Engine, by_length, in_batches
 from benchmarks.pipeline import Graph, Pipeline, RuntimeOptions, host, read_contract
 from client.audio import load_audio
 from client.decoding import GreedyDecoder
@@ -33,19 +33,13 @@ class Graphs:
         self._decoder = GreedyDecoder(contract)
 
     def transcribe(self, files: Sequence[str], options: Mapping[str, Any]) -> list[str]:
-        """Texts in the order of the files, all of which are read first when they are sorted."""
-        texts: dict[int, str] = {}
+        """Texts in the order of the files, all of which are read first."""
+        audio = [load_audio(Path(file), self._rate_hz) for file in files]
+        places: Sequence[int] = range(len(files))
         if options.get("sorted"):
-            audio = [load_audio(Path(file), self._rate_hz) for file in files]
-            order = by_length([len(samples) for samples in audio])
-            for batch in batches(order, options["batch"]):
-                texts.update(
-                    zip(batch, self._texts([audio[place] for place in batch]), strict=True)
-                )
-        else:
-            for batch in batches(range(len(files)), options["batch"]):
-                audio = [load_audio(Path(files[place]), self._rate_hz) for place in batch]
-                texts.update(zip(batch, self._texts(audio), strict=True))
+            places = by_length([len(samples) for samples in audio])
+        found = in_batches([audio[place] for place in places], options["batch"], self._texts)
+        texts = dict(zip(places, found, strict=True))
         return [texts[place] for place in range(len(files))]
 
     def tokens(self, audio: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
