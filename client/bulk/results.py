@@ -165,8 +165,8 @@ class Results(AbstractContextManager["Results"]):
         if differing:
             raise _mismatch(
                 self.path,
-                f"was made with other settings, {', '.join(differing)} (see {self.settings_path}): use the "
-                "same settings",
+                f"was made with other settings, {', '.join(differing)} (see {self.settings_path}): "
+                "use the same settings",
             )
 
     def _lock(self) -> None:

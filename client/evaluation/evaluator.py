@@ -41,7 +41,7 @@ class EvaluationOptions:
     normalization: tuple[str, ...] = ()
     """Names of ``normalization.STEPS``, done to references and hypotheses alike."""
     by: tuple[str, ...] = ()
-    """Fields of the manifest, such as ``speaker``: rates are also given for each of their values."""
+    """Fields of the manifest, such as ``speaker``: rates are also given for each value."""
     processes: int = 0
     """Worker processes for beam search; 0 decodes in this process."""
     tokenizers: Tokenizers = field(default_factory=Tokenizers)

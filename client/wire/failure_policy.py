@@ -48,9 +48,9 @@ class FailurePolicy:
 
     A server that was unavailable is probed at once. If the probe cannot read its contract the
     server is ejected: it gets no requests until one does. The second probe comes after
-    ``first_probe_s``, each further one twice as late, at most ``longest_probe_s``. A server that answers but failed ``eject_after``
-    times in a row, while others can be used, is ejected for ``first_probe_s``, then for twice as
-    long each time, at most ``longest_ejection_s``.
+    ``first_probe_s``, each further one twice as late, at most ``longest_probe_s``. A server that
+    answers but failed ``eject_after`` times in a row, while others can be used, is ejected for
+    ``first_probe_s``, then for twice as long each time, at most ``longest_ejection_s``.
     """
 
     retries: bool = True
