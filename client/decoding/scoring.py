@@ -13,6 +13,7 @@ penalises unknown hotwords, and takes an empty end for a word (``docs/decisions.
 
 import math
 from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..language_models import LanguageModel
@@ -26,6 +27,7 @@ _REMEMBERED: Final = 10_000
 """Beginnings of words whose penalty is kept between utterances."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class History:
     """Finished words, shared by the hypotheses that agree on them.
 
@@ -33,14 +35,11 @@ class History:
     the same; ``following`` holds the histories of one more word, so that each is scored once.
     """
 
-    __slots__ = ("following", "key", "matches", "score", "state")
-
-    def __init__(self, score: float, state: Any, matches: Matches, key: Any) -> None:
-        self.score = score
-        self.state = state
-        self.matches = matches
-        self.key = key
-        self.following: dict[str, History] = {}
+    score: float
+    state: Any
+    matches: Matches
+    key: Any = None
+    following: "dict[str, History]" = field(default_factory=dict)
 
 
 class WordScorer:
@@ -72,7 +71,7 @@ class WordScorer:
         if self._model is not None:
             state = self._new_state()
             self._model.BeginSentenceWrite(state)
-        return History(0.0, state, NO_MATCHES, None)
+        return History(0.0, state, NO_MATCHES)
 
     def after(self, history: History, word: str) -> History:
         """``history`` and one more finished word."""
@@ -107,7 +106,7 @@ class WordScorer:
             if written not in self._known and word not in self._hotwords.words:
                 log10 += self._unknown
             score += self._alpha * log10 + self._beta
-        following = History(score, state, matches, None)
+        following = History(score, state, matches)
         following.key = (state, matches) if self._merge else following
         return following
 
