@@ -72,8 +72,31 @@ class Transcriber(Closing):
         log_probs: bool = False,
     ) -> None:
         self._model = f"{model!r} at {url!r}"
-        given = (decoder, processes, options or TransportOptions(), audio, long_audio, log_probs)
-        connect = partial(_connect, url, model, *given)
+        options = options or TransportOptions()
+        decoder = decoder or GreedyOptions()
+        if log_probs and isinstance(decoder, GreedyOptions):
+            decoder = replace(decoder, confidence=True)  # asks the server for them
+
+        def connect() -> Pipeline:
+            transport = TritonTransport(url, model, options)
+            contract = transport.contract
+            decoding: Stage
+            try:
+                plan = plan_windows(contract, long_audio)
+                reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
+                if isinstance(decoder, BeamOptions) and processes:
+                    make = partial(BeamDecoder, contract, decoder)
+                    ahead = requests_ahead(options.max_in_flight)
+                    decoding = InPool(make, processes, ahead)
+                else:
+                    decoding = InThread(make_decoder(contract, decoder))
+            except BaseException:
+                transport.close()
+                raise
+            return Pipeline(
+                transport, decoding, options.max_in_flight, reader, keep_log_probs=log_probs
+            )
+
         self._pipeline = PerProcess(connect)
 
     @property
@@ -145,33 +168,3 @@ def transcript_of(result: Result) -> Transcript:
     for warning in result.warnings:
         warnings.warn(warning, AudioWarning, stacklevel=3)
     return result.unwrap()
-
-
-def _connect(  # noqa: PLR0913, PLR0917  # as Transcriber
-    url: str | Sequence[str],
-    model: str,
-    decoder: DecoderOptions | None,
-    processes: int,
-    options: TransportOptions,
-    audio: AudioOptions | None,
-    long_audio: LongAudioOptions | None,
-    log_probs: bool,  # noqa: FBT001
-) -> Pipeline:
-    decoder = decoder or GreedyOptions()
-    if log_probs and isinstance(decoder, GreedyOptions):
-        decoder = replace(decoder, confidence=True)  # asks the server for them
-    transport = TritonTransport(url, model, options)
-    contract = transport.contract
-    decoding: Stage
-    try:
-        plan = plan_windows(contract, long_audio)
-        reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
-        if isinstance(decoder, BeamOptions) and processes:
-            make = partial(BeamDecoder, contract, decoder)
-            decoding = InPool(make, processes, requests_ahead(options.max_in_flight))
-        else:
-            decoding = InThread(make_decoder(contract, decoder))
-    except BaseException:
-        transport.close()
-        raise
-    return Pipeline(transport, decoding, options.max_in_flight, reader, keep_log_probs=log_probs)
