@@ -1,6 +1,6 @@
 """The recordings in a file, found by their bytes, and whether each has what its header promises.
 
-Flow: file → ``parts``, most often one → a ``Part`` each, for an ``AudioReader``. Files joined with
+Flow: file → ``parts``, most often one → a ``Part`` each, for a reader. Files joined with
 ``cat`` hold several recordings, of which libsndfile and ffmpeg mostly read the first, silently.
 
 libsndfile also silently reads truncated files as shorter recordings, and guesses the length of MP3

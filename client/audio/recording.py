@@ -10,7 +10,7 @@ One rule for damaged and truncated recordings: the intact part is read, with a w
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from io import FileIO
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,18 @@ from .chunks import size_of
 from .containers import Part, parts
 from .conversion import NO_SAMPLES
 from .ffmpeg import FfmpegReader
-from .libsndfile import SndfileReader
+from .libsndfile import CannotOpenError, DamagedError, SndfileReader
 from .options import AudioOptions, Clip, RawFormat, Warn, as_warning
-from .reader import AudioReader, CannotOpenError, DamagedError
 
 _CAREFUL_SAMPLES: Final = 256
 """The block size near damage: the block that holds it is lost."""
 
-Blocks = Iterator[NDArray[np.float32]]
+Blocks: TypeAlias = Iterator[NDArray[np.float32]]
+AudioReader: TypeAlias = SndfileReader | FfmpegReader
 
 
 class Recording:
-    """An ``AudioReader`` of all that is in ``file``.
+    """A reader, as ``SndfileReader``, of all that is in ``file``.
 
     ``clip`` is the piece that will be read, and ``warn`` is called with what is wrong. Raises
     ``AudioError``.
