@@ -28,8 +28,6 @@ LINE: Final = "line"
 ERROR: Final = "error"
 ATTEMPTS: Final = "attempts"
 _FAILURE_FIELDS: Final = (LINE, *AUDIO_FIELDS, ERROR, ATTEMPTS)
-_FAILURES: Final = "errors.jsonl"
-_SETTINGS: Final = "run.json"
 _BEGINNING: Final = b'{"line": '
 """The first bytes of every line."""
 
@@ -44,6 +42,7 @@ class Results(AbstractContextManager["Results"]):
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
+        self.failures_path, self.settings_path = side_files(path)
         self.failed = 0
         self._settings = settings
         self._attempts: dict[int, int] = {}  # of failed entries
@@ -66,16 +65,6 @@ class Results(AbstractContextManager["Results"]):
     def done(self) -> int:
         """How many entries have a transcript."""
         return sum(self._done)
-
-    @property
-    def failures_path(self) -> Path:
-        """Where the failed entries are listed."""
-        return beside(self.path, _FAILURES)
-
-    @property
-    def settings_path(self) -> Path:
-        """Where the settings of the results are recorded."""
-        return beside(self.path, _SETTINGS)
 
     def missing(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """The manifest's entries that have no transcript yet.
@@ -230,7 +219,7 @@ def _failure_line(record: Mapping[str, Any]) -> str:
 
 def side_files(path: Path) -> tuple[Path, Path]:
     """The files beside the results at ``path``: the failures and the settings."""
-    return beside(path, _FAILURES), beside(path, _SETTINGS)
+    return beside(path, "errors.jsonl"), beside(path, "run.json")
 
 
 def beside(path: Path, ending: str) -> Path:
