@@ -16,8 +16,7 @@ from io import FileIO
 from typing import Final
 
 from ..errors import AudioError
-from .chunks import Samples, bytes_at, samples_of, size_of
-from .remainder import is_metadata, looks_like_samples
+from .chunks import Samples, bytes_at, is_metadata, looks_like_samples, samples_of, size_of
 
 MP4: Final = "mp4"
 _SIGNATURES: Final = {
