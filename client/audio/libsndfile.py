@@ -1,6 +1,5 @@
 """Decoding in this process, by libsndfile through soundfile."""
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,20 +128,13 @@ def _readable(file: FileIO, part: Part | None) -> "int | _View":
     return _View(file, part)
 
 
-class _View(io.RawIOBase):
-    """A part of a file as a file, its header corrected."""
+class _View:
+    """A part of a file as a file that soundfile reads, its header corrected."""
 
     def __init__(self, file: FileIO, part: Part) -> None:
-        super().__init__()
         self._file = file
         self._part = part
         self._at = part.start
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def tell(self) -> int:
         return self._at - self._part.start
