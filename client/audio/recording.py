@@ -165,27 +165,26 @@ class Recording:
         """The intact samples of the open part, with at most one warning."""
         warned = False
         begin = self._at
-        try:
-            for block in self._reader.blocks():
-                self._at += len(block)
-                if self._fault and not warned:
-                    self._warn(_warning(self._fault))
-                    warned = True
-                yield block
-        except DamagedError as error:
-            if self._strict:
-                raise _rejection(str(error)) from error
-            self._find(self._fault or str(error))
-            for block in self._rest(part):
-                self._at += len(block)
-                if not warned:  # now: whoever has as many samples as were promised asks no further
-                    self._warn(_warning(self._fault))
-                    warned = True
-                yield block
+        for block in self._intact(part):
+            self._at += len(block)
+            if self._fault and not warned:  # now: who has all that was promised asks no further
+                self._warn(_warning(self._fault))
+                warned = True
+            yield block
         if self._fault and self._at == begin:
             raise _rejection(self._fault)
         if self._fault and not warned:
             self._warn(_warning(self._fault))
+
+    def _intact(self, part: Part | None) -> Blocks:
+        """What the reader finds, and after damage another one; notes the damage as a fault."""
+        try:
+            yield from self._reader.blocks()
+        except DamagedError as error:
+            if self._strict:
+                raise _rejection(str(error)) from error
+            self._find(self._fault or str(error))
+            yield from self._rest(part)
 
     def _rest(self, part: Part | None) -> Blocks:
         """What another reader finds in the part from here on."""
