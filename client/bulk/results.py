@@ -114,9 +114,7 @@ class Results(AbstractContextManager["Results"]):
         if self._in_order:
             return
         with written_whole(self.path) as part, part.open("wb") as ordered:
-            for offset in self._offsets():
-                self._stream.seek(offset)
-                ordered.write(self._stream.readline())
+            ordered.writelines(self._last_records())
 
     def _list_failures(self) -> None:
         """Write the list of failures so far; no file if there are none."""
@@ -124,9 +122,7 @@ class Results(AbstractContextManager["Results"]):
             self.failures_path.unlink(missing_ok=True)
             return
         with written_whole(self.failures_path) as part, part.open("w", encoding="utf-8") as listed:
-            for offset in self._offsets():
-                self._stream.seek(offset)
-                record = _record(self._stream.readline())
+            for record in map(_record, self._last_records()):
                 if record is not None and ERROR in record:
                     listed.write(_failure_line(record))
 
@@ -196,8 +192,8 @@ class Results(AbstractContextManager["Results"]):
         self._in_order = self._in_order and line > self._last_line
         self._last_line = line
 
-    def _offsets(self) -> Iterator[int]:
-        """The offset of each line's last record, in the order of lines."""
+    def _last_records(self) -> Iterator[bytes]:
+        """The last record of each line of the manifest, in the order of lines."""
         offsets = array("q", [-1]) * len(self._done)
         self._stream.seek(0)
         at = 0
@@ -205,7 +201,10 @@ class Results(AbstractContextManager["Results"]):
             if (record := _record(line)) is not None:
                 offsets[record[LINE]] = at
             at += len(line)
-        return (offset for offset in offsets if offset >= 0)
+        for offset in offsets:
+            if offset >= 0:
+                self._stream.seek(offset)
+                yield self._stream.readline()
 
 
 def _mismatch(path: Path, reason: str) -> ManifestError:
