@@ -14,7 +14,6 @@ from typing import Final, TypedDict, Unpack
 from .audio import AudioItem, AudioOptions, is_single
 from .decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from .decoding.stage import InPool, InThread, Stage
-from .display import with_progress
 from .errors import AudioWarning
 from .long_audio import LongAudioOptions, plan_windows
 from .pipeline import Item, Pipeline, Reader, requests_ahead
@@ -131,7 +130,7 @@ class Transcriber(Closing):
             )
         results = self._pipeline.get().transcribe(items, stop)
         total = len(items) if isinstance(items, Sized) else None
-        return with_progress(results, total) if progress else results
+        return _with_progress(results, total) if progress else results
 
     def transcribe_one(self, item: AudioItem) -> Transcript:
         """The transcript of one recording.
@@ -168,3 +167,20 @@ def transcript_of(result: Result) -> Transcript:
     for warning in result.warnings:
         warnings.warn(warning, AudioWarning, stacklevel=3)
     return result.unwrap()
+
+
+def _with_progress(results: Iterable[Result], total: int | None) -> Generator[Result, None, None]:
+    """The results, with a progress bar on standard error or below the notebook's cell."""
+    from rich.console import Console  # noqa: PLC0415 -- only who asks for progress waits for it
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    hidden = not (console.is_terminal or console.is_jupyter)
+    with Progress(console=console, disable=hidden) as progress:
+        task = progress.add_task("Transcribing", total=total)
+        failed = 0
+        for result in results:
+            failed += result.error is not None
+            said = f"Transcribing, {failed:,} failed" if failed else "Transcribing"
+            progress.update(task, advance=1, description=said)
+            yield result
