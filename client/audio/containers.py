@@ -143,7 +143,10 @@ def _sized(file: FileIO, part: Part, samples: Samples) -> Part:
         if is_metadata(file, samples.rest, end):
             return replace(part, end=end)
         if not _continues(file, samples, end):
-            fault = _left_out(samples.size, more)
+            fault = (
+                f"its header promises {samples.size} bytes of samples, and {more} of unknown "
+                "content follow, which are left out"
+            )
             return replace(part, end=samples.rest, fault=fault, gap=more)
     fault, correction = _fault(samples.size, there), samples.corrected(there)
     return replace(part, end=end, fault=fault, correction=correction)
@@ -174,13 +177,6 @@ def _begins(file: FileIO, at: int) -> bool:
 
 def _fault(promised: int, there: int) -> str:
     return f"its header promises {promised} bytes of samples, {there} are there"
-
-
-def _left_out(promised: int, more: int) -> str:
-    return (
-        f"its header promises {promised} bytes of samples, and {more} of unknown content follow, "
-        "which are left out"
-    )
 
 
 def _end_of_id3(file: FileIO, start: int) -> int:

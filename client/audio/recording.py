@@ -21,7 +21,7 @@ from .containers import Part, parts
 from .conversion import NO_SAMPLES
 from .ffmpeg import FfmpegReader
 from .libsndfile import CannotOpenError, DamagedError, SndfileReader
-from .options import AudioOptions, Clip, RawFormat, Warn, as_warning
+from .options import AudioOptions, Clip, Warn, as_warning
 
 _CAREFUL_SAMPLES: Final = 256
 """The block size near damage: the block that holds it is lost."""
@@ -49,12 +49,17 @@ class Recording:
         self.fault = ""
         """What is wrong with the parts read so far, for which the recording may be too short."""
         self._fault = ""  # of the part that is open
-        found = parts(file) if options.raw is None else iter(())
+        found: Iterator[Part] = iter(())
         self._part: Part | None = None
+        self._reader: AudioReader
         if options.raw is None:
+            found = parts(file)
             self._part, self._reader = self._first(found)
         else:
-            self._reader = _headerless(file, options.raw)
+            try:
+                self._reader = SndfileReader(file, None, options.raw)
+            except CannotOpenError as error:
+                raise _rejection(str(error)) from error
         self.rate_hz = self._reader.rate_hz
         self.channels = self._reader.channels
         self.n_frames = None if self.fault else self._reader.n_frames
@@ -207,13 +212,6 @@ class Recording:
             return FfmpegReader(self._file, part, "")
         except AudioError:
             return SndfileReader(self._file, part, block_samples=_CAREFUL_SAMPLES)
-
-
-def _headerless(file: FileIO, raw: RawFormat | None) -> AudioReader:
-    try:
-        return SndfileReader(file, None, raw)
-    except CannotOpenError as error:
-        raise _rejection(str(error)) from error
 
 
 def _rejection(reason: str) -> AudioError:
