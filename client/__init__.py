@@ -17,70 +17,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .asynchronous import AsyncTranscriber
-    from .audio import AudioOptions, Clip, RawFormat, load_audio, to_pcm
-    from .decoding import BeamOptions, GreedyOptions, Hotword
-    from .errors import AsrError, AudioWarning
-    from .long_audio import LongAudioOptions
-    from .result import Result
-    from .transcriber import Transcriber, transcribe
-    from .transcript import Hypothesis, Token, Transcript, Word
-    from .wire.connection import ConnectionOptions
-    from .wire.contract import Contract
-    from .wire.failure_policy import FailurePolicy
-    from .wire.transport import TransportOptions
-
-__all__ = [
-    "AsrError",
-    "AsyncTranscriber",
-    "AudioOptions",
-    "AudioWarning",
-    "BeamOptions",
-    "Clip",
-    "ConnectionOptions",
-    "Contract",
-    "FailurePolicy",
-    "GreedyOptions",
-    "Hotword",
-    "Hypothesis",
-    "LongAudioOptions",
-    "RawFormat",
-    "Result",
-    "Token",
-    "Transcriber",
-    "Transcript",
-    "TransportOptions",
-    "Word",
-    "load_audio",
-    "to_pcm",
-    "transcribe",
-]
+    from .asynchronous import AsyncTranscriber as AsyncTranscriber
+    from .audio import AudioOptions as AudioOptions
+    from .audio import Clip as Clip
+    from .audio import RawFormat as RawFormat
+    from .audio import load_audio as load_audio
+    from .audio import to_pcm as to_pcm
+    from .decoding import BeamOptions as BeamOptions
+    from .decoding import GreedyOptions as GreedyOptions
+    from .decoding import Hotword as Hotword
+    from .errors import AsrError as AsrError
+    from .errors import AudioWarning as AudioWarning
+    from .long_audio import LongAudioOptions as LongAudioOptions
+    from .result import Result as Result
+    from .transcriber import Transcriber as Transcriber
+    from .transcriber import transcribe as transcribe
+    from .transcript import Hypothesis as Hypothesis
+    from .transcript import Token as Token
+    from .transcript import Transcript as Transcript
+    from .transcript import Word as Word
+    from .wire.connection import ConnectionOptions as ConnectionOptions
+    from .wire.contract import Contract as Contract
+    from .wire.failure_policy import FailurePolicy as FailurePolicy
+    from .wire.transport import TransportOptions as TransportOptions
 
 _HOMES = {
-    "AsrError": ".errors",
-    "AsyncTranscriber": ".asynchronous",
-    "AudioOptions": ".audio",
-    "AudioWarning": ".errors",
-    "BeamOptions": ".decoding",
-    "Clip": ".audio",
-    "ConnectionOptions": ".wire.connection",
-    "Contract": ".wire.contract",
-    "FailurePolicy": ".wire.failure_policy",
-    "GreedyOptions": ".decoding",
-    "Hotword": ".decoding",
-    "Hypothesis": ".transcript",
-    "LongAudioOptions": ".long_audio",
-    "RawFormat": ".audio",
-    "Result": ".result",
-    "Token": ".transcript",
-    "Transcriber": ".transcriber",
-    "Transcript": ".transcript",
-    "TransportOptions": ".wire.transport",
-    "Word": ".transcript",
-    "load_audio": ".audio",
-    "to_pcm": ".audio",
-    "transcribe": ".transcriber",
+    name: module
+    for module, names in {
+        ".asynchronous": "AsyncTranscriber",
+        ".audio": "AudioOptions Clip RawFormat load_audio to_pcm",
+        ".decoding": "BeamOptions GreedyOptions Hotword",
+        ".errors": "AsrError AudioWarning",
+        ".long_audio": "LongAudioOptions",
+        ".result": "Result",
+        ".transcriber": "Transcriber transcribe",
+        ".transcript": "Hypothesis Token Transcript Word",
+        ".wire.connection": "ConnectionOptions",
+        ".wire.contract": "Contract",
+        ".wire.failure_policy": "FailurePolicy",
+        ".wire.transport": "TransportOptions",
+    }.items()
+    for name in names.split()
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
@@ -92,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return list(__all__)
+    return __all__

@@ -7,12 +7,26 @@ Each command is imported when it is called, so that help comes at once.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .commands import standard_streams
 from .commands.flags import FLAGS
 from .commands.parser import Program
 from .errors import AsrError
-from .utils.version import package_version
+
+
+def _version() -> str:
+    """The version of this package: of the checkout that it is run from, or as it was installed."""
+    import tomllib  # noqa: PLC0415 -- no command is to wait for these
+    from importlib.metadata import version  # noqa: PLC0415
+
+    package = Path(__file__).resolve().parent
+    if package.name != "client":  # its name in a checkout alone
+        return version("nemo-ctc-triton")
+    project = tomllib.loads((package.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    found: str = project["version"]
+    return found
+
 
 _CLIENT = Program(
     "nemo-ctc",
@@ -26,7 +40,7 @@ _CLIENT = Program(
         "tune": "choose a beam search's weights on a development set",
         "models": "list a server's models and their contracts",
     },
-    package_version,
+    _version,
 )
 
 

@@ -64,12 +64,11 @@ class Pipeline:
         keep_log_probs: bool = False,
     ) -> None:
         contract = transport.contract
-        reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
-        permits = BoundedSemaphore(max_in_flight)
         self.transport: Final = transport
         self.max_in_flight: Final = max_in_flight
         self._decoding = decoding
-        self._sender = _Sender(transport, decoding.output, reader, permits)
+        self._reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
+        self._permits = BoundedSemaphore(max_in_flight)
         self._keep_log_probs = keep_log_probs
 
     def transcribe(
@@ -77,9 +76,9 @@ class Pipeline:
     ) -> Generator[Result, None, None]:
         """One result for each item, in order; none for what is not sent when ``stop`` is set."""
         ahead = requests_ahead(self.max_in_flight)
-        sent = self._sender.requests(items, stop or Event())
+        sent = self._requests(items, stop or Event())
         requests = in_order(sent, lambda each: each.outputs, ahead)
-        heard = _heard(requests, self._decoding)
+        heard = self._heard(requests)
         for each in in_order(heard, lambda each: each.decoded, self._decoding.ahead):
             yield self._finish(each)
 
@@ -87,6 +86,48 @@ class Pipeline:
         """Disconnect and release what the decoder holds."""
         self.transport.close()
         self._decoding.close()
+
+    def _requests(self, items: Iterable[Item], stop: Event) -> "Iterator[_Request]":
+        """At least one request for each item; taking it sends it."""
+        for index, item in enumerate(items):
+            if stop.is_set():
+                return
+            recording = _Recording(index)
+            try:
+                yield from self._windows(recording, item, stop)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
+                failed: Future[NDArray[Any]] = Future()
+                failed.set_exception(_of_item(error))
+                yield _Request(recording, 0, failed, last=True)
+
+    def _windows(self, recording: "_Recording", item: Item, stop: Event) -> "Iterator[_Request]":
+        for piece in self._reader.windows(item, recording.warnings.append):
+            if recording.ended or stop.is_set():  # it ends early where a window failed
+                return
+            end = piece.start_frame * self._reader.plan.frame + len(piece.samples)
+            recording.duration_s = end / self._reader.rate_hz
+            outputs = self._submit(piece.samples)
+            yield _Request(recording, piece.start_frame, outputs, piece.last)
+
+    def _submit(self, samples: Pcm) -> Future[NDArray[Any]]:
+        self._permits.acquire()
+        try:
+            outputs = self.transport.submit(samples, self._decoding.output)
+        except BaseException:
+            self._permits.release()
+            raise
+        outputs.add_done_callback(lambda _: self._permits.release())
+        return outputs
+
+    def _heard(self, requests: "Iterable[_Request]") -> "Iterator[_Heard]":
+        """The recordings whose windows have all been answered; taking one begins to decode it."""
+        for request in requests:
+            recording = request.recording
+            if (outputs := recording.take(request)) is not None:
+                decoded = self._decoding.begin(outputs, recording.duration_s)
+                yield _Heard(recording, outputs, decoded)
 
     def _finish(self, heard: "_Heard") -> Result:
         recording = heard.recording
@@ -148,50 +189,6 @@ class _Request:
     last: bool
 
 
-@dataclass(frozen=True)
-class _Sender:
-    """Sends recordings window by window, with at most as many in flight as there are permits."""
-
-    transport: Transport
-    output: str
-    reader: Reader
-    permits: BoundedSemaphore
-
-    def requests(self, items: Iterable[Item], stop: Event) -> Iterator[_Request]:
-        """At least one request for each item; taking it sends it."""
-        for index, item in enumerate(items):
-            if stop.is_set():
-                return
-            recording = _Recording(index)
-            try:
-                yield from self._windows(recording, item, stop)
-            except MemoryError:
-                raise
-            except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
-                failed: Future[NDArray[Any]] = Future()
-                failed.set_exception(_of_item(error))
-                yield _Request(recording, 0, failed, last=True)
-
-    def _windows(self, recording: _Recording, item: Item, stop: Event) -> Iterator[_Request]:
-        for piece in self.reader.windows(item, recording.warnings.append):
-            if recording.ended or stop.is_set():  # it ends early where a window failed
-                return
-            end = piece.start_frame * self.reader.plan.frame + len(piece.samples)
-            recording.duration_s = end / self.reader.rate_hz
-            outputs = self._submit(piece.samples)
-            yield _Request(recording, piece.start_frame, outputs, piece.last)
-
-    def _submit(self, samples: Pcm) -> Future[NDArray[Any]]:
-        self.permits.acquire()
-        try:
-            outputs = self.transport.submit(samples, self.output)
-        except BaseException:
-            self.permits.release()
-            raise
-        outputs.add_done_callback(lambda _: self.permits.release())
-        return outputs
-
-
 def _of_item(error: Exception) -> AsrError:
     if isinstance(error, AsrError):
         return error
@@ -208,12 +205,3 @@ class _Heard:
     recording: _Recording
     outputs: Future[NDArray[Any]]
     decoded: Future[Any]
-
-
-def _heard(requests: Iterable[_Request], decoding: Stage) -> Iterator[_Heard]:
-    """The recordings whose windows have all been answered; taking one begins to decode it."""
-    for request in requests:
-        recording = request.recording
-        if (outputs := recording.take(request)) is not None:
-            decoded = decoding.begin(outputs, recording.duration_s)
-            yield _Heard(recording, outputs, decoded)

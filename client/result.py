@@ -1,11 +1,11 @@
 """What became of one item: its transcript, or its error."""
 
 from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .display import html_of_error, html_of_transcript
 from .errors import AsrError
 from .transcript import Transcript
 from .utils.shortened import shortened
@@ -44,7 +44,12 @@ class Result:
         return f"Result({self.index}, {self.duration_s:.2f} s, {outcome})"
 
     def _repr_html_(self) -> str:
-        """How notebooks show it."""
+        """In notebooks: the transcript, or the error in red, and below it the warnings."""
+        warnings = "".join(_paragraph("#b35900", warning) for warning in self.warnings)
         if self.transcript is None:
-            return html_of_error(str(self.error), self.warnings)
-        return html_of_transcript(self.transcript, self.warnings)
+            return _paragraph("#b00020", str(self.error)) + warnings
+        return self.transcript._repr_html_() + warnings
+
+
+def _paragraph(color: str, text: str) -> str:
+    return f'<p style="color: {color}">{escape(text)}</p>'

@@ -14,7 +14,6 @@ from typing import Final, TypedDict, Unpack
 from .audio import AudioItem, AudioOptions, is_single
 from .decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
 from .decoding.stage import InPool, InThread, Stage
-from .display import with_progress
 from .errors import AudioWarning
 from .long_audio import LongAudioOptions, plan_windows
 from .pipeline import Item, Pipeline, Reader, requests_ahead
@@ -72,8 +71,31 @@ class Transcriber(Closing):
         log_probs: bool = False,
     ) -> None:
         self._model = f"{model!r} at {url!r}"
-        given = (decoder, processes, options or TransportOptions(), audio, long_audio, log_probs)
-        connect = partial(_connect, url, model, *given)
+        options = options or TransportOptions()
+        decoder = decoder or GreedyOptions()
+        if log_probs and isinstance(decoder, GreedyOptions):
+            decoder = replace(decoder, confidence=True)  # asks the server for them
+
+        def connect() -> Pipeline:
+            transport = TritonTransport(url, model, options)
+            contract = transport.contract
+            decoding: Stage
+            try:
+                plan = plan_windows(contract, long_audio)
+                reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
+                if isinstance(decoder, BeamOptions) and processes:
+                    make = partial(BeamDecoder, contract, decoder)
+                    ahead = requests_ahead(options.max_in_flight)
+                    decoding = InPool(make, processes, ahead)
+                else:
+                    decoding = InThread(make_decoder(contract, decoder))
+            except BaseException:
+                transport.close()
+                raise
+            return Pipeline(
+                transport, decoding, options.max_in_flight, reader, keep_log_probs=log_probs
+            )
+
         self._pipeline = PerProcess(connect)
 
     @property
@@ -108,7 +130,7 @@ class Transcriber(Closing):
             )
         results = self._pipeline.get().transcribe(items, stop)
         total = len(items) if isinstance(items, Sized) else None
-        return with_progress(results, total) if progress else results
+        return _with_progress(results, total) if progress else results
 
     def transcribe_one(self, item: AudioItem) -> Transcript:
         """The transcript of one recording.
@@ -147,31 +169,18 @@ def transcript_of(result: Result) -> Transcript:
     return result.unwrap()
 
 
-def _connect(  # noqa: PLR0913, PLR0917  # as Transcriber
-    url: str | Sequence[str],
-    model: str,
-    decoder: DecoderOptions | None,
-    processes: int,
-    options: TransportOptions,
-    audio: AudioOptions | None,
-    long_audio: LongAudioOptions | None,
-    log_probs: bool,  # noqa: FBT001
-) -> Pipeline:
-    decoder = decoder or GreedyOptions()
-    if log_probs and isinstance(decoder, GreedyOptions):
-        decoder = replace(decoder, confidence=True)  # asks the server for them
-    transport = TritonTransport(url, model, options)
-    contract = transport.contract
-    decoding: Stage
-    try:
-        plan = plan_windows(contract, long_audio)
-        reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
-        if isinstance(decoder, BeamOptions) and processes:
-            make = partial(BeamDecoder, contract, decoder)
-            decoding = InPool(make, processes, requests_ahead(options.max_in_flight))
-        else:
-            decoding = InThread(make_decoder(contract, decoder))
-    except BaseException:
-        transport.close()
-        raise
-    return Pipeline(transport, decoding, options.max_in_flight, reader, keep_log_probs=log_probs)
+def _with_progress(results: Iterable[Result], total: int | None) -> Generator[Result, None, None]:
+    """The results, with a progress bar on standard error or below the notebook's cell."""
+    from rich.console import Console  # noqa: PLC0415 -- only who asks for progress waits for it
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    hidden = not (console.is_terminal or console.is_jupyter)
+    with Progress(console=console, disable=hidden) as progress:
+        task = progress.add_task("Transcribing", total=total)
+        failed = 0
+        for result in results:
+            failed += result.error is not None
+            said = f"Transcribing, {failed:,} failed" if failed else "Transcribing"
+            progress.update(task, advance=1, description=said)
+            yield result

@@ -5,9 +5,9 @@ it to the end of the last; a word from the start of its first token to the end o
 """
 
 from dataclasses import dataclass
+from html import escape
 from typing import NamedTuple
 
-from .display import html_of_transcript
 from .utils.shortened import shortened
 
 
@@ -67,5 +67,14 @@ class Transcript:
         return f"Transcript({shortened(self.text)!r})"
 
     def _repr_html_(self) -> str:
-        """How notebooks show it."""
-        return html_of_transcript(self)
+        """In notebooks: words from red, confidence 0, to green, 1, each with its times."""
+        words = " ".join(map(_html_of_word, self.words)) or escape(self.text) or "(no words)"
+        return f'<div style="max-height: 20em; overflow: auto">{words}</div>'
+
+
+def _html_of_word(word: Word) -> str:
+    title, style = f"{word.start_s:.2f} to {word.end_s:.2f} s", ""
+    if word.confidence is not None:
+        title += f", confidence {word.confidence:.2f}"
+        style = f' style="color: #111; background: hsl({120 * word.confidence:.0f} 75% 82%)"'
+    return f'<span title="{title}"{style}>{escape(word.text)}</span>'

@@ -1,8 +1,13 @@
-"""Where a file's header places its samples: in chunks, or right after the header."""
+"""Where a file's header places its samples: in chunks, or right after the header.
 
+And what follows the samples that it promises: metadata, samples, or unknown bytes.
+"""
+
+import codecs
 import os
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import FileIO
@@ -15,6 +20,18 @@ _UNKNOWN_32: Final = 0x7FFF_F000  # what sox, and 0xFFFFFFFF what ffmpeg, writes
 _UNKNOWN_64: Final = 1 << 62
 _SPHERE_HEADER: Final = 4096
 _NAME: Final = re.compile(rb"[ -~]{4}")
+_TRIFLE_BYTES: Final = 256
+"""Too little to hold speech: 16 ms of telephone audio."""
+_READ_BYTES: Final = 1 << 20
+_JUDGED_BYTES: Final = 1 << 16
+_COMPRESSED: Final = 0.98
+"""Deflate leaves random bytes as they are; of speech in PCM or µ-law it made 0.96 at most (199
+recordings of three corpora)."""
+_TAGS: Final = re.compile(
+    # Tags of other formats that taggers append, and chunks that are cut off.
+    rb"ID3|TAG|3DI|APETAGEX|LYRICSBEGIN|LIST|id3 |bext|cue |fact|JUNK|junk|PAD |PEAK|smpl|inst|iXML"
+    rb"|axml|_PMX|cart|DISP|LGWV|NAME|AUTH|ANNO|COMT|MARK|INST|MIDI|APPL|free|info|peak|mark|uuid"
+)
 
 
 @dataclass(frozen=True)
@@ -200,3 +217,35 @@ _LAYOUTS: Final[dict[str, Callable[[FileIO, int], Samples | None]]] = {
     "caf": _CAF.find,
     "sphere": _sphere,
 }
+
+
+def is_metadata(file: FileIO, start: int, end: int) -> bool:
+    """Whether these bytes are known to be no audio: a tag, zeros, or too few to matter."""
+    if end - start < _TRIFLE_BYTES:
+        return True
+    at = _first_nonzero(file, start, end)
+    return at >= end or _TAGS.match(bytes_at(file, at, 16)) is not None
+
+
+def looks_like_samples(file: FileIO, start: int, end: int) -> bool:
+    """Whether these bytes may be uncompressed samples; text and random bytes are not."""
+    at = _first_nonzero(file, start, end)
+    data = bytes_at(file, at, min(_JUDGED_BYTES, end - at))
+    return not _is_text(data) and len(zlib.compress(data)) < _COMPRESSED * len(data)
+
+
+def _first_nonzero(file: FileIO, start: int, end: int) -> int:
+    while start < end:
+        chunk = bytes_at(file, start, min(_READ_BYTES, end - start))
+        if rest := chunk.lstrip(b"\0"):
+            return start + len(chunk) - len(rest)
+        start += len(chunk) or end
+    return end
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True

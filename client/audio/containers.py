@@ -1,6 +1,6 @@
 """The recordings in a file, found by their bytes, and whether each has what its header promises.
 
-Flow: file → ``parts``, most often one → a ``Part`` each, for an ``AudioReader``. Files joined with
+Flow: file → ``parts``, most often one → a ``Part`` each, for a reader. Files joined with
 ``cat`` hold several recordings, of which libsndfile and ffmpeg mostly read the first, silently.
 
 libsndfile also silently reads truncated files as shorter recordings, and guesses the length of MP3
@@ -16,8 +16,7 @@ from io import FileIO
 from typing import Final
 
 from ..errors import AudioError
-from .chunks import Samples, bytes_at, samples_of, size_of
-from .remainder import is_metadata, looks_like_samples
+from .chunks import Samples, bytes_at, is_metadata, looks_like_samples, samples_of, size_of
 
 MP4: Final = "mp4"
 _SIGNATURES: Final = {
@@ -144,7 +143,10 @@ def _sized(file: FileIO, part: Part, samples: Samples) -> Part:
         if is_metadata(file, samples.rest, end):
             return replace(part, end=end)
         if not _continues(file, samples, end):
-            fault = _left_out(samples.size, more)
+            fault = (
+                f"its header promises {samples.size} bytes of samples, and {more} of unknown "
+                "content follow, which are left out"
+            )
             return replace(part, end=samples.rest, fault=fault, gap=more)
     fault, correction = _fault(samples.size, there), samples.corrected(there)
     return replace(part, end=end, fault=fault, correction=correction)
@@ -175,13 +177,6 @@ def _begins(file: FileIO, at: int) -> bool:
 
 def _fault(promised: int, there: int) -> str:
     return f"its header promises {promised} bytes of samples, {there} are there"
-
-
-def _left_out(promised: int, more: int) -> str:
-    return (
-        f"its header promises {promised} bytes of samples, and {more} of unknown content follow, "
-        "which are left out"
-    )
 
 
 def _end_of_id3(file: FileIO, start: int) -> int:

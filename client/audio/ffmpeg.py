@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import AudioError
 from .chunks import size_of
 from .containers import MP4, Part, end_of
-from .reader import DamagedError
+from .libsndfile import DamagedError
 
 _CONTAINERS: Final = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,"
@@ -50,7 +50,7 @@ _SAMPLE: Final = np.dtype(">f4")
 
 
 class FfmpegReader:
-    """An ``AudioReader`` of what ffmpeg decodes.
+    """A reader, as ``SndfileReader``, of what ffmpeg decodes.
 
     ``reason`` is why libsndfile does not read the file. Samples before ``start_s`` may be skipped,
     as ``seek`` tells. Where ffmpeg finds damage it continues, or stops if ``strict``; either way

@@ -39,7 +39,8 @@ AudioItem: TypeAlias = AudioSource | Clip | Samples | tuple[Samples, int] | Mapp
 at the model's rate unless they come as ``(samples, rate_hz)``; or a dictionary of Hugging Face's,
 ``{"array": …, "sampling_rate": …}``, or ``{"bytes": …, "path": …}`` as ``Audio(decode=False)``."""
 
-_ARRAYS: Final = ("__array__", "__dlpack__", "__array_interface__")
+_CONVERTED: Final = ("__array__", "__array_interface__")
+_ARRAYS: Final = (*_CONVERTED, "__dlpack__")
 
 
 def read_item(
@@ -119,7 +120,8 @@ def _as_numpy(given: Any) -> NDArray[Any]:
             "numpy.array(samples, numpy.float32), several recordings through Transcriber.transcribe"
         )
     try:
-        return np.from_dlpack(given) if _only_dlpack(given) else np.asarray(given)
+        only_dlpack = not any(hasattr(given, name) for name in _CONVERTED)
+        return np.from_dlpack(given) if only_dlpack else np.asarray(given)
     except MemoryError:
         raise
     except Exception as error:
@@ -128,7 +130,3 @@ def _as_numpy(given: Any) -> NDArray[Any]:
             f"a {type(given).__name__} cannot be read as a NumPy array ({said}): convert it first, "
             "as a tensor by tensor.detach().cpu().numpy()"
         ) from error
-
-
-def _only_dlpack(given: Any) -> bool:
-    return not any(hasattr(given, name) for name in _ARRAYS if name != "__dlpack__")

@@ -1,6 +1,5 @@
 """Decoding in this process, by libsndfile through soundfile."""
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from .containers import Part
 from .options import ENCODINGS, RawFormat
-from .reader import CannotOpenError, DamagedError
 
 BLOCK_SAMPLES: Final = 1 << 16
 _MPEG_SLACK_FRAMES: Final = 2 * 1152
@@ -22,13 +20,20 @@ _MPEG_SLACK_FRAMES: Final = 2 * 1152
 _UNKNOWN_FRAMES: Final = 1 << 60  # libsndfile's "I don't know" is 2**63 - 1
 
 
+class CannotOpenError(Exception):
+    """libsndfile cannot open the file; ffmpeg may."""
+
+
+class DamagedError(Exception):
+    """Samples are missing or damaged; the message says what was found."""
+
+
 class SndfileReader:
-    """An ``AudioReader`` of what libsndfile decodes.
+    """A reader of what libsndfile decodes: its format, and its samples in blocks.
 
     ``part`` is where it is in the file, ``None`` for headerless audio. Blocks hold at most
     ``block_samples``: what comes in a block before damage is lost with it. Raises
-    ``CannotOpenError`` for a file that libsndfile does not open, or does
-    not know the length of.
+    ``CannotOpenError`` for a file that libsndfile does not open, or does not know the length of.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class SndfileReader:
             raise CannotOpenError(getattr(error, "error_string", str(error))) from error
         self.rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
+        # None where only reading to the end tells.
         self.n_frames: int | None = None if self._pipe else self._file.frames
         if self.n_frames is not None and self.n_frames >= _UNKNOWN_FRAMES:
             self.close()
@@ -66,7 +72,10 @@ class SndfileReader:
         return self._at
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """The samples from here on, ``float32 [n, channels]``, a bounded number at a time."""
+        """The samples from here on, ``float32 [n, channels]``, a bounded number at a time.
+
+        Raises ``DamagedError`` after the last block that could be read.
+        """
         n_frames = max(1, self._block_samples // self.channels)
         while True:
             with _damage():
@@ -119,20 +128,13 @@ def _readable(file: FileIO, part: Part | None) -> "int | _View":
     return _View(file, part)
 
 
-class _View(io.RawIOBase):
-    """A part of a file as a file, its header corrected."""
+class _View:
+    """A part of a file as a file that soundfile reads, its header corrected."""
 
     def __init__(self, file: FileIO, part: Part) -> None:
-        super().__init__()
         self._file = file
         self._part = part
         self._at = part.start
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def tell(self) -> int:
         return self._at - self._part.start

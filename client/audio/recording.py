@@ -10,7 +10,7 @@ One rule for damaged and truncated recordings: the intact part is read, with a w
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from io import FileIO
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,18 @@ from .chunks import size_of
 from .containers import Part, parts
 from .conversion import NO_SAMPLES
 from .ffmpeg import FfmpegReader
-from .libsndfile import SndfileReader
-from .options import AudioOptions, Clip, RawFormat, Warn, as_warning
-from .reader import AudioReader, CannotOpenError, DamagedError
+from .libsndfile import CannotOpenError, DamagedError, SndfileReader
+from .options import AudioOptions, Clip, Warn, as_warning
 
 _CAREFUL_SAMPLES: Final = 256
 """The block size near damage: the block that holds it is lost."""
 
-Blocks = Iterator[NDArray[np.float32]]
+Blocks: TypeAlias = Iterator[NDArray[np.float32]]
+AudioReader: TypeAlias = SndfileReader | FfmpegReader
 
 
 class Recording:
-    """An ``AudioReader`` of all that is in ``file``.
+    """A reader, as ``SndfileReader``, of all that is in ``file``.
 
     ``clip`` is the piece that will be read, and ``warn`` is called with what is wrong. Raises
     ``AudioError``.
@@ -49,12 +49,17 @@ class Recording:
         self.fault = ""
         """What is wrong with the parts read so far, for which the recording may be too short."""
         self._fault = ""  # of the part that is open
-        found = parts(file) if options.raw is None else iter(())
+        found: Iterator[Part] = iter(())
         self._part: Part | None = None
+        self._reader: AudioReader
         if options.raw is None:
+            found = parts(file)
             self._part, self._reader = self._first(found)
         else:
-            self._reader = _headerless(file, options.raw)
+            try:
+                self._reader = SndfileReader(file, None, options.raw)
+            except CannotOpenError as error:
+                raise _rejection(str(error)) from error
         self.rate_hz = self._reader.rate_hz
         self.channels = self._reader.channels
         self.n_frames = None if self.fault else self._reader.n_frames
@@ -165,27 +170,26 @@ class Recording:
         """The intact samples of the open part, with at most one warning."""
         warned = False
         begin = self._at
-        try:
-            for block in self._reader.blocks():
-                self._at += len(block)
-                if self._fault and not warned:
-                    self._warn(_warning(self._fault))
-                    warned = True
-                yield block
-        except DamagedError as error:
-            if self._strict:
-                raise _rejection(str(error)) from error
-            self._find(self._fault or str(error))
-            for block in self._rest(part):
-                self._at += len(block)
-                if not warned:  # now: whoever has as many samples as were promised asks no further
-                    self._warn(_warning(self._fault))
-                    warned = True
-                yield block
+        for block in self._intact(part):
+            self._at += len(block)
+            if self._fault and not warned:  # now: who has all that was promised asks no further
+                self._warn(_warning(self._fault))
+                warned = True
+            yield block
         if self._fault and self._at == begin:
             raise _rejection(self._fault)
         if self._fault and not warned:
             self._warn(_warning(self._fault))
+
+    def _intact(self, part: Part | None) -> Blocks:
+        """What the reader finds, and after damage another one; notes the damage as a fault."""
+        try:
+            yield from self._reader.blocks()
+        except DamagedError as error:
+            if self._strict:
+                raise _rejection(str(error)) from error
+            self._find(self._fault or str(error))
+            yield from self._rest(part)
 
     def _rest(self, part: Part | None) -> Blocks:
         """What another reader finds in the part from here on."""
@@ -208,13 +212,6 @@ class Recording:
             return FfmpegReader(self._file, part, "")
         except AudioError:
             return SndfileReader(self._file, part, block_samples=_CAREFUL_SAMPLES)
-
-
-def _headerless(file: FileIO, raw: RawFormat | None) -> AudioReader:
-    try:
-        return SndfileReader(file, None, raw)
-    except CannotOpenError as error:
-        raise _rejection(str(error)) from error
 
 
 def _rejection(reason: str) -> AudioError:

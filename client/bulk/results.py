@@ -28,8 +28,6 @@ LINE: Final = "line"
 ERROR: Final = "error"
 ATTEMPTS: Final = "attempts"
 _FAILURE_FIELDS: Final = (LINE, *AUDIO_FIELDS, ERROR, ATTEMPTS)
-_FAILURES: Final = "errors.jsonl"
-_SETTINGS: Final = "run.json"
 _BEGINNING: Final = b'{"line": '
 """The first bytes of every line."""
 
@@ -44,6 +42,7 @@ class Results(AbstractContextManager["Results"]):
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
+        self.failures_path, self.settings_path = side_files(path)
         self.failed = 0
         self._settings = settings
         self._attempts: dict[int, int] = {}  # of failed entries
@@ -66,16 +65,6 @@ class Results(AbstractContextManager["Results"]):
     def done(self) -> int:
         """How many entries have a transcript."""
         return sum(self._done)
-
-    @property
-    def failures_path(self) -> Path:
-        """Where the failed entries are listed."""
-        return beside(self.path, _FAILURES)
-
-    @property
-    def settings_path(self) -> Path:
-        """Where the settings of the results are recorded."""
-        return beside(self.path, _SETTINGS)
 
     def missing(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """The manifest's entries that have no transcript yet.
@@ -125,9 +114,7 @@ class Results(AbstractContextManager["Results"]):
         if self._in_order:
             return
         with written_whole(self.path) as part, part.open("wb") as ordered:
-            for offset in self._offsets():
-                self._stream.seek(offset)
-                ordered.write(self._stream.readline())
+            ordered.writelines(self._last_records())
 
     def _list_failures(self) -> None:
         """Write the list of failures so far; no file if there are none."""
@@ -135,9 +122,7 @@ class Results(AbstractContextManager["Results"]):
             self.failures_path.unlink(missing_ok=True)
             return
         with written_whole(self.failures_path) as part, part.open("w", encoding="utf-8") as listed:
-            for offset in self._offsets():
-                self._stream.seek(offset)
-                record = _record(self._stream.readline())
+            for record in map(_record, self._last_records()):
                 if record is not None and ERROR in record:
                     listed.write(_failure_line(record))
 
@@ -207,8 +192,8 @@ class Results(AbstractContextManager["Results"]):
         self._in_order = self._in_order and line > self._last_line
         self._last_line = line
 
-    def _offsets(self) -> Iterator[int]:
-        """The offset of each line's last record, in the order of lines."""
+    def _last_records(self) -> Iterator[bytes]:
+        """The last record of each line of the manifest, in the order of lines."""
         offsets = array("q", [-1]) * len(self._done)
         self._stream.seek(0)
         at = 0
@@ -216,7 +201,10 @@ class Results(AbstractContextManager["Results"]):
             if (record := _record(line)) is not None:
                 offsets[record[LINE]] = at
             at += len(line)
-        return (offset for offset in offsets if offset >= 0)
+        for offset in offsets:
+            if offset >= 0:
+                self._stream.seek(offset)
+                yield self._stream.readline()
 
 
 def _mismatch(path: Path, reason: str) -> ManifestError:
@@ -230,7 +218,7 @@ def _failure_line(record: Mapping[str, Any]) -> str:
 
 def side_files(path: Path) -> tuple[Path, Path]:
     """The files beside the results at ``path``: the failures and the settings."""
-    return beside(path, _FAILURES), beside(path, _SETTINGS)
+    return beside(path, "errors.jsonl"), beside(path, "run.json")
 
 
 def beside(path: Path, ending: str) -> Path:

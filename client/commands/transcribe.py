@@ -32,8 +32,7 @@ from typing import Any, Final, TextIO
 
 from ..audio import Clip
 from ..bulk.formats import FORMATS
-from ..bulk.formats.ctm import MONO, ctm, recording_name
-from ..bulk.formats.lines import json_fields
+from ..bulk.formats.lines import MONO, ctm, json_fields, recording_name
 from ..bulk.ray_engine import Job, RayEngine, RayOptions
 from ..bulk.results import Results, side_files
 from ..decoding.preset import Preset

@@ -1,20 +1,7 @@
 """The options of beam search, with their defaults in this one place.
 
-Names and most defaults are pyctcdecode's; NeMo's are those of its evaluation script for n-gram
-models, and of its configuration of pyctcdecode:
-
-====================  ===========  ======  =====================================================
-option                pyctcdecode  NeMo    note
-====================  ===========  ======  =====================================================
-``alpha``             0.5          1.0     NeMo: ``kenlm_alpha`` / ``beam_alpha``
-``beta``              1.5          0.0     NeMo: ``beam_beta``
-``beam_width``        100          128     there a hypothesis may take two places, here one
-``beam_prune_logp``   -10          -10
-``token_min_logp``    -5           -5
-``unk_score_offset``  -10          -10
-``hotword_weight``    10           10      here 5: unknown hotwords need not make up for a penalty
-====================  ===========  ======  =====================================================
-
+Names and most defaults are pyctcdecode's; ``alpha`` and ``beta`` are ``kenlm_alpha`` or
+``beam_alpha``, and ``beam_beta`` in NeMo, with other defaults. ``docs/decoding.md`` compares all.
 Figures made with one set of weights do not compare with the other.
 """
 

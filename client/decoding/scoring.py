@@ -9,16 +9,27 @@ score here, in natural logarithm, is
 ``unknown`` being ``unk_score_offset`` for words that are neither the language model's nor part of a
 hotword. These are pyctcdecode's terms (its ``LanguageModel`` and ``HotwordScorer``), except that it
 penalises unknown hotwords, and takes an empty end for a word (``docs/decisions.md``).
+
+The bonus of a hypothesis is, for each hotword in it, the hotword's weight, and for what it is
+spelling the best hotword's weight times the share of its characters so far. So a hypothesis is
+helped from the first letter on, and pays back when it turns out otherwise. For single words this
+is pyctcdecode's bonus; phrases are matched as phrases there not at all.
 """
 
 import math
 from bisect import bisect_left
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from ..language_models import LanguageModel
 from ..language_models.cases import CASES
-from .hotwords import NO_MATCHES, HotwordMatcher, Matches
-from .options import BeamOptions
+from .options import BeamOptions, Hotword
+
+Matches: TypeAlias = frozenset[tuple[int, int]]
+"""Partly matched phrases, as (hotword, words matched)."""
+
+_NO_MATCHES: Final[Matches] = frozenset()
 
 _USUAL_WORD: Final = 6
 """Characters; the beginning of an unknown word that is longer is penalised in proportion."""
@@ -26,6 +37,7 @@ _REMEMBERED: Final = 10_000
 """Beginnings of words whose penalty is kept between utterances."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class History:
     """Finished words, shared by the hypotheses that agree on them.
 
@@ -33,14 +45,63 @@ class History:
     the same; ``following`` holds the histories of one more word, so that each is scored once.
     """
 
-    __slots__ = ("following", "key", "matches", "score", "state")
+    score: float
+    state: Any
+    matches: Matches
+    key: Any = None
+    following: "dict[str, History]" = field(default_factory=dict)
 
-    def __init__(self, score: float, state: Any, matches: Matches, key: Any) -> None:
-        self.score = score
-        self.state = state
-        self.matches = matches
-        self.key = key
-        self.following: dict[str, History] = {}
+
+@dataclass(frozen=True)
+class _Phrase:
+    words: tuple[str, ...]
+    weight: float
+
+    def credit(self, matched: int, beginning: str) -> float | None:
+        """For ``matched`` words and the beginning of one more; ``None`` if it does not fit."""
+        if not self.words[matched].startswith(beginning):
+            return None
+        spelled = len(" ".join((*self.words[:matched], beginning)))
+        return self.weight * spelled / len(" ".join(self.words))
+
+
+class _Hotwords:
+    """Finds hotwords in a hypothesis, word by word."""
+
+    def __init__(self, weights: Iterable[tuple[Hotword, float]]) -> None:
+        self._phrases = [
+            _Phrase(tuple(hotword.text.split()), weight) for hotword, weight in weights
+        ]
+        self._starts = frozenset((index, 0) for index in range(len(self._phrases)))
+        self.words: Final = frozenset(word for phrase in self._phrases for word in phrase.words)
+        """All words of all hotwords."""
+
+    def after(self, matches: Matches, word: str) -> tuple[float, Matches]:
+        """The bonus of the hotwords that ``word`` completes, and the partly matched ones."""
+        if word not in self.words:
+            return 0.0, _NO_MATCHES
+        bonus = 0.0
+        partly = set()
+        for index, matched in matches | self._starts:
+            phrase = self._phrases[index]
+            if phrase.words[matched] != word:
+                continue
+            if matched + 1 == len(phrase.words):
+                bonus += phrase.weight
+            else:
+                partly.add((index, matched + 1))
+        return bonus, frozenset(partly)
+
+    def credit(self, matches: Matches, beginning: str) -> float | None:
+        """What the beginning of a word is worth after ``matches``; ``None`` if no hotword fits.
+
+        ``beginning`` may be empty: then only partly matched phrases count.
+        """
+        candidates = matches | self._starts if beginning else matches
+        credits_ = (
+            self._phrases[index].credit(matched, beginning) for index, matched in candidates
+        )
+        return max((credit for credit in credits_ if credit is not None), default=None)
 
 
 class WordScorer:
@@ -60,7 +121,7 @@ class WordScorer:
         self._alpha = options.alpha * math.log(10)
         self._beta = options.beta
         self._unknown = options.unk_score_offset
-        self._hotwords = HotwordMatcher(
+        self._hotwords = _Hotwords(
             (hotword, options.weight_of(hotword)) for hotword in options.hotwords
         )
         self._merge = self._model is not None and options.nbest == 1
@@ -72,7 +133,7 @@ class WordScorer:
         if self._model is not None:
             state = self._new_state()
             self._model.BeginSentenceWrite(state)
-        return History(0.0, state, NO_MATCHES, None)
+        return History(0.0, state, _NO_MATCHES)
 
     def after(self, history: History, word: str) -> History:
         """``history`` and one more finished word."""
@@ -107,7 +168,7 @@ class WordScorer:
             if written not in self._known and word not in self._hotwords.words:
                 log10 += self._unknown
             score += self._alpha * log10 + self._beta
-        following = History(score, state, matches, None)
+        following = History(score, state, matches)
         following.key = (state, matches) if self._merge else following
         return following
 

@@ -49,31 +49,13 @@ class Found:
         return self.acoustic_score + self.word_score
 
 
+@dataclass(slots=True, init=False, eq=False)
 class _Prefix:
     """A hypothesis: finished words, the beginning of one more, and the token it ends with.
 
     ``blank_mass`` and ``token_mass`` are of the frame before, ``next_…`` of this one. Set without a
     constructor: prefixes are made by the thousand, and calling one doubles the cost.
     """
-
-    __slots__ = (
-        "beginning",
-        "blank_mass",
-        "extensions",
-        "factor",
-        "history",
-        "key",
-        "last_word",
-        "mass",
-        "next_blank_mass",
-        "next_path",
-        "next_token_mass",
-        "path",
-        "score",
-        "step",
-        "token",
-        "token_mass",
-    )
 
     history: History
     beginning: str

@@ -9,6 +9,7 @@ trusts the header, so the header is checked here first.
 
 import math
 import mmap
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def read_header(path: Path) -> BinaryHeader:
             fixed = file.read(_PARAMETERS.size)
             order = fixed[0] if fixed else 0
             counts = file.read(8 * order)
-            file.seek(_aligned(file.tell()))
+            file.seek(-file.tell() % 8, os.SEEK_CUR)
             vocabulary = file.read(8)
     except OSError as error:
         raise unreadable(path, error, "a KenLM binary") from error
@@ -115,10 +116,6 @@ def read_words(path: Path) -> list[str]:
         return block[:-1].decode().split("\0")
     except UnicodeDecodeError as error:
         raise unreadable(path, error, "words in UTF-8") from error
-
-
-def _aligned(position: int) -> int:
-    return -(-position // 8) * 8
 
 
 def _damaged(path: Path, reason: str) -> DecoderError:

@@ -60,10 +60,9 @@ def feed(name: str, *arguments: object) -> Iterator[IO[str]]:
             raise DecoderError.of(tool, f"cannot run: {error.strerror}") from error
         stdin = cast("IO[str]", process.stdin)
         try:
-            yield stdin
-            stdin.close()
-            process.wait()
-        except BrokenPipeError:  # the tool has ended: its output says why
+            with suppress(BrokenPipeError):  # the tool has ended: its output says why
+                yield stdin
+                stdin.close()
             process.wait()
         finally:
             process.kill()  # does nothing if it has ended

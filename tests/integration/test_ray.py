@@ -21,8 +21,7 @@ import demo
 from client import Transcriber
 from client.bulk.ray_engine import Job, RayEngine, RayOptions
 from client.bulk.ray_engine.cluster import connected
-from client.bulk.ray_engine.shard_results import count_start, path_of
-from client.bulk.ray_engine.shards import cut_into_shards, entries_of
+from client.bulk.ray_engine.shards import count_start, cut_into_shards, entries_of, path_of
 from client.bulk.ray_engine.worker import Worker
 from client.bulk.results import Results
 from client.errors import ManifestError, RayJobError

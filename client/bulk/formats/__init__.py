@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .ctm import ctm
-from .lines import json_line, text_line
+from .lines import ctm, json_line, text_line
 from .subtitles import srt, vtt
 
 if TYPE_CHECKING:

@@ -1,11 +1,17 @@
-"""A line for each recording: its name and text, or a JSON object.
+"""Lines of text: a recording's name and text, a JSON object, or its words in CTM.
 
 Text is ``name<TAB>text``, without text where there is none. JSON Lines keep the manifest's fields
 and add ``pred_text``, ``words`` with their times in seconds and confidence, of a beam search
 ``nbest`` with scores, or ``error``, and ``warnings`` of what is wrong with the recording.
+
+CTM, which NIST's scoring tools read (``sclite``), has a line for each word: ``file channel start
+duration word confidence``, the confidence only where it is known. The file goes by its name without
+folder and ending, and times are the file's, so that the pieces of a recording that a manifest lists
+go together. ``;;`` begins a comment.
 """
 
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
 
 from ...transcript import Hypothesis, Word
 from ...utils.utf8 import json_text
@@ -13,6 +19,9 @@ from ...utils.utf8 import json_text
 if TYPE_CHECKING:
     from ...manifests.manifest import Entry
     from ...result import Result
+
+MONO: Final = 1
+"""The channel of recordings that have one, or of the mean of several."""
 
 WARNINGS = "warnings"
 _OURS = ("pred_text", "words", "nbest", "error", WARNINGS)
@@ -44,6 +53,26 @@ def json_fields(entry: "Entry", result: "Result") -> dict[str, Any]:
     if result.transcript.nbest:
         fields["nbest"] = list(map(_hypothesis, result.transcript.nbest))
     return fields
+
+
+def ctm(entry: "Entry", result: "Result", channel: int = MONO) -> str:
+    """A line for each word of the ``channel``, from 1; a comment for a failed recording."""
+    name = recording_name(entry)
+    if result.transcript is None:
+        return f";; {name}: {' '.join(str(result.error).split())}\n"
+    offset_s = float(entry.fields.get("offset") or 0.0)
+    return "".join(_ctm_line(name, channel, word, offset_s) for word in result.transcript.words)
+
+
+def recording_name(entry: "Entry") -> str:
+    """What the recording is called: fields are separated by spaces, so a name has none."""
+    return "_".join(PurePath(entry.name).stem.split())
+
+
+def _ctm_line(name: str, channel: int, word: Word, offset_s: float) -> str:
+    duration_s = word.end_s - word.start_s
+    line = f"{name} {channel} {offset_s + word.start_s:.3f} {duration_s:.3f} {word.text}"
+    return f"{line}\n" if word.confidence is None else f"{line} {word.confidence:.4f}\n"
 
 
 def _word(word: Word) -> dict[str, Any]:

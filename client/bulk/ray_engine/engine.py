@@ -15,8 +15,7 @@ from ...transcript import Transcript
 from ..formats.lines import WARNINGS
 from ..results import ERROR, LINE, Results
 from .cluster import RayOptions, connected, import_ray
-from .shard_results import folder_of, left_over, open_shard, path_of, remove
-from .shards import Shard, cut_into_shards
+from .shards import Shard, cut_into_shards, folder_of, left_over, open_shard, path_of, remove
 from .worker import Job, Worker
 
 _RESUME: Final = ("RayEngine.resume",)

@@ -1,10 +1,22 @@
-"""Parts of a manifest, each found by its place in the file without reading what is before."""
+"""Parts of a manifest, and their results.
 
-from collections.abc import Iterable, Iterator
+A part is found by its place in the file without reading what is before. Its results file is beside
+the job's own: ``OUT.shards/00000.jsonl`` and so on.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from ...manifests.manifest import Entry, parse_entry
+from ..results import Results, beside
+
+_PATIENCE_S: Final = 60.0
+_INTERVAL_S: Final = 0.1
+_STARTS: Final = ".starts"
 
 
 @dataclass(frozen=True)
@@ -67,3 +79,55 @@ def _located(manifest: Path, lines: Iterable[int]) -> Iterator[tuple[int, int, i
                 begin, end = end, end + len(stream.readline())
                 at += 1
             yield line, begin, end
+
+
+def folder_of(output: Path) -> Path:
+    """The folder of a job's shards."""
+    return beside(output, "shards")
+
+
+def path_of(output: Path, index: int) -> Path:
+    """The results file of a shard."""
+    return folder_of(output) / f"{index:05}.jsonl"
+
+
+def left_over(output: Path) -> list[Path]:
+    """The results files of an earlier job's shards."""
+    files = folder_of(output).glob("*.jsonl")
+    return sorted(path for path in files if path.stem.isdecimal())  # not 00000.errors.jsonl
+
+
+def open_shard(path: Path, settings: Mapping[str, Any]) -> Results:
+    """A shard's results, new or resumed; raises as ``Results`` does.
+
+    Waits for the workers of a killed job, which Ray ends only after a moment.
+    """
+    with path.open("ab") as stream:
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while not _is_free(stream.fileno()) and time.monotonic() < deadline_s:
+            time.sleep(_INTERVAL_S)
+    return Results(path, settings, resume=True)
+
+
+def count_start(path: Path, line: int) -> int:
+    """Note that a worker starts a shard at that line; returns how many have, with this one."""
+    with path.with_suffix(_STARTS).open("a+", encoding="ascii") as starts:
+        starts.write(f"{line}\n")
+        starts.seek(0)
+        return sum(int(each) == line for each in starts)
+
+
+def remove(results: Results) -> None:
+    """Remove the files of a shard that is merged into the job's results."""
+    starts = results.path.with_suffix(_STARTS)
+    for path in (results.path, results.failures_path, results.settings_path, starts):
+        path.unlink(missing_ok=True)
+
+
+def _is_free(descriptor: int) -> bool:
+    """Whether no other process writes the file."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

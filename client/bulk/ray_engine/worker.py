@@ -11,8 +11,7 @@ from ...errors import AsrError, RayJobError
 from ...transcriber import Transcriber
 from ...utils.utf8 import replaced
 from ..formats.lines import json_fields
-from .shard_results import count_start, open_shard, path_of
-from .shards import Shard, entries_of
+from .shards import Shard, count_start, entries_of, open_shard, path_of
 
 _MOST_STARTS: Final = 5
 """Starts of a shard at one line: Ray retries for ever, and a recording may kill every worker."""
