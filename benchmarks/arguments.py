@@ -9,9 +9,9 @@ from typing import Any
 from benchmarks.load.loop import LoadOptions, Target
 from benchmarks.load.sending import LIBRISPEECH, MANIFEST, Choice, Utterances, choose
 from benchmarks.load.target import contract_of, embedded, running
-from client.commands.argument_types import positive
 from client.commands.arguments import add_beam_options, read_decoding
 from client.commands.outputs import output_path
+from client.commands.parser import positive
 from client.commands.streams import messages
 from client.decoding import GreedyOptions
 

@@ -25,9 +25,8 @@ from benchmarks.errors import LoadError
 from benchmarks.load.watch import SERVER, program_of
 from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
-from client.commands.argument_types import positive
 from client.commands.outputs import output_path
-from client.commands.parser import CommandParser
+from client.commands.parser import CommandParser, positive
 from client.commands.streams import messages, tables
 from client.errors import ManifestError
 from client.manifests.manifest import read_manifest

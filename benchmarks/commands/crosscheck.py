@@ -23,8 +23,7 @@ from benchmarks.load.sweep import as_figures
 from benchmarks.load.target import contract_of
 from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
-from client.commands.argument_types import positive
-from client.commands.parser import CommandParser
+from client.commands.parser import CommandParser, positive
 from client.commands.streams import messages, tables
 from client.decoding import GreedyOptions
 

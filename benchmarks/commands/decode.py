@@ -23,8 +23,7 @@ from benchmarks.generated_speech import GeneratedSpeech, SpeechOptions
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, plot_bars
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table, spread_cells
-from client.commands.argument_types import positive
-from client.commands.parser import CommandParser
+from client.commands.parser import CommandParser, positive
 from client.commands.streams import tables
 from client.decoding import BeamOptions
 from client.language_models.convert import BinaryOptions

@@ -31,8 +31,7 @@ from benchmarks.load.overload import (
 from benchmarks.load.target import served_as
 from benchmarks.report import PACKAGES, Cells, write_report
 from benchmarks.tables import rich_table
-from client.commands.argument_types import positive, seconds
-from client.commands.parser import CommandParser
+from client.commands.parser import CommandParser, positive, seconds
 from client.commands.streams import tables
 
 _OPTIONS: dict[str, tuple[Callable[[str], float], str]] = {

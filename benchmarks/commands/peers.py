@@ -19,8 +19,7 @@ from benchmarks.peers.layout import DEFAULT_FOLDER
 from benchmarks.plots import OTHER_COLOR, OUR_COLOR, VARIANT_COLOR, plot_bars
 from benchmarks.report import Cells, write_report
 from benchmarks.tables import rich_table, spread_cells
-from client.commands.argument_types import positive
-from client.commands.parser import CommandParser
+from client.commands.parser import CommandParser, positive
 from client.commands.streams import tables
 
 IDLE_LIMIT: Final = 0.05

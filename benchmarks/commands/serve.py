@@ -30,8 +30,7 @@ from benchmarks.load.target import served_as
 from benchmarks.plots import plot_sweep
 from benchmarks.report import PACKAGES, describe, markdown, write_text
 from benchmarks.tables import rich_table
-from client.commands.argument_types import positive
-from client.commands.parser import CommandParser
+from client.commands.parser import CommandParser, positive
 from client.commands.streams import messages, tables
 
 CONCURRENCIES: Final = (1, 4, 16, 64)

@@ -25,8 +25,7 @@ from benchmarks.load.sweep import Run
 from benchmarks.plots import plot_memory
 from benchmarks.report import PACKAGES, Cells, describe, write_json
 from benchmarks.tables import rich_table
-from client.commands.argument_types import positive
-from client.commands.parser import CommandParser
+from client.commands.parser import CommandParser, positive
 from client.commands.streams import messages, tables
 
 
