@@ -120,10 +120,7 @@ def _read(stream: Any) -> Any:
 
 
 def _too_large(size: int, max_bytes: int) -> AudioError:
-    return AudioError(
-        f"has {size} bytes or more, expected at most {max_bytes}: cut it, or raise the limit",
-        options=("AudioOptions.max_bytes",),
-    )
+    return AudioError(f"has {size} bytes or more, expected at most {max_bytes} (max_bytes): cut it")
 
 
 @contextmanager
