@@ -17,7 +17,7 @@ from client.decoding import GreedyOptions
 
 
 def add_target(parser: ArgumentParser) -> None:
-    """The server and the model; :func:`open_target` reads them."""
+    """The server and the model; ``open_target`` reads them."""
     group = parser.add_argument_group("server")
     one = group.add_mutually_exclusive_group(required=True)
     one.add_argument("--url", metavar="HOST:PORT", help="gRPC address of a server that runs")
@@ -40,7 +40,7 @@ def add_target(parser: ArgumentParser) -> None:
 
 
 def add_audio(parser: ArgumentParser) -> None:
-    """What is sent; :func:`utterances_of` reads it."""
+    """What is sent; ``utterances_of`` reads it."""
     add = parser.add_argument_group("audio").add_argument
     add(
         "--lengths",
@@ -59,7 +59,7 @@ def add_audio(parser: ArgumentParser) -> None:
 
 
 def add_load(parser: ArgumentParser, seconds: float | None = 10.0) -> None:
-    """How long, and how answers are decoded; :func:`load_options` reads them.
+    """How long, and how answers are decoded; ``load_options`` reads them.
 
     ``seconds`` is the default length of a load, ``None`` when the command decides it.
     """
@@ -92,7 +92,7 @@ def add_output(parser: ArgumentParser, what: str) -> None:
 
 
 def add_resume(parser: ArgumentParser) -> None:
-    """``--resume``; :func:`check_resume` reads it."""
+    """``--resume``; ``check_resume`` reads it."""
     parser.add_argument("--resume", action="store_true", help="keep what is in --output")
 
 
@@ -121,7 +121,7 @@ def utterances_of(parsed: Namespace, target: Target) -> Utterances:
 
 
 def load_options(parser: ArgumentParser, parsed: Namespace) -> LoadOptions:
-    """The load of the arguments. Raises :class:`DecoderError` for a preset of no use."""
+    """The load of the arguments. Raises ``DecoderError`` for a preset of no use."""
     preset = read_decoding(parser, parsed)
     return LoadOptions(
         seconds=getattr(parsed, "seconds", LoadOptions.seconds),

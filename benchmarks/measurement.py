@@ -1,7 +1,7 @@
 """Timing jobs in turns, and what the times say: records in, a report out, nothing printed.
 
-What flows through: named jobs → :func:`time_in_turns` → one :class:`Run` for each time that each
-job ran → :func:`summarise` → one :class:`Speed` for each job. A noisy machine slows all jobs of a
+What flows through: named jobs → ``time_in_turns`` → one ``Run`` for each time that each
+job ran → ``summarise`` → one ``Speed`` for each job. A noisy machine slows all jobs of a
 round alike, so jobs take turns, and only medians are compared.
 """
 

@@ -41,7 +41,7 @@ class RuntimeOptions:
 class Graph:
     """One graph in ONNX Runtime.
 
-    Raises :class:`ModelError` when it cannot be loaded, :class:`ProviderError` when the provider
+    Raises ``ModelError`` when it cannot be loaded, ``ProviderError`` when the provider
     is not there or did not start.
     """
 
@@ -115,7 +115,7 @@ def host(values: Values, names: Iterable[str]) -> dict[str, Array]:
 def read_contract(repository: Path, name: str) -> Contract:
     """The contract of the model ``name``, in its configuration.
 
-    Raises :class:`ModelError` when there is no such model, or it carries none.
+    Raises ``ModelError`` when there is no such model, or it carries none.
     """
     path = repository / name / "config.pbtxt"
     try:
@@ -149,7 +149,7 @@ def noise(n_samples: int, seed: int = 0) -> Array:
 
 
 def check_provider(provider: str) -> None:
-    """Raise :class:`ProviderError` unless this ONNX Runtime has ``provider``."""
+    """Raise ``ProviderError`` unless this ONNX Runtime has ``provider``."""
     if PROVIDERS[provider] not in onnxruntime.get_available_providers():
         raise ProviderError(
             f"this onnxruntime {onnxruntime.__version__} has no {PROVIDERS[provider]}, it has "

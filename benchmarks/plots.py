@@ -1,4 +1,4 @@
-"""Every chart that is written as PNG. Each raises :class:`ProviderError` without matplotlib."""
+"""Every chart that is written as PNG. Each raises ``ProviderError`` without matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -57,7 +57,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def optional(module: str, package: str) -> Any:
-    """The module; raises :class:`ProviderError` when its package is not installed."""
+    """The module; raises ``ProviderError`` when its package is not installed."""
     try:
         return import_module(module)
     except ImportError as error:

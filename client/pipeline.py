@@ -25,8 +25,8 @@ from .utils.shortened import shortened
 from .wire.transport import Transport
 
 _AHEAD: Final = 4
-"""Batches do not finish in the order in which they began: with results awaited in order and no more
-items than requests, the server would run out of work while the first is slow."""
+"""Results are awaited in order, so one slow request would leave the server idle unless more are
+queued behind it."""
 
 Item: TypeAlias = AudioItem | AsrError
 """A recording, or an error that takes an item's place."""
@@ -48,10 +48,11 @@ class Reader:
 
 
 class Pipeline:
-    """All that items flow through in one process, for any number of threads at once.
+    """The path from item to result in one process; safe to share between threads.
 
-    Together they have ``max_in_flight`` requests in flight. Without a ``reader`` nothing is cut.
-    With ``keep_log_probs``, which needs a stage that decodes them, results have them.
+    All threads together have at most ``max_in_flight`` requests in flight. Without a ``reader``
+    recordings are not cut. With ``keep_log_probs`` results hold the ``log_probs``; the stage must
+    decode from them.
     """
 
     def __init__(
@@ -74,12 +75,12 @@ class Pipeline:
     def transcribe(
         self, items: Iterable[Item], stop: Event | None = None
     ) -> Generator[Result, None, None]:
-        """One result for each item, in order; none for what is not sent when ``stop`` is set."""
+        """One result for each item, in order; items not yet sent when ``stop`` is set get none."""
         ahead = requests_ahead(self.max_in_flight)
         sent = self._requests(items, stop or Event())
         requests = in_order(sent, lambda each: each.outputs, ahead)
-        heard = self._heard(requests)
-        for each in in_order(heard, lambda each: each.decoded, self._decoding.ahead):
+        begun = self._begin(requests)
+        for each in in_order(begun, lambda each: each.decoded, self._decoding.ahead):
             yield self._finish(each)
 
     def close(self) -> None:
@@ -121,27 +122,27 @@ class Pipeline:
         outputs.add_done_callback(lambda _: self._permits.release())
         return outputs
 
-    def _heard(self, requests: "Iterable[_Request]") -> "Iterator[_Heard]":
+    def _begin(self, requests: "Iterable[_Request]") -> "Iterator[_Decoding]":
         """The recordings whose windows have all been answered; taking one begins to decode it."""
         for request in requests:
             recording = request.recording
             if (outputs := recording.take(request)) is not None:
                 decoded = self._decoding.begin(outputs, recording.duration_s)
-                yield _Heard(recording, outputs, decoded)
+                yield _Decoding(recording, outputs, decoded)
 
-    def _finish(self, heard: "_Heard") -> Result:
-        recording = heard.recording
+    def _finish(self, begun: "_Decoding") -> Result:
+        recording = begun.recording
         result = Result(recording.index, recording.duration_s, warnings=tuple(recording.warnings))
         try:
-            transcript = self._decoding.finish(heard.decoded, recording.duration_s)
+            transcript = self._decoding.finish(begun.decoded, recording.duration_s)
         except AsrError as error:
             return replace(result, error=error)
-        log_probs = heard.outputs.result() if self._keep_log_probs else None
+        log_probs = begun.outputs.result() if self._keep_log_probs else None
         return replace(result, transcript=transcript, log_probs=log_probs)
 
 
 def requests_ahead(max_in_flight: int) -> int:
-    """How many requests are in flight or wait for an earlier one; as many items, for decoding."""
+    """The limit on requests in flight or waiting for an earlier one, and on items to decode."""
     return _AHEAD * max_in_flight
 
 
@@ -199,7 +200,7 @@ def _of_item(error: Exception) -> AsrError:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Decoding:
     """An item whose outputs have arrived and are being decoded."""
 
     recording: _Recording

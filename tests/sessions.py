@@ -50,7 +50,7 @@ class Session:
 class Joining:
     """How utterances follow one another: pauses between two lengths, drawn by ``seed``.
 
-    ``noise`` is what fills them, :data:`HISS` or :data:`ROOM`.
+    ``noise`` is what fills them, ``HISS`` or ``ROOM``.
     """
 
     rate_hz: int

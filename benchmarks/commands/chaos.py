@@ -97,7 +97,7 @@ class Job:
     utterances: int
 
     def compare(self, folder: Path) -> Verdict:
-        """Both runs. Raises :class:`LoadError` when the undisturbed one fails, or none ends."""
+        """Both runs. Raises ``LoadError`` when the undisturbed one fails, or none ends."""
         quiet, loud = folder / "undisturbed.jsonl", folder / "disturbed.jsonl"
         start_s = time.monotonic()
         if self._client(quiet).wait() != 0:

@@ -25,8 +25,8 @@ from benchmarks.load.overload import (
     MOST_REFUSAL_S,
     Figures,
     Plan,
+    apply_load,
     figures_of,
-    press,
 )
 from benchmarks.load.target import served_as
 from benchmarks.report import PACKAGES, Cells, write_report
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     with open_target(parsed) as target:
         utterances = utterances_of(parsed, target)
         served = served_as(target)
-        figures = figures_of(press(target, utterances, plan), plan)
+        figures = figures_of(apply_load(target, utterances, plan), plan)
     title = f"{parsed.model} at {plan.times:g} times its capacity for {plan.overload_s:g} s"
     tables(sys.stdout).print(rich_table(_cells(figures, plan), title))
     found = {

@@ -1,8 +1,8 @@
 """Decoders in turns on the same speech: word errors, speed, and time an utterance.
 
 Flow: speech and options → decoders that are installed → the same settings for all, and of each the
-fastest beam width with no more errors than ours, which :func:`scan` finds → each a
-:class:`Decoding`, a job that keeps its texts and times → ``time_in_turns`` → :class:`Comparison`.
+fastest beam width with no more errors than ours, which ``scan`` finds → each a
+``Decoding``, a job that keeps its texts and times → ``time_in_turns`` → ``Comparison``.
 
 Time is that of the processor, of all the process's threads together: what is compared is work for
 one core, whoever else is at work on the machine and however many threads a library starts.

@@ -1,6 +1,6 @@
 """Our decoder and the ones it is compared with, each behind ``decode(log_probs) -> text``.
 
-They share a contract and :class:`~client.decoding.BeamOptions`: language model and its words,
+They share a contract and ``BeamOptions``: language model and its words,
 alpha, beta, beam width, and the thresholds of pruning as far as a decoder knows them.
 """
 
@@ -25,7 +25,7 @@ class Peer(Protocol):
 
 
 MakePeer: TypeAlias = Callable[[Contract, BeamOptions], Peer]
-"""Raises :class:`ProviderError` when the decoder is not installed."""
+"""Raises ``ProviderError`` when the decoder is not installed."""
 
 
 class Ours:

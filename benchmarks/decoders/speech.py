@@ -1,6 +1,6 @@
 """Speech for decoding benchmarks: a served model's ``log_probs`` of a manifest, and its facts.
 
-The acoustic model runs once; :mod:`client.evaluation.acoustics` keeps its outputs on disk.
+The acoustic model runs once; ``client.evaluation.acoustics`` keeps its outputs on disk.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ class SpeechFacts:
 def load_speech(url: str, model: str, manifests: Sequence[Path]) -> Speech:
     """The utterances of the manifests.
 
-    Raises :class:`SpeechError` when a recording cannot be used, and the client's errors when a
+    Raises ``SpeechError`` when a recording cannot be used, and the client's errors when a
     manifest or the server cannot.
     """
     examples: list[Example] = []

@@ -93,7 +93,7 @@ class Acoustic(nn.Module):  # torch is not where types are checked
         self.decoder = Decoder(checkpoint.head)
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``tokens``, ``log_probs`` and their length, as :class:`Decoder` gives them.
+        """``tokens``, ``log_probs`` and their length, as ``Decoder`` gives them.
 
         Args:
             features: of the module's type, shape = (B, F, T).
@@ -108,7 +108,7 @@ def make_bundle(
 ) -> None:
     """Fill the new folder ``folder``; ``arguments`` are the command's, for the record.
 
-    Raises :class:`BundleError` when a wheel cannot be fetched, or a carried model does not give
+    Raises ``BundleError`` when a wheel cannot be fetched, or a carried model does not give
     NeMo's log-probabilities.
     """
     folder.mkdir(parents=True)

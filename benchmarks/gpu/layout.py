@@ -34,7 +34,7 @@ class ModelFacts:
 
 
 def model_folder(bundle: Path, name: str) -> Path:
-    """The folder of the model ``name``; raises :class:`BundleError` when there is none."""
+    """The folder of the model ``name``; raises ``BundleError`` when there is none."""
     folder = bundle / MODELS / name
     if not (folder / FACTS).is_file():
         there = sorted(path.parent.name for path in (bundle / MODELS).glob(f"*/{FACTS}"))
@@ -46,7 +46,7 @@ def model_folder(bundle: Path, name: str) -> Path:
 
 
 def read_facts(folder: Path) -> ModelFacts:
-    """The facts in the model's ``folder``; raises :class:`BundleError` when they are not such."""
+    """The facts in the model's ``folder``; raises ``BundleError`` when they are not such."""
     try:
         return ModelFacts(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:

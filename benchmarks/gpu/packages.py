@@ -37,7 +37,7 @@ LIBRARIES: Final = "nvidia"
 
 
 def fetch_wheels(folder: Path) -> None:
-    """Download the wheels into ``folder``; raises :class:`BundleError`."""
+    """Download the wheels into ``folder``; raises ``BundleError``."""
     command = ["download", "--no-deps", "--only-binary=:all:", "--implementation", "cp"]
     command += ["--python-version", PYTHON, "--dest", str(folder)]
     command += [f"--platform={platform}" for platform in PLATFORMS]
@@ -45,7 +45,7 @@ def fetch_wheels(folder: Path) -> None:
 
 
 def requirements() -> list[str]:
-    """What is fetched, as ``name==version``; raises :class:`BundleError` for a missing pin."""
+    """What is fetched, as ``name==version``; raises ``BundleError`` for a missing pin."""
     lines = PINS.read_text(encoding="utf-8").splitlines()
     pins = {line.partition("==")[0]: line for line in lines}
     missing = [package for package in PACKAGES if package not in pins]
@@ -57,7 +57,7 @@ def requirements() -> list[str]:
 def install(bundle: Path) -> Path:
     """Make an environment of the bundle's wheels without a network; the path of its Python.
 
-    Raises :class:`BundleError` when pip refuses a wheel: one for another Python, say.
+    Raises ``BundleError`` when pip refuses a wheel: one for another Python, say.
     """
     wheels = sorted(str(path) for path in (bundle / WHEELS).glob("*.whl"))
     if not wheels:

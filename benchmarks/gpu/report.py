@@ -10,7 +10,7 @@ from benchmarks.report import Cells, markdown
 
 
 def report(paths: Iterable[Path]) -> str:
-    """The page for the results in ``paths``; raises :class:`BundleError` when there are none."""
+    """The page for the results in ``paths``; raises ``BundleError`` when there are none."""
     results = [_read(path) for path in sorted(paths)]
     if not results:
         raise BundleError("no results to report: give the folder that 'run' wrote its JSON into")

@@ -1,6 +1,6 @@
 """Measure one model of a bundle on this machine: parity, speed, and speed through Triton.
 
-What flows through: a bundle and :class:`RunOptions` → steps, one after another → a results file
+What flows through: a bundle and ``RunOptions`` → steps, one after another → a results file
 as JSON, written anew after each step, so that a run that is cut short keeps what it measured.
 """
 
@@ -63,7 +63,7 @@ def run(options: RunOptions, output: Path, arguments: Sequence[str], say: Say) -
     """Measure, and write the results to ``output`` as they come in.
 
     Steps that fail, and those for which the time was up, are listed in the results. Raises
-    :class:`BundleError` or :class:`ProviderError` when nothing can be measured.
+    ``BundleError`` or ``ProviderError`` when nothing can be measured.
     """
     start_s = time.monotonic()
     check_provider(options.provider)

@@ -1,6 +1,6 @@
 """The embedded Triton under load, one server for loads of several lengths and sizes.
 
-The load is :mod:`benchmarks.load`'s, a closed loop through the project's client: figures mean what
+The load is ``benchmarks.load``'s, a closed loop through the project's client: figures mean what
 they mean in ``python -m benchmarks serve``.
 """
 
@@ -36,9 +36,9 @@ def serve(
 ) -> Iterator[dict[str, Any]]:
     """Serve ``model`` with its queues, and put one load after another on it.
 
-    Gives :data:`FIGURES` of :class:`~benchmarks.load.figures.Figures`, the mean ``encoder_batch``,
-    ``p50_ms`` and ``p95_ms``. Raises :class:`ModelError` when there is no such model,
-    :class:`LoadError` when it cannot be served or answers nothing.
+    Gives ``FIGURES`` of ``Figures``, the mean ``encoder_batch``,
+    ``p50_ms`` and ``p95_ms``. Raises ``ModelError`` when there is no such model,
+    ``LoadError`` when it cannot be served or answers nothing.
     """
     contract = read_contract(repository, model)
     sent = [(load, choose(Choice(load.lengths), contract)) for load in loads]

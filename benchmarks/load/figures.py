@@ -160,13 +160,13 @@ def mean_batches(statistics: Statistics) -> dict[str, float]:
 
 
 def encoder_batch(batches: Mapping[str, float]) -> float | None:
-    """The encoder's among :func:`mean_batches`; ``None`` unless there is one encoder."""
+    """The encoder's among ``mean_batches``; ``None`` unless there is one encoder."""
     found = [batch for name, batch in batches.items() if role_of(name) == "encoder"]
     return found[0] if len(found) == 1 else None
 
 
 def stages_ms(records: Sequence[Record], statistics: Statistics) -> dict[str, float]:
-    """Where a request's time goes in the mean, in the milliseconds of :data:`STAGES`.
+    """Where a request's time goes in the mean, in the milliseconds of ``STAGES``.
 
     Of the server's own statistics are the queues and the steps; ``other`` is what an ensemble takes
     beyond them; ``wire`` is what the client waits beyond the ensemble: gRPC, network, and the

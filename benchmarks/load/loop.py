@@ -1,8 +1,8 @@
-"""One load on a server: warm up, press, and keep what became of each request.
+"""One load on a server: warm up, apply the load, record each request.
 
-A closed loop goes through the loop behind :meth:`client.Transcriber.transcribe`, with its threads,
-conversions and ordered results: what a user pays. An open loop sends at times drawn beforehand,
-whatever the server does, and decodes answers as they come.
+A closed loop sends through ``client.pipeline``, as ``Transcriber.transcribe`` does, with its
+threads, conversions and ordered results: what a user pays. An open loop sends at times drawn
+beforehand, whatever the server does, and decodes answers as they come.
 """
 
 import threading
@@ -28,9 +28,9 @@ from client.transcript import Transcript
 from client.wire.contract import Contract
 
 FAILURES_TO_CHECK: Final = 20
-"""Failures in a row after which the server is looked at."""
+"""Failures in a row after which the server is health-checked."""
 FAILING_S: Final = 10.0
-"""How long every request may fail before the load is given up: overload lets some through."""
+"""How long every request may fail before the run is aborted; an overloaded server answers some."""
 _OPEN_MOST: Final = 4096  # utterances that may wait for the decoding processes
 
 
@@ -49,7 +49,7 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class Target:
-    """A model on a server that is up, how to look at it, and a check that raises when it died."""
+    """A served model, a probe of its statistics, and a check that raises if the server has died."""
 
     url: str
     model: str
@@ -68,8 +68,8 @@ class Outcome:
 def run_load(target: Target, utterances: Utterances, level: Level, options: LoadOptions) -> Outcome:
     """Put one load on the server.
 
-    Raises :class:`LoadError` when the server is gone or answers no request, and the client's
-    errors when it cannot be connected with.
+    Raises ``LoadError`` when the server is gone or answers no request, and the client's
+    errors when it cannot be reached.
     """
     most = int(level.value) if level.kind == CLOSED else _OPEN_MOST
     try:
@@ -80,7 +80,7 @@ def run_load(target: Target, utterances: Utterances, level: Level, options: Load
     try:
         with closing(_decoding(recorder.contract, options, most)) as decoding:
             session = _Session(target, utterances, recorder, decoding, options)
-            watched = _press(session, level)
+            watched = _apply(session, level)
     finally:
         recorder.close()
     records = recorder.records()
@@ -100,8 +100,8 @@ class _Session:
     options: LoadOptions
 
 
-def _press(session: _Session, level: Level) -> Watched:
-    """Warm up and measure without a pause in between, or exactly so many requests after it."""
+def _apply(session: _Session, level: Level) -> Watched:
+    """Warm up, then measure for ``seconds`` or exactly ``requests`` requests, without a pause."""
     options = session.options
     requests = options.requests
     if requests is None:
@@ -208,7 +208,7 @@ class _Health:
         self._since_s = 0.0
 
     def note(self, error: AsrError | None) -> None:
-        """Count a result. Raises :class:`LoadError` when it is time to give up."""
+        """Count a result. Raises ``LoadError`` when it is time to give up."""
         if error is None:
             self._in_a_row = 0
             return

@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Loads:
-    """The records of the three loads and when each was put on, by :func:`time.perf_counter`."""
+    """The records of the three loads and when each was put on, by ``time.perf_counter``."""
 
     capacity: Window
     overload: Window
@@ -87,10 +87,10 @@ class Figures:
     holds: bool
 
 
-def press(target: Target, utterances: Utterances, plan: Plan) -> Loads:
+def apply_load(target: Target, utterances: Utterances, plan: Plan) -> Loads:
     """Put the three loads on the server.
 
-    Raises :class:`LoadError` when it answers nothing or died, and the client's errors when it
+    Raises ``LoadError`` when it answers nothing or died, and the client's errors when it
     cannot be connected with.
     """
     recorder = Recorder(target.url, target.model, plan.timeout_s, _OPEN_MOST)
@@ -117,15 +117,15 @@ def press(target: Target, utterances: Utterances, plan: Plan) -> Loads:
 
 def figures_of(loads: Loads, plan: Plan) -> Figures:
     """What the records say."""
-    pressed = loads.overload.planned(loads.records)
-    good = [each for each in pressed if each.error is None]
-    refused = [each for each in pressed if each.error not in (None, EXPIRED)]
+    sent = loads.overload.planned(loads.records)
+    good = [each for each in sent if each.error is None]
+    refused = [each for each in sent if each.error not in (None, EXPIRED)]
     capacity_per_s = rate_in(loads.records, loads.capacity)
     window = loads.overload
-    offered = sum(window.start_s <= each.sent_s <= window.end_s for each in pressed)
+    offered = sum(window.start_s <= each.sent_s <= window.end_s for each in sent)
     in_time = [each for each in loads.records if each.latency_s <= plan.timeout_s]
     goodput_per_s = rate_in(in_time, window)
-    offered_share = offered / len(pressed) if pressed else 0.0
+    offered_share = offered / len(sent) if sent else 0.0
     share = goodput_per_s / capacity_per_s
     # From when it was sent: a client that lags behind its plan says nothing of the server.
     refused_s = [each.replied_s - each.sent_s for each in refused]
@@ -142,8 +142,8 @@ def figures_of(loads: Loads, plan: Plan) -> Figures:
         refused=len(refused),
         refused_ms=refused_ms,
         refused_most_ms=1000 * max(refused_s, default=0.0),
-        expired=sum(each.error == EXPIRED for each in pressed),
-        errors=dict(Counter(each.error for each in pressed if each.error is not None)),
+        expired=sum(each.error == EXPIRED for each in sent),
+        errors=dict(Counter(each.error for each in sent if each.error is not None)),
         recovery_s=recovery_s,
         holds=(
             offered_share >= LEAST_OFFERED

@@ -50,7 +50,7 @@ class Opinion:
 def fetch(cache: Path = CACHE) -> Path:
     """The program, from the cache or else from the package index, its library beside it.
 
-    Raises :class:`ProviderError` when it cannot be had or does not start.
+    Raises ``ProviderError`` when it cannot be had or does not start.
     """
     program = cache / "perf_analyzer"
     if not program.exists():
@@ -84,7 +84,7 @@ class Job:
 
 
 def measure(program: Path, job: Job) -> Opinion:
-    """Run it. Raises :class:`ProviderError` when it fails."""
+    """Run it. Raises ``ProviderError`` when it fails."""
     table = job.data.with_suffix(".csv")
     table.unlink(missing_ok=True)
     arguments = {
@@ -111,7 +111,7 @@ def measure(program: Path, job: Job) -> Opinion:
 def parse(text: str, share: float) -> Opinion:
     """What its CSV says, of a program that computed for this ``share`` of the time.
 
-    Raises :class:`ProviderError` when it says something else.
+    Raises ``ProviderError`` when it says something else.
     """
     rows = list(csv.DictReader(text.splitlines()))
     try:

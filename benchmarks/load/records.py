@@ -19,7 +19,7 @@ NEVER_S: Final = float("inf")
 
 @dataclass
 class Record:
-    """One request, under way, answered or failed. Times are :func:`time.perf_counter`'s.
+    """One request, under way, answered or failed. Times are ``time.perf_counter``'s.
 
     ``planned_s`` is when it was to be sent: in an open loop as drawn beforehand, in a closed one
     when it was its turn. ``done_s`` is when its transcript was there. Bytes and frames are 0 where
@@ -90,7 +90,7 @@ class Window:
 
 
 class Recorder:
-    """The :class:`~client.wire.transport.Transport` of one load; one thread submits."""
+    """The ``Transport`` of one load; one thread submits."""
 
     def __init__(self, url: str, model: str, timeout_s: float, max_in_flight: int) -> None:
         self.sent: list[Record] = []

@@ -146,7 +146,7 @@ class Growth:
 
 
 def growth(lengths_s: Sequence[float], costs_ms: Sequence[float]) -> Growth:
-    """How cost grows with length. Raises :class:`LoadError` with fewer than four lengths."""
+    """How cost grows with length. Raises ``LoadError`` with fewer than four lengths."""
     if len(lengths_s) < 4:
         raise LoadError(f"{len(lengths_s)} lengths, expected 4 or more to fit a curve to")
     linear, quadratic = _fit(lengths_s, costs_ms, 2), _fit(lengths_s, costs_ms, 3)

@@ -34,7 +34,7 @@ Draw = Callable[[np.random.Generator], float]
 
 @dataclass(frozen=True)
 class Level:
-    """How hard to press: ``value`` requests in flight (closed), or requests a second (open)."""
+    """The load: ``value`` requests in flight (closed), or requests a second (open)."""
 
     kind: str
     value: float
@@ -96,7 +96,7 @@ class Utterances:
 def choose(choice: Choice, contract: Contract) -> Utterances:
     """The utterances that a model with this ``contract`` is sent.
 
-    Raises :class:`LoadError` when there are none, or the choice makes no sense.
+    Raises ``LoadError`` when there are none, or the choice makes no sense.
     """
     recordings = _recordings(choice.manifest, contract) if choice.manifest is not None else []
     if choice.lengths == MANIFEST:

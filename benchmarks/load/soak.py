@@ -94,7 +94,7 @@ class Soaked:
         return memory
 
     def growth(self) -> dict[str, Growth]:
-        """What each side grew. Raises :class:`LoadError` when too little was seen."""
+        """What each side grew. Raises ``LoadError`` when too little was seen."""
         return {side: grown(self.at_s, memory) for side, memory in self.memory_mb.items()}
 
     def summary(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Soaked:
 def soak(run: Run, level: Level, seconds: float, tell: Callable[[Soaked], None]) -> Soaked:
     """Press for ``seconds``; ``tell`` hears of what there is after each piece.
 
-    Raises :class:`LoadError` when the server died before there was a piece.
+    Raises ``LoadError`` when the server died before there was a piece.
     """
     found = Soaked(perf_counter())
     while (left_s := found.start_s + seconds - perf_counter()) > LEAST_PIECE * PIECE_S:
@@ -147,7 +147,7 @@ def soak(run: Run, level: Level, seconds: float, tell: Callable[[Soaked], None])
 def grown(times_s: Sequence[float], memory_mb: Sequence[float]) -> Growth:
     """What the memory grew after the first quarter of the time.
 
-    Raises :class:`LoadError` when there are too few samples for a line.
+    Raises ``LoadError`` when there are too few samples for a line.
     """
     if len(times_s) < LEAST_SAMPLES:
         raise LoadError(

@@ -37,7 +37,7 @@ class Points:
     def resume(self, *others: str) -> None:
         """Take over the points of the file, if it is there, and what it has under ``others``.
 
-        Raises :class:`LoadError` when it is none of this command's, or had other settings.
+        Raises ``LoadError`` when it is none of this command's, or had other settings.
         """
         if self._path is None or not self._path.exists():
             return
@@ -102,7 +102,7 @@ def sweep(
 ) -> None:
     """Measure every turn of the plan that is not among the ``points``, and add it there.
 
-    Raises as :func:`run_load` does; what was measured before stays.
+    Raises as ``run_load`` does; what was measured before stays.
     """
     for turn in plan:
         if points.done(turn):

@@ -52,7 +52,7 @@ def embedded(
 ) -> Iterator[Target]:
     """The embedded server for as long as the block lasts, with ``models`` of the repository or all.
 
-    Raises :class:`LoadError` when it does not start.
+    Raises ``LoadError`` when it does not start.
     """
     before = children(os.getpid())
     options = ServerOptions(repository, models=models, gpu=gpu, **free_ports())

@@ -31,7 +31,7 @@ _GPU_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Both sides at ``at_s`` (:func:`time.perf_counter`'s).
+    """Both sides at ``at_s`` (``time.perf_counter``'s).
 
     ``server`` is ``None`` when it runs elsewhere; ``server_cpu_s`` splits its CPU seconds by what
     the processes do. ``gpu_share`` is 0 to 1, the mean of all GPUs.
@@ -125,7 +125,7 @@ class Watch:
         self._thread.join()
 
     def seen(self) -> Watched:
-        """What was seen. Raises :class:`LoadError` when the server did not tell, or nothing was."""
+        """What was seen. Raises ``LoadError`` when the server did not tell, or nothing was."""
         if self._error is not None:
             raise LoadError(
                 f"the server stopped telling its statistics: {self._error}: see its log, and start "

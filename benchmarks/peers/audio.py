@@ -47,14 +47,14 @@ class Audio:
 def clips(manifest: Path, options: ClipOptions, cache: Path) -> Audio:
     """Clips of the manifest's utterances: some in a row, cut where the length is reached.
 
-    Raises :class:`SpeechError` when the manifest has none.
+    Raises ``SpeechError`` when the manifest has none.
     """
     utterances = [item for item, _ in _utterances(manifest)]
     return _written(cache, f"clips-{_key(manifest, options)}", _clips(utterances, options))
 
 
 def utterances_of(manifest: Path, cache: Path) -> Audio:
-    """The manifest's utterances as they are, with their references; raises as :func:`clips`."""
+    """The manifest's utterances as they are, with their references; raises as ``clips``."""
     found = list(_utterances(manifest))
     recordings = (load_audio(item, RATE_HZ) for item, _ in found)
     audio = _written(cache, f"{manifest.stem}-{_key(manifest, None)}", recordings)

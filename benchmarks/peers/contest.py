@@ -1,7 +1,7 @@
 """The comparison: workers started, the same files for all, in turns, and what came of it.
 
 Flow: entries → workers that load → tasks that work on a first file → accuracy on a manifest, once →
-clips in turns → :class:`Contest`. Whoever drops out on the way is left out with the reason.
+clips in turns → ``Contest``. Whoever drops out on the way is left out with the reason.
 """
 
 import statistics
@@ -112,7 +112,7 @@ class _Job:
 def compare(entries: Sequence[Entry], clips: Audio, manifest: Audio | None, rounds: int) -> Contest:
     """Start everybody, measure accuracy on ``manifest`` if there is one, then speed on ``clips``.
 
-    Raises :class:`PeerError` when a peer fails that has worked before.
+    Raises ``PeerError`` when a peer fails that has worked before.
     """
     left_out: dict[str, str] = {}
     with ExitStack() as stack:
@@ -153,7 +153,7 @@ def _paces(able: Sequence[Able], clips: Audio, rounds: int) -> list[Pace]:
 def until_idle(workers: Sequence[Worker]) -> None:
     """Wait until none of them uses a CPU: threads wait for more work in busy loops for a while.
 
-    Raises :class:`PeerError` when one goes on and on.
+    Raises ``PeerError`` when one goes on and on.
     """
     end_s = monotonic() + _IDLE_TIMEOUT_S
     before = [worker.cpu_s() for worker in workers]

@@ -77,7 +77,7 @@ class Settings:
 
 
 def prepared_model(settings: Settings) -> Prepared:
-    """What preparation left; raises :class:`ModelError` when it did not run."""
+    """What preparation left; raises ``ModelError`` when it did not run."""
     prepared = read_prepared(settings.folder / settings.name)
     if prepared is None:
         raise ModelError(

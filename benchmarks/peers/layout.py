@@ -7,7 +7,7 @@
     ├── repository/              ours, by ``python -m export build``
     ├── audio/                   WAV files that everybody reads
     └── NAME/
-        ├── prepared.json        :class:`Prepared`
+        ├── prepared.json        ``Prepared``
         ├── nemo/, ours/         the network as one graph: by NeMo's exporter, and our masked one
         └── PEER-nemo/, PEER-ours/    the same graphs in a peer's own form
 

@@ -1,4 +1,4 @@
-"""The parent's side of :mod:`benchmarks.peers.worker`: start a peer, tell it, listen, end it."""
+"""The parent's side of ``benchmarks.peers.worker``: start a peer, tell it, listen, end it."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Start:
 class Worker(AbstractContextManager["Worker"]):
     """A peer that has loaded its model; a context manager.
 
-    Raises :class:`PeerError` when the interpreter is not there, or the peer does not load.
+    Raises ``PeerError`` when the interpreter is not there, or the peer does not load.
     """
 
     def __init__(self, name: str, start: Start) -> None:
@@ -60,7 +60,7 @@ class Worker(AbstractContextManager["Worker"]):
         self._members = family(self._process.pid)
 
     def transcribe(self, files: Sequence[str], options: Mapping[str, Any]) -> list[str]:
-        """The texts of the files; raises :class:`PeerError` with what the peer said."""
+        """The texts of the files; raises ``PeerError`` with what the peer said."""
         texts: list[str] = self._ask({"files": list(files), "options": dict(options)})["texts"]
         if len(texts) != len(files):
             raise PeerError(f"{self.name}: {len(texts)} texts of {len(files)} files")

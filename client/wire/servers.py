@@ -94,8 +94,8 @@ class Servers:
             self.close()
             raise
 
-    def take(self) -> Server:
-        """The server for the next request, which counts as in flight there until ``give_back``.
+    def acquire(self) -> Server:
+        """The server for the next request, which counts as in flight there until ``release``.
 
         Raises ``ServerUnavailable`` while no server is usable, ``ModelNotReady`` if all run
         without the model, and ``ContractError`` when every server serves another model than at
@@ -110,8 +110,8 @@ class Servers:
             chosen.last_used = next(self._turn)
             return chosen
 
-    def give_back(self, server: Server, error: ServerError | None) -> None:
-        """Note the outcome of a request that ``take`` chose the server for."""
+    def release(self, server: Server, error: ServerError | None) -> None:
+        """Note the outcome of a request that ``acquire`` chose the server for."""
         with self._lock:
             server.in_flight -= 1
             if error is None:

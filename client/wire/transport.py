@@ -159,7 +159,7 @@ class TritonTransport:
         sending.tries += 1
         try:
             try:
-                server = self._servers.take()
+                server = self._servers.acquire()
             except TRANSIENT as error:
                 self._retry(sending, error)
             else:
@@ -189,7 +189,7 @@ class TritonTransport:
     ) -> None:
         """Called once for each try, with either a result or an error."""
         replied_s = perf_counter()
-        self._servers.give_back(server, error)
+        self._servers.release(server, error)
         try:
             if error is not None:
                 self._retry(sending, error)

@@ -24,7 +24,7 @@ def target(url, check=lambda: None):
     return Target(url, "demo", probe, check)
 
 
-def press(url, level, options=QUICK, **more):
+def apply_load(url, level, options=QUICK, **more):
     utterances = choose(Choice("uniform:0.1:0.3", count=5), CONTRACT)
     return run_load(target(url, **more), utterances, level, options)
 
@@ -32,7 +32,7 @@ def press(url, level, options=QUICK, **more):
 @pytest.mark.parametrize("level", [Level(CLOSED, 3), Level(OPEN, 50.0)])
 def test_every_request_is_recorded_with_its_audio_bytes_and_frames(level):
     with scripted_server() as url:
-        outcome = press(url, level)
+        outcome = apply_load(url, level)
     assert outcome.records
     for each in outcome.records:
         assert each.error is None
@@ -49,7 +49,7 @@ def test_answers_in_another_order_are_recorded_with_their_requests():
         return infer_reply()
 
     with scripted_server(shortest_last) as url:
-        outcome = press(url, Level(CLOSED, 4))
+        outcome = apply_load(url, Level(CLOSED, 4))
     replied_s = [each.replied_s for each in outcome.records]
     assert replied_s != sorted(replied_s)
     for each in outcome.records:
@@ -59,7 +59,7 @@ def test_answers_in_another_order_are_recorded_with_their_requests():
 @pytest.mark.parametrize("level", [Level(CLOSED, 2), Level(OPEN, 100.0)])
 def test_exactly_so_many_requests_are_measured(level):
     with scripted_server() as url:
-        outcome = press(url, level, LoadOptions(requests=7, warmup_s=0.05))
+        outcome = apply_load(url, level, LoadOptions(requests=7, warmup_s=0.05))
     window = outcome.watched.window
     assert len([each for each in outcome.records if each.planned_s >= window.start_s]) == 7
 
@@ -67,7 +67,7 @@ def test_exactly_so_many_requests_are_measured(level):
 def test_processes_decode_too():
     options = LoadOptions(seconds=0.3, warmup_s=0.1, decoder=BeamOptions(beam_width=2), processes=1)
     with scripted_server() as url:
-        outcome = press(url, Level(OPEN, 30.0), options)
+        outcome = apply_load(url, Level(OPEN, 30.0), options)
     assert {each.error for each in outcome.records} == {None}
     assert all(each.decode_s > 0 for each in outcome.records)
 
@@ -81,7 +81,7 @@ def test_a_stalled_server_costs_those_latency_who_wanted_something_meanwhile():
         return infer_reply()
 
     with scripted_server(stalled) as url:
-        outcome = press(url, Level(OPEN, 60.0))
+        outcome = apply_load(url, Level(OPEN, 60.0))
     planned = [each.planned_s for each in outcome.records]
     answered_s = min(each.replied_s for each in outcome.records)
     during = [each for each in outcome.records if each.planned_s < answered_s]
@@ -101,7 +101,7 @@ def test_a_client_that_sends_late_does_not_hide_it(monkeypatch):
 
     monkeypatch.setattr(loop.Recorder, "submit", late)
     with scripted_server() as url:
-        outcome = press(url, Level(OPEN, 60.0))
+        outcome = apply_load(url, Level(OPEN, 60.0))
     first, *others = outcome.records
     assert first.latency_s >= 0.3
     delayed = [each for each in others if each.planned_s < first.sent_s]
@@ -121,7 +121,7 @@ def test_a_server_that_is_gone_ends_the_load_at_once(level):
         scripted_server(refuse) as url,
         pytest.raises(LoadError, match="the server died"),
     ):
-        press(url, level, LoadOptions(seconds=60, warmup_s=0.1), check=gone)
+        apply_load(url, level, LoadOptions(seconds=60, warmup_s=0.1), check=gone)
 
 
 def test_a_server_that_is_up_and_answers_nothing_ends_the_load_too(monkeypatch):
@@ -134,7 +134,7 @@ def test_a_server_that_is_up_and_answers_nothing_ends_the_load_too(monkeypatch):
         scripted_server(fail) as url,
         pytest.raises(LoadError, match=r"every request failed .* not healthy"),
     ):
-        press(url, Level(CLOSED, 4), LoadOptions(seconds=60, warmup_s=0.1))
+        apply_load(url, Level(CLOSED, 4), LoadOptions(seconds=60, warmup_s=0.1))
 
 
 def test_overload_that_lets_some_through_is_measured_with_its_errors():
@@ -146,7 +146,7 @@ def test_overload_that_lets_some_through_is_measured_with_its_errors():
         return context.abort(grpc.StatusCode.UNAVAILABLE, "queue full")
 
     with scripted_server(overloaded) as url:
-        outcome = press(url, Level(CLOSED, 2))
+        outcome = apply_load(url, Level(CLOSED, 2))
     assert {each.error for each in outcome.records} == {None, "ServerUnavailable"}
 
 
@@ -184,5 +184,5 @@ def test_a_load_in_which_nothing_is_answered_is_no_figure():
     options = LoadOptions(seconds=0.2, warmup_s=0.1, timeout_s=0.5)
     with scripted_server(never) as url:
         with pytest.raises(LoadError, match="DeadlineExceeded"):
-            press(url, Level(CLOSED, 1), options)
+            apply_load(url, Level(CLOSED, 1), options)
         stuck.set()

@@ -276,7 +276,7 @@ def audible(text):
 
 
 def heard(request):
-    """The samples of a request, and the reply of a model that hears what :func:`audible` says."""
+    """The samples of a request, and the reply of a model that hears what ``audible`` says."""
     samples = np.frombuffer(request.raw_input_contents[0], np.int16)
     tokens = samples[::FRAME].astype(np.int32)
     reply = infer_reply(length=len(tokens))

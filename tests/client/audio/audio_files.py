@@ -41,7 +41,7 @@ MP3_WITHOUT_TABLE = ("-f", "mp3", "-write_xing", "0", "-q:a", "5")
 
 @functools.cache
 def by_libsndfile(name: str) -> bytes:
-    """The tone in a format of :data:`BY_LIBSNDFILE`."""
+    """The tone in a format of ``BY_LIBSNDFILE``."""
     kind, subtype = name.split("/")
     samples = PCM / 32768 if subtype in {"FLOAT", "DOUBLE"} else PCM
     return encoded(samples, kind=kind, subtype=subtype)
@@ -75,7 +75,7 @@ def sphere(samples: np.ndarray, *fields: str) -> bytes:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held at once since :func:`reset_peak`."""
+    """The most memory that this process has held at once since ``reset_peak``."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
 

@@ -36,7 +36,7 @@ def beam(tmp_path):
 
 @pytest.fixture
 def gate():
-    """Where :class:`Gated` calls: who is accepted is decoding, and goes on when closed."""
+    """Where ``Gated`` calls: who is accepted is decoding, and goes on when closed."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(TIMEOUT_S)
         yield server

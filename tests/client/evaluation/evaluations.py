@@ -27,7 +27,7 @@ WORD_S = 0.3
 
 
 def recognized(reference: str, text: str, confidence: float | None = 0.9) -> Recognized:
-    """``text`` with its words one after another, each :data:`WORD_S` long."""
+    """``text`` with its words one after another, each ``WORD_S`` long."""
     edges = np.arange(len(text.split()) + 1) * WORD_S
     words = tuple(
         Word(word, float(start), float(end), confidence)
