@@ -92,7 +92,7 @@ def _of_mapping(item: Mapping[str, Any]) -> tuple[Any, Any] | Any:
         if item.get(name) is not None:
             return item[name]
     raise AudioError(
-        f"is a dictionary with {shortened(list(item))}, expected one with 'array' and "
+        f"the item is a dictionary with {shortened(list(item))}, expected one with 'array' and "
         "'sampling_rate', or with 'bytes' or 'path'"
     )
 
@@ -103,7 +103,8 @@ def _with_rate(item: tuple[Any, ...]) -> tuple[Any, int]:
         rate_hz = index(rate)
     except (ValueError, TypeError) as error:
         raise AudioError(
-            f"is a tuple {shortened(item)}, expected (samples, rate_hz), the rate a whole number"
+            f"the item is a tuple {shortened(item)}, expected (samples, rate_hz), the rate a whole "
+            "number"
         ) from error
     if rate_hz < 1:
         raise AudioError(f"the sample rate is {rate_hz} Hz, expected that of the samples")
@@ -116,8 +117,8 @@ def _as_numpy(given: Any) -> NDArray[Any]:
         return given
     if not _is_array(given):
         raise AudioError(
-            f"is a {type(given).__name__}, {shortened(given)}, expected one recording: samples as "
-            "numpy.array(samples, numpy.float32), several recordings through Transcriber.transcribe"
+            f"the item is a {type(given).__name__}, {shortened(given)}, expected one recording: "
+            "samples as numpy.array(samples, numpy.float32), several through Transcriber.transcribe"
         )
     try:
         only_dlpack = not any(hasattr(given, name) for name in _CONVERTED)

@@ -75,7 +75,7 @@ def read_contract(connection: Connection, model: str, timeout_s: float) -> Contr
     try:
         config = connection.config(model, timeout_s)
     except ModelNotReady as error:
-        raise _not_ready(connection, model, timeout_s) from error
+        raise _not_ready(connection, model, timeout_s, error) from error
     except ServerUnavailable as error:
         raise _reason(connection, error, timeout_s, model) from error
     contract = _contract_of(config, connection.url)
@@ -115,10 +115,10 @@ def _reason(
     """Why a server replied UNAVAILABLE, or did not reply."""
     problem = connection_problem(connection.url, connection.options, timeout_s)
     if problem is not None:
-        return problem
+        return problem.amended(model=model, grpc_status=error.grpc_status)
     with suppress(ServerUnavailable):  # the list of models may be restricted too
         if model and connection.problems(timeout_s).get(model) != "":
-            return _not_ready(connection, model, timeout_s)
+            return _not_ready(connection, model, timeout_s, error)
     try:
         if not connection.is_live(timeout_s):
             return error
@@ -136,7 +136,9 @@ def _reason(
     )
 
 
-def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNotReady:
+def _not_ready(
+    connection: Connection, model: str, timeout_s: float, error: ServerError
+) -> ModelNotReady:
     check = "check the name, or export the model into the server's repository"
     may_become_ready = False
     try:
@@ -157,8 +159,13 @@ def _not_ready(connection: Connection, model: str, timeout_s: float) -> ModelNot
                 f"has no model {model!r}; it has {', '.join(sorted(problems)) or 'none'}: {check}"
             )
     url = connection.url
-    message = f"the server at {url} {said}"
-    return ModelNotReady(message, url=url, model=model, may_become_ready=may_become_ready)
+    return ModelNotReady(
+        f"the server at {url} {said}",
+        url=url,
+        model=model,
+        grpc_status=error.grpc_status,
+        may_become_ready=may_become_ready,
+    )
 
 
 def _served_model(config: Any, url: str) -> ServedModel:
