@@ -67,7 +67,7 @@ serve-gpu: ## Serve model_repository/ on this machine's GPUs, in NVIDIA's contai
 	    --exit-timeout-secs=30 --metrics-config=summary_latencies=true $(ARGS)
 
 .PHONY: test
-test: test-packages setup .venv/.with-test-serving setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
+test: test-packages setup .venv/.with-test-serving .venv-export/.with-test setup-peers kenlm-tools .cache/kubectl $(REPOSITORY)/demo/config.pbtxt ## Run all tests
 	@status=0; \
 	$(EXPORT) -m pytest $(EXPORT_TESTS) $(ARGS) > .cache/export-tests.log 2>&1 & \
 	$(RUNTIME) -m pytest $(PARALLEL) tests $(addprefix --ignore=,$(EXPORT_TESTS)) $(ARGS) || status=1; \
@@ -121,7 +121,12 @@ extras: $(EXTRAS:%=.venv/.with-%) ## Add EXTRAS="tune ray tokenizer" to .venv, f
 	@echo "installing .venv-export: NeMo, torch, ONNX (about 2 GB)" >&2
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv-export
-	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[export,test]'
+	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[export]'
+	@touch $@
+
+.venv-export/.with-test: .venv-export/.installed
+	@echo "installing into .venv-export: test" >&2
+	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[test]'
 	@touch $@
 
 $(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/wire/contract.py $(wildcard export/*.py export/*/*.py) | setup
@@ -180,7 +185,7 @@ $(PEERS_FOLDER)/checkpoints/%.nemo: | setup
 	$(EXPORT) -m benchmarks.peers.checkpoints $* --folder $(PEERS_FOLDER)
 
 .PHONY: freeze
-freeze: setup .venv/.with-test-serving .venv/.with-lint setup-peers ## Write the versions installed now to constraints/
+freeze: setup .venv-export/.with-test .venv/.with-test-serving .venv/.with-lint setup-peers ## Write the versions installed now to constraints/
 	for pair in .venv:runtime .venv-export:export .venv-peers:peers; do \
 	    file=constraints/$${pair#*:}.txt; \
 	    { head -1 $$file; $${pair%:*}/bin/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $$file.new; \

@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has had enough
         status = 1
     except AsrError as error:
-        sys.stderr.write(f"error: {error.text(FLAGS)}\n")
+        extra = getattr(error, "extra", "")
+        hint = f"; in a checkout: `make extras EXTRAS={extra}`" if extra else ""
+        sys.stderr.write(f"error: {error.text(FLAGS)}{hint}\n")
         status = 1
     except OSError as error:
         where = error.filename or "results cannot be written"

@@ -3,7 +3,6 @@
 The embedded Triton runs only while the clips are transcribed; ``make serve`` keeps one running.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from client import AsrError, BeamOptions, Transcriber
 from client.commands.flags import FLAGS
+from client.commands.parser import CommandParser
 from client.decoding.preset import read_preset
 from client.evaluation.metrics import ErrorCounts, word_errors
 from demo.paths import DEMO
@@ -39,7 +39,7 @@ class Run:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 when every clip was transcribed, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser = CommandParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
     options = parser.parse_args(arguments)
     clips = [json.loads(line) for line in MANIFEST.read_text().splitlines()]

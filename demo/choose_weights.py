@@ -3,11 +3,11 @@
 Serves the model while ``nemo-ctc tune`` runs, which writes ``demo/beam.json``.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from client.__main__ import main as client
+from client.commands.parser import CommandParser
 from demo.paths import DEMO, SPEECH_DATA
 from server import EmbeddedServer, ServerOptions, free_ports
 
@@ -16,7 +16,7 @@ DEV = SPEECH_DATA / "an4" / "dev_manifest.json"
 
 def main() -> int:
     """Choose the weights; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m demo.choose_weights", description=__doc__)
+    parser = CommandParser(prog="python -m demo.choose_weights", description=__doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     options = parser.parse_args()
     if not DEV.exists():

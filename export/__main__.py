@@ -100,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     for command in (build, verify, configure):
         command.add_argument("--name", required=True, help="the model's name for clients")
         command.add_argument(
-            "--repository", required=True, type=Path, metavar="DIR", help="the model repository"
+            "--repository",
+            type=Path,
+            default=Path("model_repository"),
+            metavar="DIR",
+            help="the model repository (default %(default)s)",
         )
     for command in (build, configure):
         serving_options.add_arguments(command)
@@ -175,13 +179,17 @@ def _build(options: argparse.Namespace) -> None:
         through_triton=not options.without_triton,
         force=options.force,
     )
+
+    def tell_rejected(rejected: "Verification | GraphError") -> None:
+        if isinstance(rejected, GraphError):
+            why = f"{precision} cannot be built ({rejected})"
+        else:
+            _print_summary(rejected, options)
+            why = f"{precision} is not as good, see above"
+        sys.stdout.write(f"{why}: {fallback} is built\n")
+
     with _status() as progress:
-        built = build(checkpoint, build_options, progress)
-    if isinstance(built.rejected, GraphError):
-        sys.stdout.write(f"{precision} cannot be built ({built.rejected}): {fallback} is built\n")
-    elif built.rejected is not None:
-        _print_summary(built.rejected, options)
-        sys.stdout.write(f"{precision} is not as good, see above: {fallback} is built\n")
+        built = build(checkpoint, build_options, progress, tell_rejected)
     _print_summary(built.verification, options)
     if not built.published:
         raise ParityError(

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -55,20 +55,23 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class Build:
-    """The result of a build.
-
-    ``rejected`` is why the recipe's precision gave way to the fallback: its verification, or the
-    error that kept it from being built.
-    """
+    """The result of a build."""
 
     contract: Contract
     verification: Verification
     published: bool
-    rejected: Verification | GraphError | None = None
 
 
-def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = silent) -> Build:
+def build(
+    checkpoint: Checkpoint,
+    options: BuildOptions,
+    progress: Progress = silent,
+    on_rejected: Callable[[Verification | GraphError], None] | None = None,
+) -> Build:
     """Export ``checkpoint``, verify it, and publish it in ``options.repository`` if it passed.
+
+    Before the fallback is built, ``on_rejected`` gets the reason: the verification that the
+    recipe's precision failed, or the error that kept it from being built.
 
     Raises ``CheckpointError``, ``GraphError``, ``ParityError`` or ``RepositoryError``; the
     repository is then unchanged, as when verification fails.
@@ -84,10 +87,11 @@ def build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress = si
         if first.published:
             return first
         rejected = first.verification
+    if on_rejected is not None:
+        on_rejected(rejected)
     progress(f"building {options.fallback} instead of {options.recipe.precision}")
     recipe = replace(options.recipe, precision=options.fallback, calibration_manifest=None)
-    second = _build(checkpoint, replace(options, recipe=recipe), progress)
-    return replace(second, rejected=rejected)
+    return _build(checkpoint, replace(options, recipe=recipe), progress)
 
 
 def _build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress) -> Build:
@@ -119,7 +123,9 @@ def _build(checkpoint: Checkpoint, options: BuildOptions, progress: Progress) ->
 
 
 def _manifests(options: BuildOptions) -> dict[str, dict[str, str]]:
-    paths = {"verified": options.manifest, "calibrated": options.recipe.calibration_manifest}
+    recipe = options.recipe
+    calibrated = recipe.calibration_manifest if recipe.precision == "int8" else None
+    paths = {"verified": options.manifest, "calibrated": calibrated}
     return {
         use: {"file": path.name, "sha256": sha256_of(path)}
         for use, path in paths.items()

@@ -16,7 +16,7 @@ def model_names(repository: Path) -> list[str]:
 def check_repository(options: ServerOptions) -> None:
     """Raise ``RepositoryError`` if the repository or a requested model is missing."""
     repository = options.repository
-    fix = "build one with 'python -m export build', or correct --repository"
+    fix = "build one with 'python -m export build', or correct the path"
     if not repository.is_dir():
         raise RepositoryError(f"expected a model repository at {repository}, found none: {fix}")
     found = model_names(repository)
@@ -44,7 +44,7 @@ def check_ports(options: ServerOptions) -> None:
                 if error.errno == errno.EADDRINUSE:
                     raise PortInUseError(
                         f"cannot listen on {place}: stop the program that does, or choose another "
-                        f"port (--{service.lower()}-port)"
+                        f"{service} port"
                     ) from error
                 raise OptionsError(
                     f"cannot listen on {place}: expected a name or IPv4 address of this machine, "

@@ -256,7 +256,7 @@ class EmbeddedServer:
             raise StartError(
                 "expected models on a GPU, the Triton server put every model on the CPU: check "
                 "with nvidia-smi that the driver shows a GPU, and that CUDA_VISIBLE_DEVICES does "
-                "not hide it; or serve without --gpu"
+                "not hide it; or serve on the CPU"
             )
 
     def _logged_reason(self, name: str) -> str:

@@ -122,7 +122,7 @@ def figures_of(
 def _done(records: Sequence[Record], window: Window, kind: str) -> tuple[float, float]:
     """Seconds of audio and requests that were done in the window.
 
-    In a closed loop, as many are always under way, and those at either end count with their share
+    In a closed loop, as many are always in flight, and those at either end count with their share
     in it. In an open one the queue may grow, and only an answer is work done.
     """
     if kind == CLOSED:

@@ -1,4 +1,4 @@
-"""More than a server can do, for a time: what it still does, whom it refuses, how it recovers.
+"""Overload for a time: what the server still answers, what it rejects, how it recovers.
 
 Three loads without a break, each request with a deadline: a closed loop, whose rate is the
 capacity; an open one at several times that; and a light one, in which everything must soon be well

@@ -19,7 +19,7 @@ NEVER_S: Final = float("inf")
 
 @dataclass
 class Record:
-    """One request, under way, answered or failed. Times are ``time.perf_counter``'s.
+    """One request, in flight, answered or failed. Times are ``time.perf_counter``'s.
 
     ``planned_s`` is when it was to be sent: in an open loop as drawn beforehand, in a closed one
     when it was its turn. ``done_s`` is when its transcript was there. Bytes and frames are 0 where
@@ -70,7 +70,7 @@ class Window:
         return [each for each in records if self.start_s <= each.replied_s <= self.end_s]
 
     def share(self, record: Record) -> float:
-        """How much of the record's time under way lies within it, 0 to 1.
+        """How much of the record's time in flight lies within it, 0 to 1.
 
         Answers come in batches: whether the last batch ends just before the window or just after
         makes a difference of many requests, and its share of them does not.
@@ -118,7 +118,7 @@ class Recorder:
         return reply
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self._transport.close()
 
     def records(self) -> list[Record]:

@@ -101,7 +101,7 @@ def against_concurrency(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def concurrency_verdict(levels: Sequence[float], rtfx: Sequence[Spread]) -> str:
-    """Whether pressing harder than with 16 in flight (or the least) costs throughput, in words."""
+    """Whether more than 16 in flight (or the least tried) costs throughput, in words."""
     base = max((place for place, level in enumerate(levels) if level <= 16), default=0)
     after = range(base + 1, len(levels))
     if not after:

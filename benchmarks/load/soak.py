@@ -118,7 +118,7 @@ class Soaked:
 
 
 def soak(run: Run, level: Level, seconds: float, tell: Callable[[Soaked], None]) -> Soaked:
-    """Press for ``seconds``; ``tell`` hears of what there is after each piece.
+    """Apply the load for ``seconds``; ``tell`` gets the record so far after each piece.
 
     Raises ``LoadError`` when the server died before there was a piece.
     """

@@ -82,7 +82,7 @@ export class Transcriber {
     this.#detokenizer = new Detokenizer(contract.vocabulary, contract.vocabulary_kind);
     /** @type {import("./contract.js").Contract} */
     this.contract = contract;
-    /** Hangs up; what is still under way fails. */
+    /** Disconnects; requests in flight fail. */
     this.close = () => stub.close();
   }
 

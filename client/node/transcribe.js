@@ -43,7 +43,7 @@ function readArguments() {
   }
 }
 
-/** Results of `work` in the order of `items`, at most `limit` of them under way. */
+/** Results of `work` in the order of `items`, at most `limit` of them in flight. */
 async function* inOrder(items, limit, work) {
   const pending = [];
   for (const item of items) {

@@ -48,7 +48,11 @@ _HALF_PRECISIONS: Final = ("fp16",)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--repository", required=True, type=Path, metavar="DIR", help="the model repository"
+        "--repository",
+        type=Path,
+        default=Path("model_repository"),
+        metavar="DIR",
+        help="the model repository (default %(default)s)",
     )
     parser.add_argument("--name", required=True, help="the model's name for clients")
     action = parser.add_mutually_exclusive_group()

@@ -15,7 +15,7 @@ PACKAGES: Final = ("nvidia-pytriton", "onnxruntime", "tritonclient", "numpy", "s
 
 
 class Triton:
-    """Clients of one model; the option ``in_flight`` is how many requests are under way at once."""
+    """Clients of one model; the option ``in_flight`` is how many requests are in flight."""
 
     def __init__(self, transcribers: Mapping[int, Transcriber]) -> None:
         self._transcribers = transcribers

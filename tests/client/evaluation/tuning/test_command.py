@@ -26,6 +26,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch, c
     error = capsys.readouterr().err
     assert f"tuning needs the package {package}, which is not installed" in error
     assert "pip install '.[tune]'" in error
+    assert "make extras EXTRAS=tune" in error
 
 
 def test_help_needs_neither_package():
