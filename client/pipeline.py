@@ -78,7 +78,7 @@ class Pipeline:
         """One result for each item, in order; items not yet sent when ``stop`` is set get none."""
         ahead = requests_ahead(self.max_in_flight)
         sent = self._requests(items, stop or Event())
-        requests = in_order(sent, lambda each: each.outputs, ahead)
+        requests = in_order(sent, lambda each: each.outputs, ahead, stop)
         begun = self._begin(requests)
         for each in in_order(begun, lambda each: each.decoded, self._decoding.ahead):
             yield self._finish(each)

@@ -118,7 +118,8 @@ class Transcriber(Closing):
         waited for, and twice that with worker processes. A result does not wait for the next item,
         so items may come from a live source; an exception that ``items`` raises comes after the
         results before it. With ``progress``, terminals and notebooks show a progress bar. Setting
-        ``stop``, from any thread, ends the results after the items that have been sent.
+        ``stop``, from any thread, ends the results after the items that have been sent, also while
+        ``items`` has no next one yet.
 
         Raises ``TypeError`` at once for a single recording, whose parts would be taken for items.
         """

@@ -27,16 +27,15 @@ async def counted(taken, n_items=10_000):
         yield SAMPLES
 
 
-def ours():
-    """Threads that wait for results or for room."""
-    names = ("nemo_ctc results", "in order")
+def ours(*names):
+    """Threads of ours, by the beginnings of their names."""
     return [thread for thread in threading.enumerate() if thread.name.startswith(names)]
 
 
-async def nothing_is_left():
-    """Wait until no thread waits for results any more; ``TimeoutError`` if one does for ever."""
+async def nothing_is_left(*names):
+    """Wait until no thread waits for results or for room; ``TimeoutError`` if one does for ever."""
     async with asyncio.timeout(10):
-        for thread in ours():
+        for thread in ours(*(names or ("nemo_ctc results", "in order"))):
             await asyncio.to_thread(thread.join)
 
 
@@ -177,6 +176,29 @@ def test_cancelling_ends_the_source_and_leaves_no_requests(answered):
 
     with scripted_server(infer) as url:
         asyncio.run(main())
+
+
+def test_cancelling_leaves_a_blocking_source_to_a_thread_that_does_not_hold_up_the_exit(server):
+    over = threading.Event()
+
+    def silent():
+        yield SAMPLES
+        over.wait(20)
+
+    async def main():
+        async with AsyncTranscriber(server, "demo") as transcriber:
+            results = transcriber.transcribe(silent())
+            await anext(results)
+            waiting = asyncio.create_task(anext(results))
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
+            await nothing_is_left("nemo_ctc results")  # Python joins these at exit
+            assert all(thread.daemon for thread in ours("in order"))
+        over.set()
+
+    asyncio.run(main())
 
 
 def test_a_long_recording_that_is_cancelled_is_not_sent_to_its_end():
