@@ -6,7 +6,7 @@ their answers or at their deadline.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing
 from functools import partial
 from threading import Event
@@ -34,7 +34,14 @@ class AsyncTranscriber:
         self._connect = partial(Transcriber, url, model, **options)
 
     async def __aenter__(self) -> Self:
-        self._transcriber = await asyncio.to_thread(self._connect)
+        thread = ThreadPoolExecutor(1, "nemo_ctc connecting")
+        connecting = thread.submit(self._connect)
+        thread.shutdown(wait=False)
+        try:
+            self._transcriber = await asyncio.wrap_future(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_close)
+            raise
         # Each recording that is awaited by itself takes threads of its own.
         self._room = asyncio.Semaphore(requests_ahead(self._transcriber.max_in_flight))
         return self
@@ -65,6 +72,12 @@ class AsyncTranscriber:
             async with aclosing(_awaited(results)) as awaited:
                 async for result in awaited:
                     yield result
+
+
+def _close(connecting: Future[Transcriber]) -> None:
+    """Close what connected too late."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().close()
 
 
 async def _awaited(results: Generator[Result, None, None]) -> AsyncGenerator[Result, None]:

@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 import numpy as np
 import pytest
 
-from client import AsyncTranscriber, TransportOptions
+from client import AsyncTranscriber, Transcriber, TransportOptions, asynchronous
 from client.errors import AudioError, AudioWarning, ModelNotReady
 from tests.client.support import encoded, infer_reply, scripted_server
 
@@ -65,6 +65,31 @@ def test_what_is_wrong_is_raised_where_it_is_awaited(server):
                 await transcriber.transcribe_one(encoded(SAMPLES)[:1044])
 
     asyncio.run(main())
+
+
+def test_what_connects_after_its_wait_was_cancelled_is_closed(server, monkeypatch):
+    connected, closed = threading.Event(), threading.Event()
+
+    class Slow(Transcriber):
+        def __init__(self, *args, **options):
+            connected.wait(10)
+            super().__init__(*args, **options)
+
+        def close(self):
+            super().close()
+            closed.set()
+
+    async def main():
+        entering = asyncio.create_task(AsyncTranscriber(server, "demo").__aenter__())
+        await asyncio.sleep(0.1)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+
+    monkeypatch.setattr(asynchronous, "Transcriber", Slow)
+    threading.Timer(0.5, connected.set).start()
+    asyncio.run(main())
+    assert closed.wait(10)
 
 
 def test_an_exception_of_the_source_comes_after_the_results_before_it(server):
