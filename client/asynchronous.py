@@ -25,7 +25,7 @@ class AsyncTranscriber:
     """A ``Transcriber`` for asyncio: an asynchronous context manager, which connects on entry.
 
     The arguments are those of ``Transcriber``, and so are the errors, raised on entry. Any number
-    of tasks may call all methods at once.
+    of tasks may call all methods at once; before entry they raise ``RuntimeError``.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class AsyncTranscriber:
 
     async def transcribe_one(self, item: AudioItem) -> Transcript:
         """The transcript of one recording, as ``Transcriber.transcribe_one`` gives it."""
+        self._check_entered()
         async with self._room, aclosing(self.transcribe([item])) as results:
             return transcript_of(await anext(results))
 
@@ -63,6 +64,7 @@ class AsyncTranscriber:
         iterable are awaited in the event loop, others in a thread, which a source that blocks for
         ever keeps. Raises ``TypeError`` for a single recording, with the first result.
         """
+        self._check_entered()
         with ExitStack() as ending:
             stop = Event()
             ending.callback(stop.set)
@@ -72,6 +74,13 @@ class AsyncTranscriber:
             async with aclosing(_awaited(results)) as awaited:
                 async for result in awaited:
                     yield result
+
+    def _check_entered(self) -> None:
+        if not hasattr(self, "_transcriber"):
+            raise RuntimeError(
+                "AsyncTranscriber is not connected: use it within "
+                "`async with AsyncTranscriber(…) as transcriber:`"
+            )
 
 
 def _close(connecting: Future[Transcriber]) -> None:

@@ -27,6 +27,10 @@ async def counted(taken, n_items=10_000):
         yield SAMPLES
 
 
+async def awaited(call):
+    return await call
+
+
 def ours(*names):
     """Threads of ours, by the beginnings of their names."""
     return [thread for thread in threading.enumerate() if thread.name.startswith(names)]
@@ -65,6 +69,13 @@ def test_what_is_wrong_is_raised_where_it_is_awaited(server):
                 await transcriber.transcribe_one(encoded(SAMPLES)[:1044])
 
     asyncio.run(main())
+
+
+def test_without_async_with_the_error_says_so():
+    transcriber = AsyncTranscriber("localhost:8001", "demo")
+    for call in (transcriber.transcribe_one(SAMPLES), anext(transcriber.transcribe([SAMPLES]))):
+        with pytest.raises(RuntimeError, match="async with AsyncTranscriber"):
+            asyncio.run(awaited(call))
 
 
 def test_what_connects_after_its_wait_was_cancelled_is_closed(server, monkeypatch):
