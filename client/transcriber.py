@@ -160,11 +160,15 @@ def transcribe(
     Raises what the constructor of ``Transcriber`` and ``transcribe_one`` raise.
     """
     with Transcriber(url, model, **options) as transcriber:
-        return transcriber.transcribe_one(item)
+        (result,) = transcriber.transcribe([item])
+    return transcript_of(result)
 
 
 def transcript_of(result: Result) -> Transcript:
-    """The transcript, with Python's warnings for what is wrong; raises the result's error."""
+    """The transcript, with Python's warnings for what is wrong; raises the result's error.
+
+    The warnings point at the caller of the function that calls this.
+    """
     for warning in result.warnings:
         warnings.warn(warning, AudioWarning, stacklevel=3)
     return result.unwrap()
