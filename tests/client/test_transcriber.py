@@ -514,7 +514,6 @@ BROKEN = {
     "name raises": (raising("name"), RuntimeError),
     "not ready": (lambda _: type("Raw", (), {"read": lambda *_: None})(), type(None)),
     "masked array": (lambda _: np.ma.array(SAMPLES), type(None)),
-    "bytearray": (lambda _: bytearray(encoded(SAMPLES)), type(None)),
     "list of samples": (lambda _: [0] * 100_000, type(None)),
     "long path": (lambda _: "a" * 100_000, OSError),
 }

@@ -52,6 +52,8 @@ def read(item, options=None):
     "item",
     [
         encoded(RAMP),
+        bytearray(encoded(RAMP)),
+        memoryview(encoded(RAMP)),
         io.BytesIO(encoded(RAMP)),
         Clip(encoded(RAMP)),
         RAMP,
@@ -137,7 +139,7 @@ def test_the_scale_is_seen_after_a_quiet_beginning():
         (np.array([0, np.inf]), "NaN or infinite"),
         (Tensor(np.zeros((2, 16000), np.int16)), "transpose"),
         (np.zeros(10, np.int32), "int32"),
-        (42, "of type int"),
+        (42, r"^the item is of type int, expected a path, .*\(samples, rate_hz\) or a dictionary"),
     ],
     ids=lambda value: type(value).__name__,
 )
