@@ -17,6 +17,7 @@ from ..utils.shortened import shortened
 from .conversion import Pcm, pcm_blocks
 from .options import AudioOptions, AudioSource, Clip, Warn
 from .reading import read_blocks, too_long
+from .sources import name_of
 
 
 class SupportsArray(Protocol):
@@ -76,6 +77,17 @@ def read_item(
     if length_s > options.max_duration_s:
         raise too_long(length_s, options.max_duration_s)
     yield from pcm_blocks(samples, rate_hz, sample_rate_hz, options.channel)
+
+
+def item_name(item: AudioItem) -> str:
+    """What ``AudioError.source`` calls the item: as ``name_of``, or its type."""
+    given: Any = item
+    try:
+        if isinstance(item, Mapping):
+            given = _of_mapping(item)
+        return name_of(given.source if isinstance(given, Clip) else given)
+    except Exception:  # noqa: BLE001 -- items are others' code
+        return f"an item of type {type(item).__name__}"
 
 
 def is_single(items: Any) -> bool:
