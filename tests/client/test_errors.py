@@ -70,14 +70,16 @@ def test_the_tree_at_the_top_draws_every_error():
     assert sorted(drawn) == sorted(kind.__name__ for kind in every_kind())
 
 
-def test_an_amended_error_keeps_its_kind_its_other_facts_and_its_cause():
+def test_an_amended_error_keeps_its_kind_its_other_facts_its_cause_and_its_notes():
     cause = OSError("why")
     error = ModelNotReady("not there", url="host:1", may_become_ready=True)
     error.__cause__ = cause
+    error.add_note("a note")
     amended = error.amended(message="still not there", tries=3)
     assert (type(amended), amended.url, amended.tries) == (ModelNotReady, "host:1", 3)
     assert amended.may_become_ready
     assert amended.__cause__ is cause
+    assert amended.__notes__ == ["a note"]
     assert (str(amended), str(error)) == ("still not there", "not there")
 
 
