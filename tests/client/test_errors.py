@@ -13,6 +13,7 @@ import client
 from client import errors
 from client.commands.flags import FLAGS
 from client.errors import AsrError, AudioError, ModelNotReady, ServerUnavailable
+from client.manifests.sources.files import LeftOut
 
 FOLDER = Path(client.__file__).parent
 LIBRARY = [
@@ -52,7 +53,7 @@ def every_kind():
     return [each for each in classes if issubclass(each, AsrError) and each.__name__[0] != "_"]
 
 
-@pytest.mark.parametrize("kind", every_kind(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*every_kind(), LeftOut], ids=lambda kind: kind.__name__)
 def test_an_error_travels_with_its_attributes(kind):
     error = kind("told", options=("A.b",))
     for name in set(vars(error)) - {"message", "options"}:
