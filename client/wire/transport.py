@@ -118,6 +118,7 @@ class TritonTransport:
             self._options.failures,
             self._timer,
             self._options.wait_s,
+            model=model,
         )
 
     @property
