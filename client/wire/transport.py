@@ -202,8 +202,13 @@ class TritonTransport:
                 self._options.observer(Exchange(sending.number, sent_s, replied_s, *sizes))
             sending.future.set_result(frames[:own])
         except ServerError as failure:
-            facts = {"url": server.connection.url, "model": self._model, "tries": sending.tries}
-            sending.future.set_exception(failure.amended(**facts))
+            told = failure.amended(
+                url=server.connection.url,
+                model=self._model,
+                tries=sending.tries,
+                deadline_s=self._options.timeout_s,
+            )
+            sending.future.set_exception(told)
         except Exception as failure:  # noqa: BLE001 -- otherwise its caller would wait for ever
             sending.future.set_exception(failure)
 

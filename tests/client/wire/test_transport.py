@@ -179,8 +179,10 @@ def test_a_reply_of_too_few_bytes_fails_and_does_not_hang():
         reply.raw_output_contents[0] = b"123"
         return reply
 
-    with scripted_server(infer) as url, pytest.raises(ServerError, match="malformed"):
+    with scripted_server(infer) as url, pytest.raises(ServerError, match="malformed") as raised:
         submit(url)
+    assert (raised.value.url, raised.value.model, raised.value.tries) == (url, "demo", 1)
+    assert raised.value.deadline_s == TransportOptions.timeout_s
 
 
 @pytest.mark.parametrize(
