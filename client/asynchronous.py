@@ -6,7 +6,7 @@ their answers or at their deadline.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing
 from functools import partial
 from threading import Event
@@ -25,7 +25,7 @@ class AsyncTranscriber:
     """A ``Transcriber`` for asyncio: an asynchronous context manager, which connects on entry.
 
     The arguments are those of ``Transcriber``, and so are the errors, raised on entry. Any number
-    of tasks may call all methods at once.
+    of tasks may call all methods at once; before entry they raise ``RuntimeError``.
     """
 
     def __init__(
@@ -34,7 +34,14 @@ class AsyncTranscriber:
         self._connect = partial(Transcriber, url, model, **options)
 
     async def __aenter__(self) -> Self:
-        self._transcriber = await asyncio.to_thread(self._connect)
+        thread = ThreadPoolExecutor(1, "nemo_ctc connecting")
+        connecting = thread.submit(self._connect)
+        thread.shutdown(wait=False)
+        try:
+            self._transcriber = await asyncio.wrap_future(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_close)
+            raise
         # Each recording that is awaited by itself takes threads of its own.
         self._room = asyncio.Semaphore(requests_ahead(self._transcriber.max_in_flight))
         return self
@@ -44,6 +51,7 @@ class AsyncTranscriber:
 
     async def transcribe_one(self, item: AudioItem) -> Transcript:
         """The transcript of one recording, as ``Transcriber.transcribe_one`` gives it."""
+        self._check_entered()
         async with self._room, aclosing(self.transcribe([item])) as results:
             return transcript_of(await anext(results))
 
@@ -56,6 +64,7 @@ class AsyncTranscriber:
         iterable are awaited in the event loop, others in a thread, which a source that blocks for
         ever keeps. Raises ``TypeError`` for a single recording, with the first result.
         """
+        self._check_entered()
         with ExitStack() as ending:
             stop = Event()
             ending.callback(stop.set)
@@ -65,6 +74,19 @@ class AsyncTranscriber:
             async with aclosing(_awaited(results)) as awaited:
                 async for result in awaited:
                     yield result
+
+    def _check_entered(self) -> None:
+        if not hasattr(self, "_transcriber"):
+            raise RuntimeError(
+                "AsyncTranscriber is not connected: use it within "
+                "`async with AsyncTranscriber(…) as transcriber:`"
+            )
+
+
+def _close(connecting: Future[Transcriber]) -> None:
+    """Close what connected too late."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().close()
 
 
 async def _awaited(results: Generator[Result, None, None]) -> AsyncGenerator[Result, None]:

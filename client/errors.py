@@ -55,9 +55,11 @@ class AsrError(Exception):
         return f"{self.message} ({options})" if options else self.message
 
     def amended(self, **facts: Any) -> Self:
-        """The error with other facts or another message, and the same cause."""
+        """The error with other facts or another message, and the same cause and notes."""
         other = replace(self, **facts)
         other.__cause__ = self.__cause__
+        for note in getattr(self, "__notes__", ()):
+            other.add_note(note)
         return other
 
 

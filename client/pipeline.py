@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio import AudioItem, AudioOptions, Pcm, Warn, read_item
+from .audio import AudioItem, AudioOptions, Pcm, Warn, item_name, read_item
 from .decoding.stage import Stage
 from .errors import AsrError, AudioError
 from .long_audio import Stitcher, Window, WindowPlan, cut, plan_windows
@@ -78,7 +78,7 @@ class Pipeline:
         """One result for each item, in order; items not yet sent when ``stop`` is set get none."""
         ahead = requests_ahead(self.max_in_flight)
         sent = self._requests(items, stop or Event())
-        requests = in_order(sent, lambda each: each.outputs, ahead)
+        requests = in_order(sent, lambda each: each.outputs, ahead, stop)
         begun = self._begin(requests)
         for each in in_order(begun, lambda each: each.decoded, self._decoding.ahead):
             yield self._finish(each)
@@ -100,7 +100,7 @@ class Pipeline:
                 raise
             except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
                 failed: Future[NDArray[Any]] = Future()
-                failed.set_exception(_of_item(error))
+                failed.set_exception(_of_item(error, item))
                 yield _Request(recording, 0, failed, last=True)
 
     def _windows(self, recording: "_Recording", item: Item, stop: Event) -> "Iterator[_Request]":
@@ -190,13 +190,16 @@ class _Request:
     last: bool
 
 
-def _of_item(error: Exception) -> AsrError:
+def _of_item(error: Exception, item: Item) -> AsrError:
+    """The error as one of ours, which names the item."""
+    if isinstance(error, AudioError) and not error.source and not isinstance(item, AsrError):
+        return error.amended(source=item_name(item))
     if isinstance(error, AsrError):
         return error
     said = f"{type(error).__name__}: {shortened(error)}"
     told = AudioError(f"an item cannot be read or sent: {said}: open or fetch it again")
     told.__cause__ = error
-    return told
+    return _of_item(told, item)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ class Transcriber(Closing):
         waited for, and twice that with worker processes. A result does not wait for the next item,
         so items may come from a live source; an exception that ``items`` raises comes after the
         results before it. With ``progress``, terminals and notebooks show a progress bar. Setting
-        ``stop``, from any thread, ends the results after the items that have been sent.
+        ``stop``, from any thread, ends the results after the items that have been sent, also while
+        ``items`` has no next one yet.
 
         Raises ``TypeError`` at once for a single recording, whose parts would be taken for items.
         """
@@ -159,11 +160,15 @@ def transcribe(
     Raises what the constructor of ``Transcriber`` and ``transcribe_one`` raise.
     """
     with Transcriber(url, model, **options) as transcriber:
-        return transcriber.transcribe_one(item)
+        (result,) = transcriber.transcribe([item])
+    return transcript_of(result)
 
 
 def transcript_of(result: Result) -> Transcript:
-    """The transcript, with Python's warnings for what is wrong; raises the result's error."""
+    """The transcript, with Python's warnings for what is wrong; raises the result's error.
+
+    The warnings point at the caller of the function that calls this.
+    """
     for warning in result.warnings:
         warnings.warn(warning, AudioWarning, stacklevel=3)
     return result.unwrap()

@@ -17,7 +17,7 @@ Sixteen-bit mono audio at the right rate comes through bit by bit.
 """
 
 from .conversion import Pcm, to_pcm
-from .items import AudioItem, is_single, read_item
+from .items import AudioItem, is_single, item_name, read_item
 from .options import AudioOptions, AudioSource, Clip, RawFormat, Warn
 from .reading import length_of, load_audio, read_blocks
 
@@ -30,6 +30,7 @@ __all__ = [
     "RawFormat",
     "Warn",
     "is_single",
+    "item_name",
     "length_of",
     "load_audio",
     "read_blocks",

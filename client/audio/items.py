@@ -17,6 +17,7 @@ from ..utils.shortened import shortened
 from .conversion import Pcm, pcm_blocks
 from .options import AudioOptions, AudioSource, Clip, Warn
 from .reading import read_blocks, too_long
+from .sources import name_of
 
 
 class SupportsArray(Protocol):
@@ -31,13 +32,23 @@ class SupportsDLPack(Protocol):
     def __dlpack__(self) -> Any: ...
 
 
+class SupportsDecoding(Protocol):
+    """torchcodec's ``AudioDecoder``, as Hugging Face's data sets give it from version 4 on."""
+
+    def get_all_samples(self) -> Any:
+        """``data``, floating ``[channels, n]``, and their ``sample_rate``."""
+
+
 Samples: TypeAlias = NDArray[Any] | SupportsArray | SupportsDLPack
 """``[n]`` or ``[n, channels]``, int16 or floating in [-1, 1]."""
 
-AudioItem: TypeAlias = AudioSource | Clip | Samples | tuple[Samples, int] | Mapping[str, Any]
+AudioItem: TypeAlias = (
+    AudioSource | Clip | Samples | tuple[Samples, int] | Mapping[str, Any] | SupportsDecoding
+)
 """One recording: a path, the bytes of a file, an open binary file, or a ``Clip`` of these; samples,
-at the model's rate unless they come as ``(samples, rate_hz)``; or a dictionary of Hugging Face's,
-``{"array": …, "sampling_rate": …}``, or ``{"bytes": …, "path": …}`` as ``Audio(decode=False)``."""
+at the model's rate unless they come as ``(samples, rate_hz)``; or what Hugging Face's data sets
+give: an ``AudioDecoder``, ``{"array": …, "sampling_rate": …}``, or, as ``Audio(decode=False)``,
+``{"bytes": …, "path": …}``."""
 
 _CONVERTED: Final = ("__array__", "__array_interface__")
 _ARRAYS: Final = (*_CONVERTED, "__dlpack__")
@@ -51,7 +62,12 @@ def read_item(
     Of ``options``, ``channel`` and ``max_duration_s`` hold for arrays too. Raises ``AudioError`` as
     ``read_blocks`` and ``to_pcm`` do, and for what is no recording.
     """
-    given: Any = _of_mapping(item) if isinstance(item, Mapping) else item
+    given: Any = item
+    if isinstance(item, Mapping):
+        given = _of_mapping(item)
+    elif _decodes(item):
+        decoded = given.get_all_samples()
+        given = _as_numpy(decoded.data).T, decoded.sample_rate
     if not (isinstance(given, (tuple, list)) or _is_array(given)):
         yield from read_blocks(given, sample_rate_hz, options, warn)
         return
@@ -63,14 +79,31 @@ def read_item(
     yield from pcm_blocks(samples, rate_hz, sample_rate_hz, options.channel)
 
 
+def item_name(item: AudioItem) -> str:
+    """What ``AudioError.source`` calls the item: as ``name_of``, or its type."""
+    given: Any = item
+    try:
+        if isinstance(item, Mapping):
+            given = _of_mapping(item)
+        return name_of(given.source if isinstance(given, Clip) else given)
+    except Exception:  # noqa: BLE001 -- items are others' code
+        return f"an item of type {type(item).__name__}"
+
+
 def is_single(items: Any) -> bool:
     """Whether these are not several items but one, whose parts would be taken for items."""
     if isinstance(items, (str, bytes, Path, Clip, Mapping)) or hasattr(items, "read"):
+        return True
+    if _decodes(items):
         return True
     if isinstance(items, (tuple, list)):
         with_rate = isinstance(items, tuple) and len(items) == 2 and isinstance(items[1], Number)
         return with_rate or (len(items) > 0 and isinstance(items[0], Number))
     return _is_array(items) or _has_buffer(items)
+
+
+def _decodes(item: Any) -> bool:
+    return hasattr(item, "get_all_samples")
 
 
 def _is_array(item: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final, TypeAlias
 from ..errors import AudioError, AudioWarning
 from ..utils.shortened import shortened
 
-AudioSource: TypeAlias = Path | str | bytes | BinaryIO
+AudioSource: TypeAlias = Path | str | bytes | bytearray | memoryview | BinaryIO
 """A path, the bytes of a file, or an open binary file; a pipe will do."""
 
 Warn: TypeAlias = Callable[[str], None]

@@ -13,38 +13,37 @@ from ..errors import AudioError
 from ..utils.shortened import shortened
 from .options import AudioSource
 
+_BYTES: Final = (bytes, bytearray, memoryview)
 _COPY_BYTES: Final = 1 << 20
 
 
 def name_of(source: AudioSource) -> str:
-    """The name of a source in messages."""
-    if isinstance(source, bytes):
-        return f"audio of {len(source)} bytes"
+    """The name of a source in messages; raises ``AudioError`` for what is none."""
+    if isinstance(source, _BYTES):
+        return f"audio of {memoryview(source).nbytes} bytes"
     if isinstance(source, (str, Path)):
         return shortened(source)
     if hasattr(source, "read"):
         return shortened(getattr(source, "name", "audio stream"))
-    return "an item"
+    raise AudioError(
+        f"the item is of type {type(source).__name__}, expected a path, bytes, an open binary "
+        "file, an array of samples, (samples, rate_hz) or a dictionary of Hugging Face's"
+    )
 
 
 def open_source(source: AudioSource, max_bytes: int) -> FileIO:
     """The source as an unbuffered regular file, at its beginning.
 
     Readers get its descriptor, never its name, so that only the bytes decide the format. Raises
-    ``AudioError`` for a source that is empty, larger than ``max_bytes``, no regular file or of
-    another type, and ``OSError``.
+    ``AudioError`` for a source that is empty, larger than ``max_bytes`` or no regular file, and
+    ``OSError``.
     """
-    if isinstance(source, bytes):
-        file = _copied([source], max_bytes)
+    if isinstance(source, _BYTES):
+        file = _copied([bytes(source)], max_bytes)
     elif isinstance(source, (str, Path)):
         file = _opened(source)
-    elif hasattr(source, "read"):
-        file = _copied(_chunks(source), max_bytes)
     else:
-        raise AudioError(
-            f"is of type {type(source).__name__}, expected a path, bytes, an open binary "
-            "file or an array of samples"
-        )
+        file = _copied(_chunks(source), max_bytes)
     size = os.fstat(file.fileno()).st_size
     if 0 < size <= max_bytes:
         return file

@@ -213,7 +213,14 @@ class Connection:
         try:
             yield
         except InferenceServerException as error:
-            raise _typed_error(error, self.url, model, timeout_s) from error
+            typed = _typed_error(error, self.url, model, timeout_s)
+            if isinstance(typed, DeadlineExceeded):  # calls of connecting have a limit of their own
+                message = (
+                    f"the server at {self.url} did not answer within {timeout_s:.3g} s: look at "
+                    "its log, or allow more time"
+                )
+                typed = typed.amended(message=message, options=())
+            raise typed from error
         except ValueError as error:  # gRPC's, for a channel that is closed
             raise ServerError(
                 f"the connection to {self.url} is closed ({error})", url=self.url, model=model

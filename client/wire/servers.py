@@ -73,14 +73,17 @@ class Servers:
     waiting does not mend.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what it does not make itself
         self,
         connections: Sequence[Connection],
         read_contract: ReadContract,
         policy: FailurePolicy,
         timer: Timer,
         wait_s: float = 0.0,
+        *,
+        model: str,
     ) -> None:
+        self._model = model
         self._read_contract = read_contract
         self._policy = policy
         self._timer = timer
@@ -149,6 +152,8 @@ class Servers:
             f"no server is usable, all are ejected: {'; '.join(r.message for r in reasons)}",
             options=tuple(dict.fromkeys(chain.from_iterable(r.options for r in reasons))),
             url=", ".join(server.connection.url for server in self._servers),
+            model=self._model,
+            grpc_status=getattr(ejected[0], "grpc_status", ""),
         )
         error.__cause__ = ejected[0]
         return error
@@ -175,6 +180,7 @@ class Servers:
                     f"checkpoint or export than the one at {first.connection.url}: serve the "
                     "same on all, or leave it out",
                     url=server.connection.url,
+                    model=self._model,
                 )
         for server in self._servers:
             if server.ejected is not None:
@@ -225,6 +231,7 @@ class Servers:
                     "of the model than when the client connected: make a new Transcriber, or serve "
                     "the earlier export",
                     url=server.connection.url,
+                    model=self._model,
                 )
                 return
             server.contract = contract

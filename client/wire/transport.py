@@ -114,10 +114,11 @@ class TritonTransport:
         urls = [url] if isinstance(url, str) else list(dict.fromkeys(url))
         self._servers = Servers(
             _connections(urls, self._options),
-            partial(read_contract, model=model, timeout_s=self._options.connect_timeout_s),
+            self._read_contract,
             self._options.failures,
             self._timer,
             self._options.wait_s,
+            model=model,
         )
 
     @property
@@ -153,6 +154,13 @@ class TritonTransport:
         self._closed = True
         self._servers.close()
         self._timer.close()
+
+    def _read_contract(self, connection: Connection) -> Contract:
+        try:
+            return read_contract(connection, self._model, self._options.connect_timeout_s)
+        except DeadlineExceeded as error:
+            message = f"{error.message} (TransportOptions.connect_timeout_s)"
+            raise error.amended(message=message) from error.__cause__
 
     def _try(self, sending: "_Sending") -> None:
         """Send the request; any error ends up in its future."""
@@ -201,8 +209,13 @@ class TritonTransport:
                 self._options.observer(Exchange(sending.number, sent_s, replied_s, *sizes))
             sending.future.set_result(frames[:own])
         except ServerError as failure:
-            facts = {"url": server.connection.url, "model": self._model, "tries": sending.tries}
-            sending.future.set_exception(failure.amended(**facts))
+            told = failure.amended(
+                url=server.connection.url,
+                model=self._model,
+                tries=sending.tries,
+                deadline_s=self._options.timeout_s,
+            )
+            sending.future.set_exception(told)
         except Exception as failure:  # noqa: BLE001 -- otherwise its caller would wait for ever
             sending.future.set_exception(failure)
 

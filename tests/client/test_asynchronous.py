@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 import numpy as np
 import pytest
 
-from client import AsyncTranscriber, TransportOptions
+from client import AsyncTranscriber, Transcriber, TransportOptions, asynchronous
 from client.errors import AudioError, AudioWarning, ModelNotReady
 from tests.client.support import encoded, infer_reply, scripted_server
 
@@ -27,16 +27,19 @@ async def counted(taken, n_items=10_000):
         yield SAMPLES
 
 
-def ours():
-    """Threads that wait for results or for room."""
-    names = ("nemo_ctc results", "in order")
+async def awaited(call):
+    return await call
+
+
+def ours(*names):
+    """Threads of ours, by the beginnings of their names."""
     return [thread for thread in threading.enumerate() if thread.name.startswith(names)]
 
 
-async def nothing_is_left():
-    """Wait until no thread waits for results any more; ``TimeoutError`` if one does for ever."""
+async def nothing_is_left(*names):
+    """Wait until no thread waits for results or for room; ``TimeoutError`` if one does for ever."""
     async with asyncio.timeout(10):
-        for thread in ours():
+        for thread in ours(*(names or ("nemo_ctc results", "in order"))):
             await asyncio.to_thread(thread.join)
 
 
@@ -66,6 +69,38 @@ def test_what_is_wrong_is_raised_where_it_is_awaited(server):
                 await transcriber.transcribe_one(encoded(SAMPLES)[:1044])
 
     asyncio.run(main())
+
+
+def test_without_async_with_the_error_says_so():
+    transcriber = AsyncTranscriber("localhost:8001", "demo")
+    for call in (transcriber.transcribe_one(SAMPLES), anext(transcriber.transcribe([SAMPLES]))):
+        with pytest.raises(RuntimeError, match="async with AsyncTranscriber"):
+            asyncio.run(awaited(call))
+
+
+def test_what_connects_after_its_wait_was_cancelled_is_closed(server, monkeypatch):
+    connected, closed = threading.Event(), threading.Event()
+
+    class Slow(Transcriber):
+        def __init__(self, *args, **options):
+            connected.wait(10)
+            super().__init__(*args, **options)
+
+        def close(self):
+            super().close()
+            closed.set()
+
+    async def main():
+        entering = asyncio.create_task(AsyncTranscriber(server, "demo").__aenter__())
+        await asyncio.sleep(0.1)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+
+    monkeypatch.setattr(asynchronous, "Transcriber", Slow)
+    threading.Timer(0.5, connected.set).start()
+    asyncio.run(main())
+    assert closed.wait(10)
 
 
 def test_an_exception_of_the_source_comes_after_the_results_before_it(server):
@@ -177,6 +212,29 @@ def test_cancelling_ends_the_source_and_leaves_no_requests(answered):
 
     with scripted_server(infer) as url:
         asyncio.run(main())
+
+
+def test_cancelling_leaves_a_blocking_source_to_a_thread_that_does_not_hold_up_the_exit(server):
+    over = threading.Event()
+
+    def silent():
+        yield SAMPLES
+        over.wait(20)
+
+    async def main():
+        async with AsyncTranscriber(server, "demo") as transcriber:
+            results = transcriber.transcribe(silent())
+            await anext(results)
+            waiting = asyncio.create_task(anext(results))
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
+            await nothing_is_left("nemo_ctc results")  # Python joins these at exit
+            assert all(thread.daemon for thread in ours("in order"))
+        over.set()
+
+    asyncio.run(main())
 
 
 def test_a_long_recording_that_is_cancelled_is_not_sent_to_its_end():

@@ -13,6 +13,7 @@ import client
 from client import errors
 from client.commands.flags import FLAGS
 from client.errors import AsrError, AudioError, ModelNotReady, ServerUnavailable
+from client.manifests.sources.files import LeftOut
 
 FOLDER = Path(client.__file__).parent
 LIBRARY = [
@@ -52,7 +53,7 @@ def every_kind():
     return [each for each in classes if issubclass(each, AsrError) and each.__name__[0] != "_"]
 
 
-@pytest.mark.parametrize("kind", every_kind(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*every_kind(), LeftOut], ids=lambda kind: kind.__name__)
 def test_an_error_travels_with_its_attributes(kind):
     error = kind("told", options=("A.b",))
     for name in set(vars(error)) - {"message", "options"}:
@@ -70,14 +71,16 @@ def test_the_tree_at_the_top_draws_every_error():
     assert sorted(drawn) == sorted(kind.__name__ for kind in every_kind())
 
 
-def test_an_amended_error_keeps_its_kind_its_other_facts_and_its_cause():
+def test_an_amended_error_keeps_its_kind_its_other_facts_its_cause_and_its_notes():
     cause = OSError("why")
     error = ModelNotReady("not there", url="host:1", may_become_ready=True)
     error.__cause__ = cause
+    error.add_note("a note")
     amended = error.amended(message="still not there", tries=3)
     assert (type(amended), amended.url, amended.tries) == (ModelNotReady, "host:1", 3)
     assert amended.may_become_ready
     assert amended.__cause__ is cause
+    assert amended.__notes__ == ["a note"]
     assert (str(amended), str(error)) == ("still not there", "not there")
 
 

@@ -147,3 +147,9 @@ def test_log_probs_do_not_come_between_results_that_are_compared():
 def test_a_result_of_nothing_is_no_text():
     with pytest.raises(client.AsrError):
         _ = Result(0).text
+
+
+def test_a_warning_points_at_the_line_that_asked(server):
+    with pytest.warns(AudioWarning) as warned:
+        client.transcribe(encoded(SAMPLES)[:1044], server, "demo")
+    assert warned[0].filename == __file__

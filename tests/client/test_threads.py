@@ -116,6 +116,23 @@ def test_results_end_early_once_another_thread_sets_stop():
         assert {result.text for result in results} == {"cat"}
 
 
+def test_stop_ends_results_while_a_live_source_is_silent():
+    stop, over = threading.Event(), threading.Event()
+
+    def silent():
+        yield item_of(0)
+        over.wait(10)
+        over.set()
+
+    with scripted_server(infer) as url, Transcriber(url, "demo") as transcriber:
+        results = transcriber.transcribe(silent(), stop=stop)
+        assert next(results).text == "cat"
+        threading.Timer(0.1, stop.set).start()
+        assert list(results) == []
+        assert not over.is_set()
+        over.set()
+
+
 def test_one_threads_bad_items_are_its_own():
     def errors(number):
         items = ["gone.wav" if number % 2 else item_of(0)] * 20

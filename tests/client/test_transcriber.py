@@ -405,6 +405,26 @@ def test_arrays_that_are_no_audio_are_their_own_error(samples):
     assert isinstance(result.error, AudioError)
 
 
+def test_every_error_of_a_recording_names_it(tmp_path):
+    path = tmp_path / "short.wav"
+    path.write_bytes(encoded(SAMPLES[:5]))
+    tiny = SAMPLES[:5]
+    items = [
+        path,
+        {"path": path},
+        Clip(path),
+        tiny,
+        np.zeros(999, int),
+        (tiny, 16000),
+        BROKEN["name raises"][0](tmp_path),
+    ]
+    with scripted_server() as url, Transcriber(url, "demo", long_audio=None) as transcriber:
+        sources = [result.error.source for result in transcriber.transcribe(items)]
+    assert sources[:3] == [str(path)] * 3
+    assert sources[3:5] == ["an item of type ndarray"] * 2
+    assert sources[5:] == ["an item of type tuple", "an item of type File"]
+
+
 def test_windows_longer_than_the_model_takes_hang_up(monkeypatch):
     closed = []
     close = TritonTransport.close
@@ -514,7 +534,6 @@ BROKEN = {
     "name raises": (raising("name"), RuntimeError),
     "not ready": (lambda _: type("Raw", (), {"read": lambda *_: None})(), type(None)),
     "masked array": (lambda _: np.ma.array(SAMPLES), type(None)),
-    "bytearray": (lambda _: bytearray(encoded(SAMPLES)), type(None)),
     "list of samples": (lambda _: [0] * 100_000, type(None)),
     "long path": (lambda _: "a" * 100_000, OSError),
 }

@@ -174,7 +174,7 @@ def test_what_no_worker_can_do_ends_the_job_with_its_reason(server_url, on_ray, 
     options = ["--decoder", "beam", "--lm", tmp_path / "gone.arpa"]
     status, said = run(MANIFEST, output, server_url, *options, *on_ray)
     assert status == 1
-    assert "error: a worker cannot go on" in said
+    assert "error: a worker failed" in said
     assert "gone.arpa" in said
     assert "Traceback" not in said
 

@@ -59,7 +59,8 @@ def ctm(entry: "Entry", result: "Result", channel: int = MONO) -> str:
     """A line for each word of the ``channel``, from 1; a comment for a failed recording."""
     name = recording_name(entry)
     if result.transcript is None:
-        return f";; {name}: {' '.join(str(result.error).split())}\n"
+        reason = "" if result.error is None else result.error.message
+        return f";; {name}: {' '.join(reason.split())}\n"
     offset_s = float(entry.fields.get("offset") or 0.0)
     return "".join(_ctm_line(name, channel, word, offset_s) for word in result.transcript.words)
 

@@ -45,20 +45,23 @@ class RayOptions:
 def import_ray(options: RayOptions) -> Any:
     """The module ``ray`` with ``ray.data``, ready for the options.
 
-    Raises ``RayJobError`` when it is not usable.
+    Raises ``MissingPackage`` when it is not installed.
     """
     if options.address is None and "ray" not in sys.modules:
         _prepare_environment()
     try:
         import_module("ray.data")
     except ImportError as error:
-        raise RayJobError(missing(error.name or "ray", "ray", "the engine").message) from error
+        raise missing(error.name or "ray", "ray", "the engine") from error
     return import_module("ray")
 
 
 @contextmanager
 def connected(options: RayOptions) -> Iterator[int]:
-    """Ray, while it is needed; gives the number of workers. Raises ``RayJobError``."""
+    """Ray, while it is needed; gives the number of workers.
+
+    Raises ``RayJobError`` when it does not start, and ``MissingPackage``.
+    """
     ray = import_ray(options)
     own = not ray.is_initialized()
     if own:

@@ -16,7 +16,7 @@ from ..formats.lines import WARNINGS
 from ..results import ERROR, LINE, Results
 from .cluster import RayOptions, connected, import_ray
 from .shards import Shard, cut_into_shards, folder_of, left_over, open_shard, path_of, remove
-from .worker import Job, Worker
+from .worker import Job, Worker, problem_of
 
 _RESUME: Final = ("RayEngine.resume",)
 _SHARDS_FOR_EACH: Final = 4
@@ -26,7 +26,7 @@ _SHARDS_FOR_EACH: Final = 4
 class RayEngine:
     """A job of transcribing a manifest on Ray.
 
-    Raises ``RayJobError`` when Ray is not installed, and ``ManifestError`` when the
+    Raises ``MissingPackage`` when Ray is not installed, and ``ManifestError`` when the
     manifest is no file or shards of an earlier job are there and ``resume`` is not asked for.
     """
 
@@ -94,8 +94,8 @@ class RayEngine:
             )
             try:
                 for row in rows:
-                    if row["problem"]:
-                        raise RayJobError(f"a worker failed: {row['problem']}")
+                    if (problem := problem_of(row)) is not None:
+                        raise problem
                     yield int(row["index"])
             except ray.exceptions.RayError as error:
                 raise RayJobError(

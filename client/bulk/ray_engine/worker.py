@@ -33,6 +33,14 @@ class Job:
     folder: Path = field(default_factory=Path.cwd)
 
 
+def problem_of(row: Mapping[str, Any]) -> RayJobError | None:
+    """The error of a shard, from a worker's row; ``None`` for a finished one."""
+    if not row["problem"]:
+        return None
+    options = tuple(row["options"].split())
+    return RayJobError(f"a worker failed: {row['problem']}", options=options)
+
+
 class Worker:
     """One process of the job, with a transcriber of its own.
 
@@ -44,14 +52,16 @@ class Worker:
         self._job = job()
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Transcribe a batch of one shard; ``problem`` is its error, or empty."""
+        """Transcribe a batch of one shard; gives a row, of which ``problem_of`` reads the error."""
         (shard,) = batch["item"]
-        problem = ""
+        problem, options = "", ""
         try:
             self._transcribe(shard)
-        except (AsrError, OSError) as error:  # expected ones come without Ray's traceback
+        except AsrError as error:  # expected ones come without Ray's traceback
+            problem, options = replaced(error.message), " ".join(error.options)
+        except OSError as error:
             problem = replaced(str(error))  # Ray's tables are UTF-8
-        return {"index": [shard.index], "problem": [problem]}
+        return {"index": [shard.index], "problem": [problem], "options": [options]}
 
     def _transcribe(self, shard: Shard) -> None:
         transcriber = self._transcriber

@@ -62,7 +62,7 @@ def _text_of(path: Path) -> str:
         with open_text(path) as file:
             return file.read()
     except ManifestError as error:  # of many files, one that cannot be read is one left out
-        raise LeftOut(Fault.MALFORMED, error.message) from error
+        raise LeftOut(error.message, fault=Fault.MALFORMED) from error
 
 
 CHAPTER: Final = ".trans.txt"
@@ -139,18 +139,18 @@ def _piece(line: Line) -> _Piece:
     if not 0 <= start_s < end_s:
         found = shortened(repr(line.text))
         reason = f"has {found}, expected RECORDING START END in seconds, END -1 for all"
-        raise LeftOut(Fault.MALFORMED, reason)
+        raise LeftOut(reason, fault=Fault.MALFORMED)
     return _Piece(recording, start_s, None if math.isinf(end_s) else end_s - start_s)
 
 
 def _file_of(recording: Line) -> str:
     if not recording.text:
-        raise LeftOut(Fault.MALFORMED, f"{recording.where} names no file")
+        raise LeftOut(f"{recording.where} names no file", fault=Fault.MALFORMED)
     if recording.text.endswith("|"):
         raise LeftOut(
-            Fault.UNREADABLE,
             f"{recording.where} has a command, which is not run ({shortened(recording.text)}): "
             "write its audio to a file and name that",
+            fault=Fault.UNREADABLE,
         )
     return recording.text
 

@@ -39,12 +39,11 @@ class Fault(StrEnum):
     DUPLICATE = "duplicates"
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class LeftOut(ManifestError):
     """One utterance cannot be in the manifest; becomes a ``Problem`` with its place."""
 
-    def __init__(self, fault: Fault, reason: str) -> None:
-        super().__init__(reason)
-        self.fault = fault
+    fault: Fault = Fault.MALFORMED
 
 
 @dataclass(frozen=True)
@@ -117,17 +116,17 @@ class AudioFolder:
         it: data sets are moved and converted. Raises ``LeftOut`` for none or several.
         """
         if not name:
-            raise LeftOut(Fault.MALFORMED, "names no audio")
+            raise LeftOut("names no audio", fault=Fault.MALFORMED)
         path = self.path / name
         # Path.is_file raises where a name is too long to be one
         found = [path] if os.path.isfile(path) else self._called(path)  # noqa: PTH113
         if len(found) > 1:
             names = ", ".join(str(each.relative_to(self.path)) for each in found)
             reason = f"{name} may be {names}, expected one such file in {self.path}"
-            raise LeftOut(Fault.NO_AUDIO, reason)
+            raise LeftOut(reason, fault=Fault.NO_AUDIO)
         if not found:
             raise LeftOut(
-                Fault.NO_AUDIO, f"no audio in {self.path} is called {name}: check that folder"
+                f"no audio in {self.path} is called {name}: check that folder", fault=Fault.NO_AUDIO
             )
         self._found.add(found[0])
         return found[0]
@@ -213,7 +212,7 @@ class KeyedLines:
     def take(self, key: str, fault: Fault) -> Line:
         """The line of ``key``; without one raises ``LeftOut`` with that ``fault``."""
         if key not in self.lines:
-            raise LeftOut(fault, f"{key} is not in {self.path}")
+            raise LeftOut(f"{key} is not in {self.path}", fault=fault)
         self._taken.add(key)
         return self.lines[key]
 

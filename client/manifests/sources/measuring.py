@@ -75,16 +75,19 @@ def _started(
 def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> float:
     """Seconds of the utterance; raises ``LeftOut``."""
     if utterance.text is not None and not utterance.text.strip():
-        raise LeftOut(Fault.EMPTY, f"the text for {shortened(utterance.audio)} is empty")
+        raise LeftOut(f"the text for {shortened(utterance.audio)} is empty", fault=Fault.EMPTY)
     try:
         length_s = length.result()
     except AudioError as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
-        raise LeftOut(Fault.NO_AUDIO if missing else Fault.UNREADABLE, error.message) from error
+        fault = Fault.NO_AUDIO if missing else Fault.UNREADABLE
+        raise LeftOut(error.message, fault=fault) from error
     duration_s = _within(utterance, length_s)
     piece = str(plain(utterance.audio)), utterance.offset_s or 0.0, round(duration_s, _DECIMALS)
     if piece in seen:
-        raise LeftOut(Fault.DUPLICATE, f"is the same audio as {seen[piece]}: {utterance.audio}")
+        raise LeftOut(
+            f"is the same audio as {seen[piece]}: {utterance.audio}", fault=Fault.DUPLICATE
+        )
     seen[piece] = utterance.where
     return duration_s
 
@@ -95,14 +98,16 @@ def _within(utterance: Utterance, length_s: float) -> float:
     if offset_s is None:
         if said_s is not None and abs(said_s - length_s) > SLACK_S:
             reason = f"duration is {said_s:g}, but {utterance.audio} is {length_s:.3f} s long"
-            raise LeftOut(Fault.DURATION, f"{reason}: correct it, or give an offset for a piece")
+            raise LeftOut(
+                f"{reason}: correct it, or give an offset for a piece", fault=Fault.DURATION
+            )
         return length_s
     end_s = length_s if said_s is None else offset_s + said_s
     if offset_s >= min(end_s, length_s) or end_s > length_s + SLACK_S:
         raise LeftOut(
-            Fault.DURATION,
             f"the piece goes from {offset_s:g} to {end_s:g} s, but {utterance.audio} is "
             f"{length_s:.3f} s long: correct offset and duration",
+            fault=Fault.DURATION,
         )
     return min(end_s, length_s) - offset_s
 

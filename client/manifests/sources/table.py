@@ -104,10 +104,10 @@ def _numbered(path: Path, rows: Any) -> Iterator[_Row]:
 
 def _cells(header: Sequence[str], row: list[str] | csv.Error) -> dict[str, str]:
     if isinstance(row, csv.Error):
-        raise LeftOut(Fault.MALFORMED, f"is no row of a table: {row}")
+        raise LeftOut(f"is no row of a table: {row}", fault=Fault.MALFORMED)
     if len(row) != len(header):
         reason = f"has {len(row)} cells, expected {len(header)} as the first row has"
-        raise LeftOut(Fault.MALFORMED, reason)
+        raise LeftOut(reason, fault=Fault.MALFORMED)
     return dict(zip(header, map(str.strip, row), strict=True))
 
 

@@ -1,6 +1,7 @@
 """What callers hand over as one recording: each kind is read, everything else is said shortly."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,6 +37,20 @@ class Lent:
         return self._samples.__dlpack_device__()
 
 
+class AudioDecoder:
+    """What torchcodec's has, which is no mapping though data sets' takes ``["array"]``."""
+
+    def __init__(self, samples):
+        self._samples = samples
+
+    def get_all_samples(self):
+        """All channels, as torchcodec's class gives them."""
+        return SimpleNamespace(data=Tensor(self._samples), sample_rate=16000)
+
+    def __getitem__(self, name):
+        raise TypeError(f"{name!r}: not subscriptable")
+
+
 class OnAnAccelerator:
     """A tensor that is not in this machine's memory, or has gradients."""
 
@@ -52,6 +67,8 @@ def read(item, options=None):
     "item",
     [
         encoded(RAMP),
+        bytearray(encoded(RAMP)),
+        memoryview(encoded(RAMP)),
         io.BytesIO(encoded(RAMP)),
         Clip(encoded(RAMP)),
         RAMP,
@@ -64,6 +81,7 @@ def read(item, options=None):
         (Lent(RAMP.copy()), np.array(16000)),
         {"array": RAMP / 32768, "sampling_rate": 16000, "path": "gone.wav"},
         {"array": Tensor(RAMP), "sampling_rate": 16000},
+        AudioDecoder((RAMP / 32768)[np.newaxis]),
         {"bytes": encoded(RAMP), "path": "gone.wav"},
     ],
     ids=lambda item: type(item).__name__,
@@ -94,6 +112,7 @@ def test_a_channel_of_an_array_is_chosen_as_a_files_is():
     assert not read(stereo, AudioOptions(channel=2)).any()
     with pytest.raises(AudioError, match="has 2 channels, expected at least 3"):
         read(stereo, AudioOptions(channel=3))
+    np.testing.assert_array_equal(read(AudioDecoder(stereo.T), AudioOptions(channel=1)), RAMP)
 
 
 def test_an_array_longer_than_allowed_is_refused():
@@ -137,7 +156,7 @@ def test_the_scale_is_seen_after_a_quiet_beginning():
         (np.array([0, np.inf]), "NaN or infinite"),
         (Tensor(np.zeros((2, 16000), np.int16)), "transpose"),
         (np.zeros(10, np.int32), "int32"),
-        (42, "of type int"),
+        (42, r"^the item is of type int, expected a path, .*\(samples, rate_hz\) or a dictionary"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -157,6 +176,7 @@ def test_what_is_no_recording_is_said_shortly(item, says):
         (Lent(RAMP), True),
         ((RAMP, 16000), True),
         ({"array": RAMP, "sampling_rate": 16000}, True),
+        (AudioDecoder(RAMP), True),
         ([0.1, 0.2], True),
         (["a.wav"], False),
         (("a.wav", "b.wav"), False),

@@ -5,9 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
+from client import Transcriber
+from client.bulk.ray_engine.shards import cut_into_shards, folder_of
+from client.bulk.ray_engine.worker import Job, Worker, problem_of
 from client.bulk.results import Results
 from client.commands.flags import FLAGS
 from client.errors import ManifestError
@@ -158,3 +162,17 @@ with Results(Path({str(path)!r}), SETTINGS, resume=False) as results:
         done = results.done
     assert done > 500
     assert [each["line"] for each in records(path)] == list(range(1, done + 1))
+
+
+def test_the_error_of_a_worker_on_ray_names_its_options_apart(tmp_path):
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"audio_filepath": "a.wav"}\n')
+    job = Job(partial(Transcriber, "127.0.0.1:1", "demo"), manifest, tmp_path / "out.jsonl", {})
+    folder_of(job.output).mkdir()
+    (shard,) = cut_into_shards(manifest, [1], 1, 10_000)
+    rows = Worker(lambda: job)({"item": [shard]})
+    error = problem_of({name: value for name, (value,) in rows.items()})
+    assert error.message.startswith("a worker failed: the server at 127.0.0.1:1 cannot be reached")
+    assert error.message in error.text(FLAGS)
+    assert "--url" in error.text(FLAGS)
+    assert "Transcriber.url" not in error.text(FLAGS)

@@ -32,7 +32,7 @@ def written(name, words=(), error=None, fields=None):
     return FORMATS[name].write(entry, Result(0, 12.3456, transcript, error))
 
 
-FAILURE = AudioError("is damaged -->\n at byte 7")
+FAILURE = AudioError("is damaged -->\n at byte 7", options=("AudioOptions.channel",))
 
 
 def test_an_srt_file():

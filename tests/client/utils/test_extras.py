@@ -1,9 +1,11 @@
 """Optional packages are named where they are missing, to people and to programs."""
 
 import pickle
+import sys
 
 import pytest
 
+from client.bulk.ray_engine.cluster import RayOptions, import_ray
 from client.errors import AsrError, MissingPackage
 from client.utils.extras import import_extra, missing
 
@@ -15,6 +17,13 @@ def test_a_missing_package_is_an_import_error_that_knows_its_extra():
     assert isinstance(error, AsrError)
     assert (error.package, error.extra) == ("no_such_package", "tune")
     assert str(error).startswith("tuning needs the package no_such_package, which is not installed")
+
+
+def test_without_ray_the_error_knows_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(MissingPackage) as raised:
+        import_ray(RayOptions(address="not needed"))
+    assert raised.value.extra == "ray"
 
 
 def test_only_what_is_compiled_asks_for_a_compiler():

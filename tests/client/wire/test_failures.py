@@ -205,9 +205,10 @@ def test_servers_of_different_models_are_refused():
     with (
         scripted_server() as one,
         scripted_server(contract_json=OTHER_JSON) as other,
-        pytest.raises(ContractError, match=f"{other}.*another checkpoint.*{one}"),
+        pytest.raises(ContractError, match=f"{other}.*another checkpoint.*{one}") as raised,
     ):
         heard([one, other])
+    assert (raised.value.url, raised.value.model) == (other, "demo")
 
 
 def port_of(url):
@@ -233,8 +234,9 @@ def test_answers_of_another_model_behind_the_same_address_are_not_taken():
         waiting = submit_while_away(transport)
         infer, asked = answers()
         with scripted_server(infer, OTHER_JSON, port_of(url)):
-            with pytest.raises(ContractError, match=f"{url} serves another checkpoint"):
+            with pytest.raises(ContractError, match=f"{url} serves another checkpoint") as raised:
                 waiting.result(timeout=20)
+            assert (raised.value.url, raised.value.model) == (url, "demo")
             with pytest.raises(ContractError):
                 transport.submit(SAMPLES, TOKENS).result(timeout=5)
         assert asked == []
@@ -249,9 +251,10 @@ def test_a_model_that_does_not_come_back_is_the_error():
         submit_while_away(transport)
         with (
             scripted_server(port=port_of(url), model="other"),
-            pytest.raises(ModelNotReady, match=r"no server is usable.*has no model 'demo'"),
+            pytest.raises(ModelNotReady, match=r"no server is usable.*no model 'demo'") as raised,
         ):
             transport.submit(SAMPLES, TOKENS).result(timeout=10)
+        assert (raised.value.model, raised.value.grpc_status) == ("demo", "NOT_FOUND")
     finally:
         transport.close()
 

@@ -179,8 +179,10 @@ def test_a_reply_of_too_few_bytes_fails_and_does_not_hang():
         reply.raw_output_contents[0] = b"123"
         return reply
 
-    with scripted_server(infer) as url, pytest.raises(ServerError, match="malformed"):
+    with scripted_server(infer) as url, pytest.raises(ServerError, match="malformed") as raised:
         submit(url)
+    assert (raised.value.url, raised.value.model, raised.value.tries) == (url, "demo", 1)
+    assert raised.value.deadline_s == TransportOptions.timeout_s
 
 
 @pytest.mark.parametrize(
@@ -240,8 +242,13 @@ def test_a_port_that_never_speaks_meets_the_deadline():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with pytest.raises(DeadlineExceeded):
-            list_models(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)
+        url = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(DeadlineExceeded, match=r"allow more time$"):
+            list_models(url, timeout_s=0.3)
+        limit = r"within 0\.3 s: .* allow more time \(TransportOptions\.connect_timeout_s\)$"
+        with pytest.raises(DeadlineExceeded, match=limit) as raised:
+            TritonTransport(url, "demo", TransportOptions(connect_timeout_s=0.3))
+    assert raised.value.options == ()
 
 
 def test_models_are_listed_with_their_contract_or_their_problem():
