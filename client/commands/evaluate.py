@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _first_scored(parser: ArgumentParser, systems: Iterable[System]) -> Path:
     """The file of texts that has the references too, where there is no manifest."""
-    files = [system.scored.path for system in systems if system.scored]
+    files = [Path(system.scored.path) for system in systems if system.scored]
     if not files:
         parser.error("--manifest: is missing, name the JSON Lines with the references")
     return files[0]
@@ -100,7 +100,7 @@ def _inputs(args: Namespace, manifest: Path, systems: Iterable[System]) -> Itera
         if isinstance(system.decoder, BeamOptions):
             yield from language_files(system.decoder)
         if system.scored:
-            yield system.scored.path
+            yield Path(system.scored.path)
     yield from with_recordings(manifest)
 
 

@@ -6,6 +6,7 @@ their order. Where either file names no recordings, lines are matched by order a
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..audio import Warn
@@ -25,7 +26,7 @@ def scored_texts(
     Raises ``ManifestError`` when the file cannot be read, no line has the field, or no line or,
     without names of recordings, not every line belongs to an entry.
     """
-    lines = list(read_manifest(scored.path))
+    lines = list(read_manifest(Path(scored.path)))
     if not any(scored.field in line.fields for line in lines):
         names = ", ".join(dict.fromkeys(name for line in lines for name in line.fields))
         raise ManifestError(

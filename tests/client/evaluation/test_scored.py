@@ -273,3 +273,9 @@ def test_what_cannot_be_meant_is_wrong_usage(arguments, says, capsys):
         main(["evaluate", *arguments])
     assert raised.value.code == 2
     assert says in capsys.readouterr().err
+
+
+def test_the_path_of_texts_may_be_a_string(write):
+    path = write("r.jsonl", results("one two", "three", "for"))
+    found = evaluate(ENTRIES, [System("it", scored=Scored(str(path)))])
+    assert found.scores[0].words.errors == 1
