@@ -41,7 +41,7 @@ def read_examples(
         if isinstance(error, ServerError) and not isinstance(error, InvalidRequest):
             raise error
         if error is not None:
-            failures.append(Failure(entry.line, entry.name, str(error)))
+            failures.append(Failure(entry.line, entry.name, error.message))
     outputs = model.outputs
     examples = [
         Example(entry.fields["text"], outputs[entry.line])

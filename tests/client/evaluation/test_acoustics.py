@@ -182,7 +182,7 @@ def test_a_failing_server_ends_a_tuning_and_what_came_before_stays(manifest):
 
 
 def test_a_recording_that_the_server_refuses_is_left_out_of_a_tuning(manifest):
-    server = failing(InvalidRequest("too long"))
+    server = failing(InvalidRequest("too long", options=("AudioOptions.max_duration_s",)))
     examples, (failure,) = read_examples(manifest, model(manifest, server))
     assert [example.reference for example in examples] == ["cat", "cat"]
     assert (failure.line, failure.name, failure.error) == (3, "c.wav", "too long")
