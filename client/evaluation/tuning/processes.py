@@ -121,7 +121,7 @@ def _crashes() -> Iterator[None]:
         raise DecoderError(
             "a decoding process died, and with it the search: did memory run out? Use fewer"
             " processes, or a KenLM binary, which they share",
-            options=("Transcriber.processes", "convert()"),
+            options=("TuningOptions.processes", "convert()"),
         ) from error
 
 
