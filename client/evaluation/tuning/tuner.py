@@ -69,6 +69,9 @@ def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
     ``OutputError`` for a cache that cannot be written, and the errors of ``Transcriber``; those of
     the server during the acoustic pass too: they are no recording's fault, and the cache keeps
     what was done.
+
+    The worker processes import the main script again: call this below
+    ``if __name__ == "__main__":``, in a script that is not read from standard input.
     """
     options = options or TuningOptions()
     import_extra("jiwer", "tune", "tuning")
