@@ -248,6 +248,14 @@ def test_a_report_needs_no_recordings(write, tmp_path):
     assert page.index("&lt;b&gt;") < page.index("(none)")
 
 
+def test_audio_is_embedded_without_a_model_too(write, tmp_path):
+    (tmp_path / "a.wav").write_bytes(encoded(np.zeros(800)))
+    file = write("results.jsonl", results("one two", entries=ENTRIES[:1]))
+    report = tmp_path / "report.html"
+    assert main(["evaluate", f"--scored=it={file}", f"--report={report}", "--embed-audio"]) == 0
+    assert "data:audio/flac;base64," in report.read_text()
+
+
 @pytest.mark.parametrize("option", ["--report", "--output"])
 def test_an_output_may_not_be_a_file_that_is_scored(write, capsys, option):
     file = write("results.jsonl", results("one", "three", "five"))
