@@ -191,6 +191,15 @@ def test_csv_has_a_row_for_each_utterance_and_system_and_for_each_failure(write,
     assert "pred_text is None" in rows[4]["error"]
 
 
+def test_a_field_that_is_called_as_a_column_of_csv_has_its_own(write, capsys):
+    file = write("results.jsonl", [{"text": "one", "pred_text": "one", "system": "new", "line": 7}])
+    command = ["evaluate", f"--scored=it={file}", "--by=system", "--by=line", "--format=csv"]
+    assert main(command) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["system"], row["line"]) == ("it", "1")
+    assert (row["by_system"], row["by_line"]) == ("new", "7")
+
+
 def test_existing_texts_stand_beside_a_model_that_is_asked(server, write, tmp_path):
     (tmp_path / "a.wav").write_bytes(encoded(np.zeros(16000, np.int16)))
     entries = [{"audio_filepath": "a.wav", "text": "cat"}]
