@@ -21,7 +21,7 @@ from ..result import Result
 from ..utils.extras import import_extra
 from .acoustics import AcousticModel, AcousticOptions, acoustic_models
 from .decoding import TimedTranscript, decode
-from .normalization import normalized
+from .normalization import STEPS, normalized
 from .progress import OnProgress, ignore, tracked
 from .references import Spell, Tokenizers, ctc_loss, warn_of_unwritable
 from .result import Evaluation, Failure, Scored, System, Utterance
@@ -33,7 +33,10 @@ _NO_RECORDING: Final = Clip(b"")
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How texts are compared and decoded."""
+    """How texts are compared and decoded.
+
+    Raises ``ValueError`` for an unknown step of normalisation.
+    """
 
     normalization: tuple[str, ...] = ()
     """Names of ``normalization.STEPS``, done to references and hypotheses alike."""
@@ -45,6 +48,15 @@ class EvaluationOptions:
     """For the CTC loss of models with SentencePiece vocabularies."""
     acoustics: AcousticOptions = field(default_factory=AcousticOptions)
     """How recordings are read and sent, and where outputs are kept."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.normalization, str):
+            raise ValueError(f"normalization is {self.normalization!r}, expected a tuple of names")
+        if unknown := [step for step in self.normalization if step not in STEPS]:
+            raise ValueError(
+                f"normalization has {', '.join(map(repr, unknown))}, expected one or more of "
+                f"{', '.join(STEPS)}"
+            )
 
 
 def evaluate(  # noqa: PLR0913 -- all but two have defaults
