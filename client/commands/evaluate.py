@@ -124,7 +124,7 @@ def _parser() -> ArgumentParser:
     text = "JSON Lines with text (default: the first of --scored, which has text itself)"
     parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help=text)
     add_systems(parser)
-    add_transcriber(parser, model_required=False)
+    add_transcriber(parser, model_required=False, without=("nbest",))
     add_output(parser, ("text", "json", "csv"))
     _add_shown(parser)
     _add_comparison(parser.add_argument_group("comparison"))

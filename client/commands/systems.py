@@ -35,8 +35,8 @@ first:
   --scored other=results.jsonl                     texts that exist, in the field pred_text
   --scored other:hypothesis=results.jsonl          or in another one
 
-Without a NAME, it is the first word of the SPEC. Options are those of beam search below, with _ for
--; hotword=WORD may be repeated. Paths with a comma go into a preset.
+Without a NAME, it is the first word of the SPEC. Options are nbest and those of beam search below,
+with _ for -; hotword=WORD may be repeated. Paths with a comma go into a preset.
 """
 _DECODERS: Final = ("greedy", "beam")
 _SWITCHES: Final = ("exact_nemo_text", "no_exact_nemo_text")

@@ -280,6 +280,7 @@ def test_an_output_may_not_be_a_file_that_is_scored(write, capsys, option):
         (["--scored", "results.jsonl"], "'results.jsonl': expected NAME=FILE or NAME:FIELD=FILE"),
         (["--scored", "=a"], "expected NAME=FILE"),
         (["--scored", "a=b", "--scored", "a=c"], "several are named a"),
+        (["--scored", "a=b", "--nbest", "3"], "unrecognized arguments: --nbest"),
         (["--scored", "a=b", "--system", "c=greedy"], "--model: is missing"),
         (["--scored", "a=b", "--decoder", "greedy"], "--decoder: is for one system"),
         (["--model", "demo"], "--manifest: is missing"),
