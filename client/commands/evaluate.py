@@ -175,6 +175,7 @@ def _steps(text: str) -> tuple[str, ...]:
     steps = tuple(text.split(","))
     if unknown := [step for step in steps if step not in MEANINGS]:
         raise argparse.ArgumentTypeError(
-            f"there is no {', '.join(map(repr, unknown))}, expected some of {', '.join(MEANINGS)}"
+            f"unknown step {', '.join(map(repr, unknown))}, expected one or more of "
+            f"{', '.join(MEANINGS)}"
         )
     return steps

@@ -80,7 +80,8 @@ def read_systems(parser: ArgumentParser, args: Namespace) -> list[System]:
     ]
     times = Counter(system.name for system in systems)
     if repeated := [name for name in times if times[name] > 1]:
-        parser.error(f"--system: several are named {', '.join(repeated)}, expected NAME=SPEC")
+        named = ", ".join(repeated)
+        parser.error(f"--system, --scored: several are named {named}, give each another NAME")
     if args.processes and not any(isinstance(each.decoder, BeamOptions) for each in systems):
         parser.error("--processes: needs a system with beam search")
     if any(not (system.model or system.scored) for system in systems):

@@ -63,11 +63,13 @@ def _matched(
     found = sum(line is not None for line in matched)
     if not found:
         raise ManifestError(
-            f"{scored.path}: no line is of an entry of the manifest, expected the same "
+            f"{scored.path}: no line matches an entry of the manifest, expected the same "
             f"audio_filepath and offset: {shortened(str(audio_of(lines[0].fields)))} is not in it"
         )
     if found < len(lines):
-        warn(f"{scored.path}: {len(lines) - found} lines are of no entry of the manifest")
+        unmatched = len(lines) - found
+        match = "line matches" if unmatched == 1 else "lines match"
+        warn(f"{scored.path}: {unmatched} {match} no entry of the manifest")
     return matched
 
 

@@ -124,14 +124,14 @@ def test_an_entry_without_a_reference_is_a_failure(scores):
 
 def test_lines_of_no_entry_are_warned_of(scores):
     _, warnings = scores([*results("one two", "three", "four"), {"audio_filepath": "c.wav"}])
-    assert warnings[0].endswith("results.jsonl: 1 lines are of no entry of the manifest")
+    assert warnings[0].endswith("results.jsonl: 1 line matches no entry of the manifest")
 
 
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
         ([{"text": "a", "hyp": "b"}], "no line has the field 'pred_text', .*there are text, hyp"),
-        ([{"audio_filepath": "z.wav", "pred_text": "a"}], r"no line is of an entry .* z\.wav"),
+        ([{"audio_filepath": "z.wav", "pred_text": "a"}], r"no line matches an entry .* z\.wav"),
         ([], "no line has the field"),
     ],
 )
