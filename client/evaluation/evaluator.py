@@ -50,12 +50,10 @@ class EvaluationOptions:
     """How recordings are read and sent, and where outputs are kept."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.normalization, str):
-            raise ValueError(f"normalization is {self.normalization!r}, expected a tuple of names")
-        if unknown := [step for step in self.normalization if step not in STEPS]:
+        steps = self.normalization
+        if isinstance(steps, str) or not STEPS.keys() >= set(steps):
             raise ValueError(
-                f"normalization has {', '.join(map(repr, unknown))}, expected one or more of "
-                f"{', '.join(STEPS)}"
+                f"normalization is {steps!r}, expected a tuple of some of {', '.join(STEPS)}"
             )
 
 
