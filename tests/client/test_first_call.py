@@ -1,6 +1,8 @@
 """The first call: one recording in, its transcript out; and how results look."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -147,3 +149,9 @@ def test_log_probs_do_not_come_between_results_that_are_compared():
 def test_a_result_of_nothing_is_no_text():
     with pytest.raises(client.AsrError):
         _ = Result(0).text
+
+
+def test_the_package_alone_leads_to_its_public_modules():
+    program = "import client; print(client.evaluation.evaluate, client.errors.AsrError, dir(client))"
+    told = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert "'evaluation'" in told
