@@ -152,6 +152,7 @@ def test_a_result_of_nothing_is_no_text():
 
 
 def test_the_package_alone_leads_to_its_public_modules():
-    program = "import client; print(client.evaluation.evaluate, client.errors.AsrError, dir(client))"
+    names = "client.evaluation.evaluate, client.errors.AsrError, dir(client)"
+    program = f"import client; print({names})"
     told = subprocess.check_output([sys.executable, "-c", program], text=True)
     assert "'evaluation'" in told
