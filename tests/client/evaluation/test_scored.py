@@ -255,6 +255,7 @@ def test_a_report_needs_no_recordings(write, tmp_path):
     assert "won" in page
     assert "Word error rate by <bdi>room</bdi>" in page
     assert page.index("&lt;b&gt;") < page.index("(none)")
+    assert '<th scope="col" class="number">WER</th>' in page
 
 
 def test_audio_is_embedded_without_a_model_too(write, tmp_path):
