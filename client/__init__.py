@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import errors as errors
+    from . import evaluation as evaluation
     from .asynchronous import AsyncTranscriber as AsyncTranscriber
     from .audio import AudioOptions as AudioOptions
     from .audio import Clip as Clip
@@ -60,15 +62,18 @@ _HOMES = {
     for name in names.split()
 }
 __all__ = list(_HOMES)
+_MODULES = ("errors", "evaluation")
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
+    """Load a public name from its module, or a public module (PEP 562)."""
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name], __name__), name)
 
 
 def __dir__() -> list[str]:
-    """The public names."""
-    return __all__
+    """The public names and modules."""
+    return [*__all__, *_MODULES]

@@ -29,8 +29,13 @@ def add_model(parser: ArgumentParser, *, required: bool = True) -> None:
     add_requests(parser)
 
 
-def add_transcriber(parser: ArgumentParser, *, model_required: bool = True) -> None:
-    """The server, the model, recordings and how to decode; see ``open_transcriber``."""
+def add_transcriber(
+    parser: ArgumentParser, *, model_required: bool = True, without: Iterable[str] = ()
+) -> None:
+    """The server, the model, recordings and how to decode; see ``open_transcriber``.
+
+    Options of beam search called as in ``without`` are left out.
+    """
     add_model(parser, required=model_required)
     add_recordings(parser)
     group = parser.add_argument_group("decoding")
@@ -42,7 +47,7 @@ def add_transcriber(parser: ArgumentParser, *, model_required: bool = True) -> N
     add("--decoder", choices=("greedy", "beam"), help=text)
     text = "decoding options that `tune` wrote; options given here override them"
     add("--decoder-config", type=Path, metavar="PRESET.json", help=text)
-    add_beam_options(group)
+    add_beam_options(group, without)
     text = "decode in N worker processes (default 0: in the main process)"
     add("--processes", type=whole_number(0), default=0, metavar="N", help=text)
 

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _first_scored(parser: ArgumentParser, systems: Iterable[System]) -> Path:
     """The file of texts that has the references too, where there is no manifest."""
-    files = [system.scored.path for system in systems if system.scored]
+    files = [Path(system.scored.path) for system in systems if system.scored]
     if not files:
         parser.error("--manifest: is missing, name the JSON Lines with the references")
     return files[0]
@@ -100,7 +100,7 @@ def _inputs(args: Namespace, manifest: Path, systems: Iterable[System]) -> Itera
         if isinstance(system.decoder, BeamOptions):
             yield from language_files(system.decoder)
         if system.scored:
-            yield system.scored.path
+            yield Path(system.scored.path)
     yield from with_recordings(manifest)
 
 
@@ -124,7 +124,7 @@ def _parser() -> ArgumentParser:
     text = "JSON Lines with text (default: the first of --scored, which has text itself)"
     parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help=text)
     add_systems(parser)
-    add_transcriber(parser, model_required=False)
+    add_transcriber(parser, model_required=False, without=("nbest",))
     add_output(parser, ("text", "json", "csv"))
     _add_shown(parser)
     _add_comparison(parser.add_argument_group("comparison"))
@@ -175,6 +175,7 @@ def _steps(text: str) -> tuple[str, ...]:
     steps = tuple(text.split(","))
     if unknown := [step for step in steps if step not in MEANINGS]:
         raise argparse.ArgumentTypeError(
-            f"there is no {', '.join(map(repr, unknown))}, expected some of {', '.join(MEANINGS)}"
+            f"unknown step {', '.join(map(repr, unknown))}, expected one or more of "
+            f"{', '.join(MEANINGS)}"
         )
     return steps

@@ -83,7 +83,7 @@ class Display(Progress):
         """Set how much of the step is done."""
         if step not in self._steps:
             self._steps[step] = self.add_task(step, total=total)
-        self.update(self._steps[step], completed=done, description=description or step)
+        self.update(self._steps[step], total=total, completed=done, description=description or step)
 
     def on_progress(self, done: "evaluation.Progress") -> None:
         """Advance the entry's step, and report its failure and warnings."""

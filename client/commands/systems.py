@@ -35,8 +35,8 @@ first:
   --scored other=results.jsonl                     texts that exist, in the field pred_text
   --scored other:hypothesis=results.jsonl          or in another one
 
-Without a NAME, it is the first word of the SPEC. Options are those of beam search below, with _ for
--; hotword=WORD may be repeated. Paths with a comma go into a preset.
+Without a NAME, it is the first word of the SPEC. Options are nbest and those of beam search below,
+with _ for -; hotword=WORD may be repeated. Paths with a comma go into a preset.
 """
 _DECODERS: Final = ("greedy", "beam")
 _SWITCHES: Final = ("exact_nemo_text", "no_exact_nemo_text")
@@ -80,7 +80,8 @@ def read_systems(parser: ArgumentParser, args: Namespace) -> list[System]:
     ]
     times = Counter(system.name for system in systems)
     if repeated := [name for name in times if times[name] > 1]:
-        parser.error(f"--system: several are named {', '.join(repeated)}, expected NAME=SPEC")
+        named = ", ".join(repeated)
+        parser.error(f"--system, --scored: several are named {named}, give each another NAME")
     if args.processes and not any(isinstance(each.decoder, BeamOptions) for each in systems):
         parser.error("--processes: needs a system with beam search")
     if any(not (system.model or system.scored) for system in systems):

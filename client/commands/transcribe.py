@@ -194,7 +194,10 @@ def _write_ctm(
     recording, name = PurePath(entry.name).as_posix(), recording_name(entry)
     alone = result.transcript is None or written.setdefault(name, recording) == recording
     if not alone:
-        error = ManifestError(f"{name} stands for {written[name]} in this CTM: rename one of them")
+        error = ManifestError(
+            f"CTM drops folders and suffixes, and {written[name]} is already called {name}: "
+            "rename one of them"
+        )
         report_failure(entry.name, error)
         result = replace(result, transcript=None, error=error)
     stream.write(ctm(entry, result, channel or MONO))

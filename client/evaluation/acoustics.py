@@ -1,6 +1,7 @@
 """The acoustic pass: every recording through one model, once; its ``log_probs`` are kept on disk.
 
-Flow: entry → its file in the ``AcousticCache`` → there: its audio is measured; otherwise
+Flow: entry → its file in the ``AcousticCache`` → there: its audio is measured, unless the cache
+has its length; otherwise
 ``transcribe``, whose "decoding" here writes the file. So recordings of any length and kind are read
 as ``transcribe`` reads them, and none is held longer.
 
@@ -94,7 +95,7 @@ class AcousticModel:
         tasks = list(map(self._task, entries))
         kept = [task for task in tasks if self._cache.holds(task.path)]
         for task in kept:
-            yield task.entry, self._noted(task, self._measured(task.entry))
+            yield task.entry, self._noted(task, self._kept(task))
         lines = {task.entry.line for task in kept}
         missing = [task for task in tasks if task.entry.line not in lines]
         stage = _Storing(self._cache, [task.path for task in missing])
@@ -113,6 +114,13 @@ class AcousticModel:
         except AsrError as error:
             return _Task(entry, error)
 
+    def _kept(self, task: "_Task") -> Result:
+        """What is in the cache, without reading the audio where that was sound and not too long."""
+        duration_s = self._cache.duration_s(task.path)
+        if duration_s is None or duration_s > self._reader.audio.max_duration_s:
+            return self._measured(task.entry)
+        return Result(0, duration_s, Transcript(""))
+
     def _measured(self, entry: Entry) -> Result:
         """The length of audio that is not sent again."""
         warnings: list[str] = []
@@ -127,6 +135,8 @@ class AcousticModel:
         if result.error is None:
             whole = round(result.duration_s * self._reader.rate_hz) <= self._reader.plan.longest
             self.outputs[task.entry.line] = AcousticOutput(task.path, result.duration_s, whole)
+            if not result.warnings and self._cache.duration_s(task.path) is None:
+                self._cache.store_duration(task.path, result.duration_s)
         return result
 
 
@@ -227,6 +237,24 @@ class AcousticCache:
         check_log_probs(log_probs, self._n_tokens)
         with written_whole(path) as part, part.open("wb") as stream:
             np.save(stream, log_probs)
+
+    def duration_s(self, path: Path) -> float | None:
+        """The length of the file's audio, if that is known and nothing was wrong with the audio."""
+        try:
+            duration_s = json.loads(_facts(path).read_bytes())["duration_s"]
+        except (OSError, ValueError, KeyError, TypeError):  # gone or damaged: measured again
+            return None
+        return duration_s if isinstance(duration_s, float) else None
+
+    def store_duration(self, path: Path, duration_s: float) -> None:
+        """Write the length of the file's audio, with which nothing was wrong."""
+        with written_whole(_facts(path)) as part:
+            part.write_text(json.dumps({"duration_s": duration_s}))
+
+
+def _facts(path: Path) -> Path:
+    """The file beside the outputs that tells of their audio."""
+    return path.with_suffix(".json")
 
 
 def default_folder() -> Path:

@@ -11,32 +11,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, cast
 
 from ..audio import Clip, Warn
 from ..decoding import make_decoder
 from ..errors import ManifestError
-from ..manifests.manifest import Entry, duration_of, read_entries, read_manifest, with_text
+from ..manifests.manifest import Entry, Manifest, duration_of, entries_of, path_of, with_text
 from ..result import Result
 from ..utils.extras import import_extra
 from .acoustics import AcousticModel, AcousticOptions, acoustic_models
 from .decoding import TimedTranscript, decode
-from .normalization import normalized
+from .normalization import STEPS, normalized
 from .progress import OnProgress, ignore, tracked
 from .references import Spell, Tokenizers, ctc_loss, warn_of_unwritable
 from .result import Evaluation, Failure, Scored, System, Utterance
 from .scored import scored_texts
 from .scoring import compared, differences, groups, scores
 
-Manifest: TypeAlias = Path | str | Iterable[Mapping[str, Any]]
-"""A JSON Lines file, or what its lines would hold."""
-
 _NO_RECORDING: Final = Clip(b"")
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How texts are compared and decoded."""
+    """How texts are compared and decoded.
+
+    Raises ``ValueError`` for an unknown step of normalisation.
+    """
 
     normalization: tuple[str, ...] = ()
     """Names of ``normalization.STEPS``, done to references and hypotheses alike."""
@@ -48,6 +48,13 @@ class EvaluationOptions:
     """For the CTC loss of models with SentencePiece vocabularies."""
     acoustics: AcousticOptions = field(default_factory=AcousticOptions)
     """How recordings are read and sent, and where outputs are kept."""
+
+    def __post_init__(self) -> None:
+        steps = self.normalization
+        if isinstance(steps, str) or not STEPS.keys() >= set(steps):
+            raise ValueError(
+                f"normalization is {steps!r}, expected a tuple of some of {', '.join(STEPS)}"
+            )
 
 
 def evaluate(  # noqa: PLR0913 -- all but two have defaults
@@ -77,10 +84,7 @@ def evaluate(  # noqa: PLR0913 -- all but two have defaults
         raise ValueError(f"url is missing: give the server of {', '.join(names)}")
     if len({system.name for system in systems}) < len(systems):
         raise ValueError("two systems share a name: give each its own")
-    if isinstance(manifest, (str, Path)):
-        path, lines = Path(manifest), read_manifest(Path(manifest))
-    else:
-        path, lines = Path("the given entries"), read_entries(manifest)
+    path, lines = path_of(manifest), entries_of(manifest)
     entries = list(with_text(lines if names else map(_without_recording, lines)))
     _check_entries(path, entries, options.by)
     with acoustic_models(url, names, options.acoustics) as models:

@@ -28,7 +28,7 @@ Value: TypeAlias = str | int | float | bool | None
 class Scored:
     """Texts that exist: ``field`` of each line of a JSON Lines file."""
 
-    path: Path
+    path: Path | str
     field: str = "pred_text"
 
 

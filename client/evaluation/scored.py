@@ -6,6 +6,7 @@ their order. Where either file names no recordings, lines are matched by order a
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..audio import Warn
@@ -25,7 +26,7 @@ def scored_texts(
     Raises ``ManifestError`` when the file cannot be read, no line has the field, or no line or,
     without names of recordings, not every line belongs to an entry.
     """
-    lines = list(read_manifest(scored.path))
+    lines = list(read_manifest(Path(scored.path)))
     if not any(scored.field in line.fields for line in lines):
         names = ", ".join(dict.fromkeys(name for line in lines for name in line.fields))
         raise ManifestError(
@@ -62,11 +63,13 @@ def _matched(
     found = sum(line is not None for line in matched)
     if not found:
         raise ManifestError(
-            f"{scored.path}: no line is of an entry of the manifest, expected the same "
+            f"{scored.path}: no line matches an entry of the manifest, expected the same "
             f"audio_filepath and offset: {shortened(str(audio_of(lines[0].fields)))} is not in it"
         )
     if found < len(lines):
-        warn(f"{scored.path}: {len(lines) - found} lines are of no entry of the manifest")
+        unmatched = len(lines) - found
+        match = "line matches" if unmatched == 1 else "lines match"
+        warn(f"{scored.path}: {unmatched} {match} no entry of the manifest")
     return matched
 
 

@@ -147,12 +147,19 @@ _COLUMNS: Final = (
 
 
 def write_csv(evaluation: Evaluation, stream: TextIO) -> None:
-    """Write the rows; the fields of ``EvaluationOptions.by`` are columns too."""
-    by = list(dict.fromkeys(group.field for group in evaluation.groups))
-    writer = csv.DictWriter(stream, [*_COLUMNS, *by, "error"], lineterminator="\n")
+    """Write the rows; the fields of ``EvaluationOptions.by`` are columns too.
+
+    A field that is called as a column is written with ``by_`` before its name.
+    """
+    own = (*_COLUMNS, "error")
+    by = {
+        group.field: f"by_{group.field}" if group.field in own else group.field
+        for group in evaluation.groups
+    }
+    writer = csv.DictWriter(stream, [*_COLUMNS, *by.values(), "error"], lineterminator="\n")
     writer.writeheader()
     for utterance in evaluation.utterances:
-        fields = {name: utterance.fields.get(name) for name in by}
+        fields = {column: utterance.fields.get(name) for name, column in by.items()}
         for place, system in enumerate(evaluation.systems):
             writer.writerow({**fields, **_row(utterance, system, place)})
     writer.writerows(asdict(failure) for failure in evaluation.failures)

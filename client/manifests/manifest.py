@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ..audio import Clip
 from ..errors import ManifestError
@@ -74,6 +74,22 @@ def read_entries(lines: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
             yield Entry(number, fields, _clip(Path(), fields))
         except ManifestError as error:
             yield Entry(number, fields, ManifestError(f"entry {number}: {error}"))
+
+
+Manifest: TypeAlias = Path | str | Iterable[Mapping[str, Any]]
+"""A JSON Lines file, or what its lines would hold."""
+
+
+def entries_of(manifest: Manifest) -> Iterator[Entry]:
+    """The entries, as ``read_manifest`` and ``read_entries`` give them."""
+    if isinstance(manifest, (str, Path)):
+        return read_manifest(Path(manifest))
+    return read_entries(manifest)
+
+
+def path_of(manifest: Manifest) -> Path:
+    """The path of the file, or what stands for it in messages and records."""
+    return Path(manifest) if isinstance(manifest, (str, Path)) else Path("the given entries")
 
 
 def parse_entry(path: Path, number: int, line: bytes) -> Entry:

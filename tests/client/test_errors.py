@@ -33,6 +33,7 @@ HOMES = (
     "decoding.preset",
     "evaluation.evaluator",
     "evaluation.tuning.parts",
+    "evaluation.tuning.tuner",
     "language_models.convert",
     "language_models.tools",
     "language_models.train",

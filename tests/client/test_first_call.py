@@ -1,6 +1,8 @@
 """The first call: one recording in, its transcript out; and how results look."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -153,3 +155,10 @@ def test_a_warning_points_at_the_line_that_asked(server):
     with pytest.warns(AudioWarning) as warned:
         client.transcribe(encoded(SAMPLES)[:1044], server, "demo")
     assert warned[0].filename == __file__
+
+
+def test_the_package_alone_leads_to_its_public_modules():
+    names = "client.evaluation.evaluate, client.errors.AsrError, dir(client)"
+    program = f"import client; print({names})"
+    told = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert "'evaluation'" in told

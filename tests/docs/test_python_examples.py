@@ -1,5 +1,6 @@
 """The Python that the documentation shows runs as it stands, against a scripted server."""
 
+import json
 import re
 
 import pytest
@@ -16,13 +17,21 @@ EXAMPLES = [
 ]
 
 
+ENTRY = {"audio_filepath": "a.wav", "text": "cat", "speaker": "ann"}
+ERROR_RATE_AND_FAILURES = "0.0 ()"
+
+
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_an_example_runs(text, tmp_path, monkeypatch, capsys):
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(encoded([0.0] * 8000))
+    (tmp_path / "test.jsonl").write_text(json.dumps(ENTRY))
+    (tmp_path / "before.jsonl").write_text(json.dumps({**ENTRY, "pred_text": "cot"}))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with scripted_server(lambda *_: infer_reply("cat"), model="english") as url:
         # Installed, the package has this name; tests load it under its name in the checkout.
         program = text.replace("nemo_ctc", "client").replace("localhost:8001", url)
         exec(compile(program, "example", "exec"), {"__name__": "__main__"})  # noqa: S102
-    assert "cat" in capsys.readouterr().out
+    expected = ERROR_RATE_AND_FAILURES if "evaluate(" in text else "cat"
+    assert expected in capsys.readouterr().out

@@ -64,3 +64,13 @@ def test_every_public_name_of_the_client_is_in_the_reference(site):
         name for name in client.__all__ if f'.{name}"' not in html and client._HOMES[name] != errors
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    "evaluate EvaluationOptions AcousticOptions System Scored Evaluation "
+    "tune TuningOptions Space".split(),
+)
+def test_evaluation_and_tuning_are_in_the_reference(site, name):
+    html = (site / "reference.html").read_text(encoding="utf-8")
+    assert re.search(rf'"client\.evaluation\.[a-z.]+\.{name}"', html)

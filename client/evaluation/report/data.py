@@ -119,7 +119,7 @@ def linked(page: Path) -> AudioOf:
 
 
 def embedded(sample_rate_hz: int, options: AudioOptions) -> AudioOf:
-    """What the model heard, mono at its rate, as FLAC; no sound where the file is gone."""
+    """What the model heard, mono at this rate, as FLAC; no sound where the file is gone."""
 
     def embed(utterance: Utterance) -> Sound:
         try:

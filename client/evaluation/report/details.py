@@ -46,7 +46,7 @@ def details(
                 evaluation.utterances[place], contracts[0][1], options.audio
             ),
             "models": [
-                _posteriors(evaluation.utterances[place], model, outputs, contract, spell[model])
+                _outputs(evaluation.utterances[place], model, outputs, contract, spell[model])
                 for model, contract in contracts
                 if (outputs := log_probs(evaluation.utterances[place], model)) is not None
                 and len(outputs)
@@ -74,7 +74,7 @@ def _spectrogram(utterance: Utterance, contract: Contract, options: AudioOptions
     return heat_map(mel_spectrogram(samples, contract.sample_rate_hz, contract.feature_stride_s))
 
 
-def _posteriors(
+def _outputs(
     utterance: Utterance,
     model: str,
     log_probs: NDArray[Any],

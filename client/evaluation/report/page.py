@@ -38,6 +38,8 @@ class ReportOptions:
     """To align references with the outputs of models with SentencePiece vocabularies."""
 
 
+_RATE_HZ: Final = 16_000
+"""Of embedded audio where no model has one."""
 _ASSETS: Final = files(__package__) / "assets"
 _SCRIPTS: Final = ("utterances.js", "player.js", "timeline.js", "list.js", "report.js")
 """In this order: each uses the ones before it."""
@@ -61,9 +63,9 @@ def _page(evaluation: Evaluation, path: Path, log_probs: LogProbs, options: Repo
     names = [system.name for system in evaluation.systems]
     alignments = [align_systems(utterance) for utterance in evaluation.utterances]
     audio = linked(path)
-    if options.embed_audio and evaluation.contracts:
-        contract = next(iter(evaluation.contracts.values()))
-        audio = embedded(contract.sample_rate_hz, options.audio)
+    if options.embed_audio:
+        rates_hz = (contract.sample_rate_hz for contract in evaluation.contracts.values())
+        audio = embedded(next(rates_hz, _RATE_HZ), options.audio)
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     return Template(_asset("report.html")).substitute(
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),

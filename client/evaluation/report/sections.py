@@ -180,7 +180,8 @@ def durations(bins: Sequence[DurationBin], names: Sequence[str]) -> str:
 
 def groups(evaluation: Evaluation) -> str:
     """A table for each field by which rates are given, with a row for each of its values."""
-    names = [badge(place, each.name) for place, each in enumerate(evaluation.systems)]
+    badges = [badge(place, each.name) for place, each in enumerate(evaluation.systems)]
+    names = badges if len(badges) > 1 else ["WER"]
     fields = groupby(evaluation.groups, lambda group: group.field)
     return "".join(_groups(field, list(rows), names) for field, rows in fields)
 

@@ -8,11 +8,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import InvalidRequest, ManifestError, ServerError
-from ...manifests.manifest import read_manifest, with_text
+from ...manifests.manifest import Manifest, entries_of, path_of, with_text
 from ..acoustics import AcousticModel, AcousticOutput
 from ..progress import OnProgress, ignore, tracked
 from ..result import Failure
@@ -27,21 +26,21 @@ class Example:
 
 
 def read_examples(
-    manifest: Path, model: AcousticModel, on_progress: OnProgress = ignore
+    manifest: Manifest, model: AcousticModel, on_progress: OnProgress = ignore
 ) -> tuple[list[Example], list[Failure]]:
     """The manifest's utterances after an acoustic pass, and those that failed.
 
     Raises ``ManifestError`` without any, and ``ServerError`` when the server fails, which is no
     recording's fault: the cache keeps what was done.
     """
-    entries = list(with_text(read_manifest(manifest)))
+    entries = list(with_text(entries_of(manifest)))
     failures: list[Failure] = []
     for entry, result in tracked("Transcribing", model.run(entries), len(entries), on_progress):
         error = result.error
         if isinstance(error, ServerError) and not isinstance(error, InvalidRequest):
             raise error
         if error is not None:
-            failures.append(Failure(entry.line, entry.name, str(error)))
+            failures.append(Failure(entry.line, entry.name, error.message))
     outputs = model.outputs
     examples = [
         Example(entry.fields["text"], outputs[entry.line])
@@ -49,7 +48,7 @@ def read_examples(
         if entry.line in outputs
     ]
     if not examples:
-        raise ManifestError(f"{manifest}: holds no recordings with text, expected some")
+        raise ManifestError(f"{path_of(manifest)}: holds no recordings with text, expected some")
     return examples, failures
 
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -56,10 +56,11 @@ class Tuning:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What is recommended and why, the record, and all trials."""
+        """What is recommended and why, the record, what failed, and all trials."""
         return {
             "verdict": self.comparison.verdict(),
             **self._record(),
+            "failures": [asdict(failure) for failure in self.failures],
             "trials": [self._trial(trial) for trial in self.trials],
         }
 

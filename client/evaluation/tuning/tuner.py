@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...audio import Warn
 from ...audio.options import STRICT
+from ...manifests.manifest import Manifest, path_of
 from ...utils.extras import import_extra
 from ..acoustics import AcousticModel, AcousticOptions, acoustic_models, default_folder
 from ..progress import OnProgress, ignore
@@ -50,11 +50,11 @@ OnTrial: TypeAlias = Callable[[Searched], None]
 
 
 def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
-    manifest: Path | str,
+    manifest: Manifest,
     space: Space,
     url: str | Sequence[str],
     model: str,
-    held_out: Path | str | None = None,
+    held_out: Manifest | None = None,
     options: TuningOptions | None = None,
     *,
     on_progress: OnProgress = ignore,
@@ -69,18 +69,20 @@ def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
     ``OutputError`` for a cache that cannot be written, and the errors of ``Transcriber``; those of
     the server during the acoustic pass too: they are no recording's fault, and the cache keeps
     what was done.
+
+    The worker processes import the main script again: call this below
+    ``if __name__ == "__main__":``, in a script that is not read from standard input.
     """
     options = options or TuningOptions()
     import_extra("jiwer", "tune", "tuning")
     search = optional("study").search
-    manifests = (Path(manifest), Path(held_out or manifest))
+    manifests = (path_of(manifest), path_of(manifest if held_out is None else held_out))
     with (
         acoustic_models(url, [model], options.acoustics) as models,
         closing(DecodingProcesses(models[model].contract, options.processes)) as processes,
     ):
         processes.check(space.options)  # a bad language model, before hours of acoustics
-        other = None if held_out is None else manifests[1]
-        parts, failures = _parts(models[model], manifests[0], other, on_progress, warn)
+        parts, failures = _parts(models[model], manifest, held_out, on_progress, warn)
         count, check = (partial(processes.count, examples=part) for part in parts)
         (greedy,) = count([greedy_beside(space.options)])
         trials: list[Trial] = []
@@ -100,7 +102,11 @@ def optional(module: str) -> Any:
 
 
 def _parts(
-    model: AcousticModel, manifest: Path, held_out: Path | None, on_progress: OnProgress, warn: Warn
+    model: AcousticModel,
+    manifest: Manifest,
+    held_out: Manifest | None,
+    on_progress: OnProgress,
+    warn: Warn,
 ) -> tuple[Parts, tuple[Failure, ...]]:
     """The parts, of two manifests or of the one, and what failed."""
     examples, failures = read_examples(manifest, model, on_progress)

@@ -8,7 +8,7 @@ Flow::
                    much there is, its characters, and whether a model can take it
 """
 
-from .files import Fault, Problem, Source, Utterance
+from .files import Fault, Problem, Source, SourceUtterance
 from .measuring import Measured, ModelFit, Summary, manifest_line, measured
 from .reading import KINDS, guess_kind, read_existing, read_source
 
@@ -19,8 +19,8 @@ __all__ = [
     "ModelFit",
     "Problem",
     "Source",
+    "SourceUtterance",
     "Summary",
-    "Utterance",
     "guess_kind",
     "manifest_line",
     "measured",

@@ -35,7 +35,7 @@ from .files import (
     Line,
     Problem,
     Source,
-    Utterance,
+    SourceUtterance,
     files_below,
     keyed_lines,
     open_text,
@@ -51,7 +51,7 @@ def read_folders(source: Source) -> Found:
     for path in files_below(source.transcripts, [TEXT_FILE]):
         name = path.relative_to(source.transcripts).with_suffix("")
         try:
-            yield Utterance(str(path), audio.find(str(name)), _text_of(path))
+            yield SourceUtterance(str(path), audio.find(str(name)), _text_of(path))
         except LeftOut as error:
             yield Problem.of(str(path), error)
     yield from audio.without_transcript()
@@ -81,7 +81,7 @@ def read_librispeech(source: Source) -> Found:
                 yield Problem.of(line.where, error)
                 continue
             match = _NAME.fullmatch(name)
-            yield Utterance(line.where, recording, line.text, speaker=match and match[1])
+            yield SourceUtterance(line.where, recording, line.text, speaker=match and match[1])
     yield from audio.without_transcript()
 
 
@@ -116,7 +116,7 @@ def read_kaldi(source: Source) -> Found:
             yield Problem.of(line.where, error)
             continue
         speaker = speakers.lines[name].text if speakers and name in speakers.lines else None
-        yield Utterance(line.where, audio, text, piece.offset_s, piece.duration_s, speaker)
+        yield SourceUtterance(line.where, audio, text, piece.offset_s, piece.duration_s, speaker)
     yield from texts.without_audio(utterances.path)
 
 
@@ -176,7 +176,7 @@ def read_sphinx(source: Source) -> Found:
         key = name if name in texts.lines else PurePosixPath(name).name
         try:
             text = texts.take(key, Fault.NO_TRANSCRIPT).text
-            yield Utterance(line.where, audio.find(name), text)
+            yield SourceUtterance(line.where, audio.find(name), text)
         except LeftOut as error:
             yield Problem.of(line.where, error)
     yield from texts.without_audio(file_ids)

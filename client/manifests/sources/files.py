@@ -61,7 +61,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Utterance:
+class SourceUtterance:
     """A recording, or the piece of it from ``offset_s`` on, and its transcript.
 
     ``duration_s`` is the source's, ``None`` without one; ``text`` is ``None`` only where a
@@ -76,7 +76,7 @@ class Utterance:
     speaker: str | None = None
 
 
-Found: TypeAlias = Iterator[Utterance | Problem]
+Found: TypeAlias = Iterator[SourceUtterance | Problem]
 
 
 AUDIO_SUFFIXES: Final = frozenset(

@@ -20,7 +20,7 @@ from ...utils.in_order import in_order
 from ...utils.shortened import shortened
 from ...utils.utf8 import json_text
 from ...wire.contract import Contract
-from .files import Fault, LeftOut, Problem, Utterance, plain
+from .files import Fault, LeftOut, Problem, SourceUtterance, plain
 
 _MOST_IN_FLIGHT: Final = 256
 _DECIMALS: Final = 3  # of seconds
@@ -34,11 +34,11 @@ _Piece: TypeAlias = tuple[str, float, float]
 class Measured:
     """An utterance whose audio exists, with its ``duration_s``."""
 
-    utterance: Utterance
+    utterance: SourceUtterance
     duration_s: float
 
 
-def measured(found: Iterable[Utterance | Problem]) -> Iterator[Measured | Problem]:
+def measured(found: Iterable[SourceUtterance | Problem]) -> Iterator[Measured | Problem]:
     """Each utterance with its duration, or its problem, in order; problems pass through.
 
     A recording with consecutive pieces is opened once. Keeps only the place of each audio in
@@ -61,18 +61,18 @@ def measured(found: Iterable[Utterance | Problem]) -> Iterator[Measured | Proble
 
 
 def _started(
-    found: Iterable[Utterance | Problem], pool: ThreadPoolExecutor
-) -> Iterator[tuple[Utterance | Problem, Length]]:
+    found: Iterable[SourceUtterance | Problem], pool: ThreadPoolExecutor
+) -> Iterator[tuple[SourceUtterance | Problem, Length]]:
     opened: Path | None = None
     length: Length = Future()
     length.set_result(0.0)
     for each in found:
-        if isinstance(each, Utterance) and each.audio != opened:
+        if isinstance(each, SourceUtterance) and each.audio != opened:
             opened, length = each.audio, pool.submit(length_of, each.audio)
         yield each, length
 
 
-def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> float:
+def _duration(utterance: SourceUtterance, length: Length, seen: dict[_Piece, str]) -> float:
     """Seconds of the utterance; raises ``LeftOut``."""
     if utterance.text is not None and not utterance.text.strip():
         raise LeftOut(f"the text for {shortened(utterance.audio)} is empty", fault=Fault.EMPTY)
@@ -92,7 +92,7 @@ def _duration(utterance: Utterance, length: Length, seen: dict[_Piece, str]) -> 
     return duration_s
 
 
-def _within(utterance: Utterance, length_s: float) -> float:
+def _within(utterance: SourceUtterance, length_s: float) -> float:
     """Seconds of the piece, which must lie in its recording, or of the whole recording."""
     said_s, offset_s = utterance.duration_s, utterance.offset_s
     if offset_s is None:

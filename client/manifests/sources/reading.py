@@ -11,7 +11,7 @@ from ...language_models.cases import CASES
 from ...utils.utf8 import holds
 from ..manifest import Entry, duration_of, read_manifest
 from . import corpora, table
-from .files import Fault, Found, Problem, Source, Utterance, files_below
+from .files import Fault, Found, Problem, Source, SourceUtterance, files_below
 
 KINDS: Final[Mapping[str, Callable[[Source], Found]]] = {
     "folders": corpora.read_folders,
@@ -59,7 +59,9 @@ def _kind_of_file(path: Path) -> str | None:
     return "sphinx" if suffix in corpora.SPHINX_SUFFIXES else None
 
 
-def read_source(source: Source, kind: str, case: str = "keep") -> Iterator[Utterance | Problem]:
+def read_source(
+    source: Source, kind: str, case: str = "keep"
+) -> Iterator[SourceUtterance | Problem]:
     """The utterances of a source of one of ``KINDS``, always in the same order.
 
     White space in texts becomes one space, and texts get the ``case`` of ``WORD_CASES``; they are
@@ -69,7 +71,7 @@ def read_source(source: Source, kind: str, case: str = "keep") -> Iterator[Utter
         yield each if isinstance(each, Problem) else _prepared(each, case)
 
 
-def _prepared(utterance: Utterance, case: str) -> Utterance | Problem:
+def _prepared(utterance: SourceUtterance, case: str) -> SourceUtterance | Problem:
     text = " ".join((utterance.text or "").split())
     try:
         f"{text}{utterance.speaker}".encode()
@@ -98,7 +100,7 @@ def read_existing(path: Path) -> Found:
             yield Problem(where, reason, Fault.MALFORMED)
 
 
-def _utterance(where: str, entry: Entry) -> Utterance:
+def _utterance(where: str, entry: Entry) -> SourceUtterance:
     if isinstance(entry.item, ManifestError):
         raise entry.item
     if halves := [name for name, value in entry.fields.items() if not holds({name: value})]:
@@ -108,10 +110,10 @@ def _utterance(where: str, entry: Entry) -> Utterance:
         )
     audio, text = Path(str(entry.item.source)), entry.text()
     if entry.fields.get("offset") is not None:
-        return Utterance(where, audio, text, entry.item.offset_s, entry.item.duration_s)
+        return SourceUtterance(where, audio, text, entry.item.offset_s, entry.item.duration_s)
     duration_s = duration_of(entry)
     if not 0 < duration_s < math.inf:
         raise ManifestError(
             f"duration is {entry.fields.get('duration')!r}, expected seconds above 0"
         )
-    return Utterance(where, audio, text, None, duration_s)
+    return SourceUtterance(where, audio, text, None, duration_s)

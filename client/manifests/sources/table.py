@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO, TypeAlias
 
 from ...errors import ManifestError
-from .files import AudioFolder, Fault, Found, LeftOut, Problem, Source, Utterance, open_text
+from .files import AudioFolder, Fault, Found, LeftOut, Problem, Source, SourceUtterance, open_text
 
 TSV: Final = ".tsv"
 SUFFIXES: Final = (".csv", TSV)
@@ -53,7 +53,7 @@ def read(source: Source) -> Found:
                 yield Problem.of(where, error)
                 continue
             speaker = found[speaker_column] if speaker_column else None
-            yield Utterance(where, recording, found[text_column], speaker=speaker or None)
+            yield SourceUtterance(where, recording, found[text_column], speaker=speaker or None)
 
 
 def _without_header(

@@ -10,6 +10,7 @@ from threading import Timer
 import numpy as np
 import pytest
 
+from client.audio import AudioOptions
 from client.errors import AudioError, DecoderError, InvalidRequest, ManifestError, ServerUnavailable
 from client.evaluation.acoustics import AcousticModel, AcousticOptions, default_folder
 from client.evaluation.tuning.parts import read_examples
@@ -66,6 +67,44 @@ def test_the_model_is_asked_once_for_log_probs_which_come_back_as_they_were(mani
         np.testing.assert_array_equal(
             output.log_probs(), log_probs_of("cat", "cot", n_samples / 10_000)
         )
+
+
+def overwrite(path):
+    """Put something else into a file that looks unchanged from outside."""
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_sound_audio_whose_outputs_are_kept_is_not_read_again(manifest):
+    first = run(manifest, Server())
+    for name in NAMES:
+        overwrite(manifest.parent / name)
+    assert run(manifest, Server()) == first
+
+
+def test_audio_is_read_again_where_its_length_is_not_kept_or_damaged(manifest):
+    run(manifest, Server())
+    one, other, _ = sorted((manifest.parent / "cache").rglob("*.json"))
+    one.unlink()
+    other.write_text("{")
+    for name in NAMES:
+        overwrite(manifest.parent / name)
+    assert sum(isinstance(each, AudioError) for each in run(manifest, Server())) == 2
+
+
+def test_kept_audio_is_still_truncated_or_too_long(manifest):
+    path = manifest.parent / "b.wav"
+    path.write_bytes(path.read_bytes()[:-100])
+    entries = list(with_text(read_manifest(manifest)))
+    for audio in (AudioOptions(), AudioOptions(), AudioOptions(strict=True)):
+        options = AcousticOptions(audio=audio)
+        acoustic = AcousticModel(Server(), manifest.parent / "cache", options)
+        _, (_, truncated), _ = acoustic.run(entries)
+        assert truncated.error if audio.strict else truncated.warnings
+    options = AcousticOptions(audio=AudioOptions(max_duration_s=0.1))
+    too_long = list(AcousticModel(Server(), manifest.parent / "cache", options).run(entries))
+    assert {type(result.error) for _, result in too_long} == {AudioError}
 
 
 def test_changed_audio_is_computed_again_and_the_rest_is_not(manifest):
@@ -182,7 +221,7 @@ def test_a_failing_server_ends_a_tuning_and_what_came_before_stays(manifest):
 
 
 def test_a_recording_that_the_server_refuses_is_left_out_of_a_tuning(manifest):
-    server = failing(InvalidRequest("too long"))
+    server = failing(InvalidRequest("too long", options=("AudioOptions.max_duration_s",)))
     examples, (failure,) = read_examples(manifest, model(manifest, server))
     assert [example.reference for example in examples] == ["cat", "cat"]
     assert (failure.line, failure.name, failure.error) == (3, "c.wav", "too long")

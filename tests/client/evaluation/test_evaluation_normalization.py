@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.evaluation import EvaluationOptions
 from client.evaluation.normalization import MEANINGS, STEPS, normalized
 
 STEP = st.sampled_from(sorted(STEPS))
@@ -43,3 +44,9 @@ def test_each_step_has_a_meaning_for_people():
 def test_an_unknown_step_is_an_error():
     with pytest.raises(KeyError):
         normalized("text", ["upper"])
+
+
+@pytest.mark.parametrize("steps", [("lowercase",), ("lower", "lowercase"), "lower"])
+def test_options_with_an_unknown_step_are_refused_at_once(steps):
+    with pytest.raises(ValueError, match=r"is .*'lower.*, expected a tuple of some of nfkc"):
+        EvaluationOptions(steps)

@@ -124,14 +124,14 @@ def test_an_entry_without_a_reference_is_a_failure(scores):
 
 def test_lines_of_no_entry_are_warned_of(scores):
     _, warnings = scores([*results("one two", "three", "four"), {"audio_filepath": "c.wav"}])
-    assert warnings[0].endswith("results.jsonl: 1 lines are of no entry of the manifest")
+    assert warnings[0].endswith("results.jsonl: 1 line matches no entry of the manifest")
 
 
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
         ([{"text": "a", "hyp": "b"}], "no line has the field 'pred_text', .*there are text, hyp"),
-        ([{"audio_filepath": "z.wav", "pred_text": "a"}], r"no line is of an entry .* z\.wav"),
+        ([{"audio_filepath": "z.wav", "pred_text": "a"}], r"no line matches an entry .* z\.wav"),
         ([], "no line has the field"),
     ],
 )
@@ -191,6 +191,15 @@ def test_csv_has_a_row_for_each_utterance_and_system_and_for_each_failure(write,
     assert "pred_text is None" in rows[4]["error"]
 
 
+def test_a_field_that_is_called_as_a_column_of_csv_has_its_own(write, capsys):
+    file = write("results.jsonl", [{"text": "one", "pred_text": "one", "system": "new", "line": 7}])
+    command = ["evaluate", f"--scored=it={file}", "--by=system", "--by=line", "--format=csv"]
+    assert main(command) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["system"], row["line"]) == ("it", "1")
+    assert (row["by_system"], row["by_line"]) == ("new", "7")
+
+
 def test_existing_texts_stand_beside_a_model_that_is_asked(server, write, tmp_path):
     (tmp_path / "a.wav").write_bytes(encoded(np.zeros(16000, np.int16)))
     entries = [{"audio_filepath": "a.wav", "text": "cat"}]
@@ -246,6 +255,15 @@ def test_a_report_needs_no_recordings(write, tmp_path):
     assert "won" in page
     assert "Word error rate by <bdi>room</bdi>" in page
     assert page.index("&lt;b&gt;") < page.index("(none)")
+    assert '<th scope="col" class="number">WER</th>' in page
+
+
+def test_audio_is_embedded_without_a_model_too(write, tmp_path):
+    (tmp_path / "a.wav").write_bytes(encoded(np.zeros(800)))
+    file = write("results.jsonl", results("one two", entries=ENTRIES[:1]))
+    report = tmp_path / "report.html"
+    assert main(["evaluate", f"--scored=it={file}", f"--report={report}", "--embed-audio"]) == 0
+    assert "data:audio/flac;base64," in report.read_text()
 
 
 @pytest.mark.parametrize("option", ["--report", "--output"])
@@ -263,6 +281,7 @@ def test_an_output_may_not_be_a_file_that_is_scored(write, capsys, option):
         (["--scored", "results.jsonl"], "'results.jsonl': expected NAME=FILE or NAME:FIELD=FILE"),
         (["--scored", "=a"], "expected NAME=FILE"),
         (["--scored", "a=b", "--scored", "a=c"], "several are named a"),
+        (["--scored", "a=b", "--nbest", "3"], "unrecognized arguments: --nbest"),
         (["--scored", "a=b", "--system", "c=greedy"], "--model: is missing"),
         (["--scored", "a=b", "--decoder", "greedy"], "--decoder: is for one system"),
         (["--model", "demo"], "--manifest: is missing"),
@@ -273,3 +292,9 @@ def test_what_cannot_be_meant_is_wrong_usage(arguments, says, capsys):
         main(["evaluate", *arguments])
     assert raised.value.code == 2
     assert says in capsys.readouterr().err
+
+
+def test_the_path_of_texts_may_be_a_string(write):
+    path = write("r.jsonl", results("one two", "three", "for"))
+    found = evaluate(ENTRIES, [System("it", scored=Scored(str(path)))])
+    assert found.scores[0].words.errors == 1

@@ -13,8 +13,8 @@ from client.manifests.sources import (
     Measured,
     ModelFit,
     Problem,
+    SourceUtterance,
     Summary,
-    Utterance,
     measured,
     measuring,
     read_existing,
@@ -55,7 +55,7 @@ def test_a_pipe_and_a_folder_are_not_waited_for(tmp_path):
 def test_pieces_that_begin_together_are_two_and_the_same_piece_is_one(tmp_path):
     path = record(tmp_path / "a.wav", 2.0)
     pieces = [(None, None), (0.0, 1.5), (0.5, 1.0), (0.5, 0.5), (0.5, None), (0.5, 1.5), (0.0, 2.0)]
-    found = list(measured(Utterance(str(piece), path, "x", *piece) for piece in pieces))
+    found = list(measured(SourceUtterance(str(piece), path, "x", *piece) for piece in pieces))
     assert [isinstance(each, Measured) for each in found] == [True] * 5 + [False] * 2
     assert [each.reason.partition(": ")[0] for each in found[5:]] == [
         "is the same audio as (0.5, None)",
@@ -67,7 +67,7 @@ def test_order_is_kept_and_no_more_is_read_than_is_under_way(tmp_path):
     long, short = record(tmp_path / "long.flac", 60.0), record(tmp_path / "short.wav")
     numbers = itertools.count()
     endless = (
-        Utterance(f"line {number}", (long, short)[number % 2], "x", offset_s=number / 1e6)
+        SourceUtterance(f"line {number}", (long, short)[number % 2], "x", offset_s=number / 1e6)
         for number in numbers
     )
     found = measured(endless)
@@ -83,7 +83,7 @@ def test_a_recordings_pieces_in_a_row_open_it_once(tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "length_of", lambda path: opened.append(path) or length_of(path))
     paths = [record(tmp_path / f"{name}.wav", 10.0) for name in "ab"]
     pieces = [
-        Utterance(f"line {at}{path.stem}", path, "x", float(at), 1.0)
+        SourceUtterance(f"line {at}{path.stem}", path, "x", float(at), 1.0)
         for path in paths
         for at in range(10)
     ]
@@ -162,7 +162,7 @@ def test_existing_what_does_not_hold_is_named_by_its_line(entry, fault, says, ch
 def test_a_summary_counts(tmp_path):
     summary = Summary()
     for duration_s, text in ((3.0, "aab"), (1.0, "b "), (2.0, None)):
-        summary.add(Measured(Utterance("here", tmp_path, text), duration_s))
+        summary.add(Measured(SourceUtterance("here", tmp_path, text), duration_s))
     summary.add(Problem("there", "because", Fault.EMPTY))
     assert (summary.audio_s, summary.median_s, summary.without_text) == (6.0, 2.0, 1)
     assert summary.characters == {"a": 2, "b": 2, " ": 1}
@@ -174,7 +174,7 @@ def test_a_model_refuses_by_its_contract(tmp_path):
     fit = ModelFit(CONTRACT)
     cases = {2.0: "it's", 2.001: "Oh, Oh", 0.02: "oh", 0.019: ""}
     refused = [
-        fit.add(Measured(Utterance("here", tmp_path, text), duration_s))
+        fit.add(Measured(SourceUtterance("here", tmp_path, text), duration_s))
         for duration_s, text in cases.items()
     ]
     assert [bool(each) for each in refused] == [False, True, False, True]

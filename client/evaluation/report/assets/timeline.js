@@ -10,7 +10,7 @@ function timeline(utterance) {
   }
   for (const model of drawn?.models ?? []) {
     if (model.words.length) lanes.push(lane("REF", wordsInTime(utterance, model.words.map(alignedWord))));
-    lanes.push(lane(tokenNames(model), posteriors(utterance, model), "posteriors"));
+    lanes.push(lane(tokenNames(model), posteriorgram(utterance, model)));
   }
   for (const group of groupsOf(utterance)) {
     const steps = stepsOf(utterance, utterance.recognized[group[0]]).filter((step) => step.start !== undefined);
@@ -37,8 +37,8 @@ function timeline(utterance) {
   return panel;
 }
 
-function lane(name, track, kind = "") {
-  return element("div", { className: `lane ${kind}` }, element("div", { className: "lane-name" }, name), track);
+function lane(name, track) {
+  return element("div", { className: "lane" }, element("div", { className: "lane-name" }, name), track);
 }
 
 /** A heat map that covers `seconds`; its last frame may reach beyond the utterance. */
@@ -49,7 +49,7 @@ function picture(source, name, seconds, utterance, ...above) {
   return element("div", { className: `track ${name}` }, covered);
 }
 
-function posteriors(utterance, model) {
+function posteriorgram(utterance, model) {
   const rows = model.tokens.length;
   const boxes = [];
   for (let at = 0; at < model.marks.length; at += 3) {
