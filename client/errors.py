@@ -29,7 +29,10 @@ so errors travel between processes.
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Self  # novm -- for types alone: the engine command runs on Python 3.10
 
 
 @dataclass(eq=False, repr=False)
@@ -54,7 +57,7 @@ class AsrError(Exception):
         options = ", ".join(names.get(option, option) for option in self.options)
         return f"{self.message} ({options})" if options else self.message
 
-    def amended(self, **facts: Any) -> Self:
+    def amended(self, **facts: Any) -> "Self":
         """The error with other facts or another message, and the same cause and notes."""
         other = replace(self, **facts)
         other.__cause__ = self.__cause__
@@ -89,7 +92,7 @@ class _OfFile(AsrError):
     """The file that it is about, if any."""
 
     @classmethod
-    def of(cls, path: Path, reason: str, **facts: Any) -> Self:
+    def of(cls, path: Path, reason: str, **facts: Any) -> "Self":
         """The error of a file, whose message begins with its path."""
         return cls(f"{path}: {reason}", path=path, **facts)
 

@@ -17,6 +17,8 @@ ASSETS = PROJECT / "tests" / "assets"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Tests run side by side: torch's threads must sleep while they wait, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# The checkout's folders are not installed: programs that tests start in other folders find them so.
+os.environ["PYTHONPATH"] = str(PROJECT)
 # Shells start background jobs with SIGINT ignored, and the programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

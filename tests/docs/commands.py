@@ -30,9 +30,9 @@ SHORTER = {"make bench": f" ARGS='{_SHORT}'", ".venv/bin/python -m benchmarks se
 """What is done with less of it: how commands begin, and what is added to them."""
 SERVER = re.compile(r"^(make serve|\.venv/bin/python -m server)( |$)")
 READY_S = 60.0
-_OF_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
-_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
-"""A reader's: what `make test` was called with is for the tests themselves."""
+_OF_TESTS = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "PYTHONPATH")
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _OF_TESTS}
+"""A reader's: what `make test` was called with, and the tests' own path, are for them alone."""
 
 
 @dataclass(frozen=True)
