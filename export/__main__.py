@@ -202,7 +202,7 @@ def _build(options: argparse.Namespace) -> None:
     sys.stdout.write(
         f"{options.repository / options.name}: {contract.checkpoint} in {contract.precision},"
         f" {contract.sample_rate_hz} Hz, {len(contract.vocabulary)} {contract.vocabulary_kind}"
-        f" units, a frame each {1000 * contract.frame_stride_s:g} ms, served for {serving.preset}."
+        f" units, a frame each {1000 * contract.frame_stride_s:g} ms, serving: {serving.preset}."
         " Restart a running server to pick up the new export.\n"
     )
 

@@ -71,8 +71,8 @@ def _summary(verification: Verification) -> Iterator[str]:
     yield f"{len(rows)} utterances, largest differences: " + ", ".join(map(" ".join, differences))
     if rounding := [row.nemo_rounding for row in rows if row.nemo_rounding is not None]:
         yield (
-            f"{len(rounding)} of them are compared with NeMo in float64, from which NeMo's own fp32"
-            f" is up to {max(rounding):.1e} (docs/decisions.md)"
+            f"{len(rounding)} of them are compared with NeMo in float64, because NeMo's own fp32"
+            f" differs from that by up to {max(rounding):.1e} (docs/decisions.md)"
         )
     yield f"{verification.token_agreement:.2%} of frames have NeMo's token"
     if (words := verification.word_errors) is not None:

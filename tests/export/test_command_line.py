@@ -56,7 +56,7 @@ def test_help_does_not_wait_for_torch(arguments):
     [
         [],
         ["build"],
-        ["build", "--checkpoint", "a.nemo", "--name", "a"],
+        ["build", "--checkpoint", "a.nemo"],
         ["build", "--checkpoint", "a", "--name", "a", "--repository", "r", "--precision", "fp7"],
         *(
             ["build", *("--checkpoint", "a", "--name", "a", "--repository", "r"), duration]
