@@ -102,7 +102,7 @@ class AcousticModel:
         items = (task.item for task in missing)
         pipeline = Pipeline(self._transport, stage, self._max_in_flight, self._reader)
         for task, result in zip(missing, pipeline.transcribe(items), strict=True):
-            yield task.entry, self._noted(task, result)
+            yield task.entry, self._noted(task, self._sound(task, result))
         self.seconds = 0.0 if kept else perf_counter() - start_s
 
     def _task(self, entry: Entry) -> "_Task":
@@ -118,7 +118,7 @@ class AcousticModel:
         """What is in the cache, without reading the audio where that was sound and not too long."""
         duration_s = self._cache.duration_s(task.path)
         if duration_s is None or duration_s > self._reader.audio.max_duration_s:
-            return self._measured(task.entry)
+            return self._sound(task, self._measured(task.entry))
         return Result(0, duration_s, Transcript(""))
 
     def _measured(self, entry: Entry) -> Result:
@@ -131,12 +131,16 @@ class AcousticModel:
         end = last.start_frame * self._reader.plan.frame + len(last.samples)
         return Result(0, end / self._reader.rate_hz, Transcript(""), warnings=tuple(warnings))
 
+    def _sound(self, task: "_Task", result: Result) -> Result:
+        """The result, the length of sound audio kept for the next run."""
+        if result.error is None and not result.warnings:
+            self._cache.store_duration(task.path, result.duration_s)
+        return result
+
     def _noted(self, task: "_Task", result: Result) -> Result:
         if result.error is None:
             whole = round(result.duration_s * self._reader.rate_hz) <= self._reader.plan.longest
             self.outputs[task.entry.line] = AcousticOutput(task.path, result.duration_s, whole)
-            if not result.warnings and self._cache.duration_s(task.path) is None:
-                self._cache.store_duration(task.path, result.duration_s)
         return result
 
 
