@@ -5,13 +5,14 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.errors import PeerError
 from benchmarks.peers.layout import PROJECT
+from client.utils.closing import Closing
 from server.processes import family, used_s
 
 _END_TIMEOUT_S: Final = 60.0
@@ -28,7 +29,7 @@ class Start:
     threads: int
 
 
-class Worker(AbstractContextManager["Worker"]):
+class Worker(Closing):
     """A peer that has loaded its model; a context manager.
 
     Raises ``PeerError`` when the interpreter is not there, or the peer does not load.
@@ -85,9 +86,6 @@ class Worker(AbstractContextManager["Worker"]):
                 self._process.wait()
             self._process.stdout.close()
         self._errors.close()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         answer = ""  # of a process that has ended
