@@ -13,7 +13,6 @@ from client.__main__ import main
 from client.errors import OutputError
 from client.utils.files import check_folder, written_whole
 from tests.client.support import encoded, infer_reply, scripted_server
-from tests.conftest import PROJECT
 
 LINE = {"audio_filepath": "good.wav", "text": "cat"}
 BULK = ["--manifest", "m.jsonl", "--format", "jsonl", "--output"]
@@ -249,10 +248,7 @@ def shell(command, url):
     """The command with what the shell does to its streams, in an environment without colours."""
     client = f"{sys.executable} -m client"
     text = command.replace("CLIENT", client).replace("SERVER", f"--model demo --url {url}")
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    return subprocess.run(
-        ["bash", "-c", text], capture_output=True, text=True, check=False, env=environment
-    )
+    return subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(

@@ -331,7 +331,6 @@ def running(*arguments, **options):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
         **options,
     )
     with program:

@@ -326,7 +326,6 @@ def test_ctrl_c_ends_build_binary_and_leaves_nothing_behind(folder):
     before = sorted(folder.iterdir())
     process = subprocess.Popen(
         [sys.executable, "-m", "client", "lm", "convert", "in", "--output", "out"],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT
 from tests.integration.proxy import Fault, faulty_proxy
 
 BEFORE = """
@@ -43,7 +42,7 @@ url = sys.argv[1]
 def run(script, url, **environment):
     """What a script prints, which has 60 s; it fails here when it fails there."""
     code = BEFORE + textwrap.dedent(script)
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)} | environment
+    environment = os.environ | environment
     command = [sys.executable, "-c", code, url]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=60, env=environment, check=False
