@@ -253,8 +253,8 @@ def test_shards_hold_each_line_once(tmp_path, lines, most_entries, most_bytes):
         assert len(shard) == 1 or size <= most_bytes
 
 
-def wait_until(holds, patience_s=60):
-    deadline_s = time.monotonic() + patience_s
+def wait_until(holds):
+    deadline_s = time.monotonic() + RUN_TIMEOUT_S
     while not (found := holds()):
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
@@ -297,7 +297,7 @@ def killing_a_worker(output):
     killed = []
 
     def kill():
-        pid = wait_until(lambda: writers(output), RUN_TIMEOUT_S)[0]
+        pid = wait_until(lambda: writers(output))[0]
         os.kill(pid, signal.SIGKILL)
         killed.append(pid)
 
