@@ -1,9 +1,9 @@
 """Recordings longer than a model takes: cut into overlapping windows, their outputs stitched.
 
-Flow: blocks of samples → ``cut`` → ``Window``, one request each → ``tokens [S]`` or
-``log_probs [S, V]`` of each window → ``Stitcher`` → those of the whole recording, for *one*
-decoding pass. A frame is the model's own throughout: windows start at whole frames, and how many
-frames a window has is what the model returned for it.
+Flow: blocks of samples → ``cut`` → ``Window``, one request each → ``tokens [S]``, ``log_probs
+[S, V]`` or best tokens ``[S, K]`` of each window → ``stitch`` → those of the whole recording, for
+*one* decoding pass. A frame is the model's own throughout: windows start at whole frames, and how
+many frames a window has is what the model returned for it.
 
 Stitching is independent of decoding: the frames that ``Stitcher.add`` returns are final, and could
 be decoded while the recording goes on.
@@ -159,7 +159,7 @@ class Stitcher:
         self._held: NDArray[Any] | None = None
 
     def add(self, start_frame: int, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Take the next window's ``[S]`` or ``[S, V]``; returns the frames that are now final.
+        """Take the next window's ``[S, ...]``; returns the frames that are now final.
 
         Raises ``ServerError`` when it does not fit the window before.
         """
@@ -180,3 +180,13 @@ class Stitcher:
     def finish(self) -> NDArray[Any]:
         """The rest: the frames of the last window, from its seam on; none without a window."""
         return np.zeros(0) if self._held is None else self._held
+
+
+def stitch(windows: Iterable[tuple[int, NDArray[Any]]]) -> NDArray[Any]:
+    """The outputs of a recording, ``[S, ...]``, from those of its windows and their start frames.
+
+    Raises ``ServerError`` when they do not fit together.
+    """
+    stitcher = Stitcher()
+    final = [stitcher.add(start_frame, outputs) for start_frame, outputs in windows]
+    return np.concatenate([*final, stitcher.finish()])

@@ -2,7 +2,7 @@
 
 Flow: item → ``audio`` → windows (``long_audio``; most recordings are one) → ``wire.transport`` →
 stitched → ``decoding`` → ``Result``. A thread takes and reads items while the server works on the
-requests in flight; decoding happens in the caller's thread, or in worker processes. Memory is
+requests in flight; decoding happens in the caller's thread, or in threads of its own. Memory is
 bounded by the number of windows, not by the length of recordings.
 """
 
@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from threading import BoundedSemaphore, Event
 from typing import Any, Final, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .audio import AudioItem, AudioOptions, Pcm, Warn, item_name, read_item
 from .decoding.stage import Stage
 from .errors import AsrError, AudioError
-from .long_audio import Stitcher, Window, WindowPlan, cut, plan_windows
+from .long_audio import Window, WindowPlan, cut, plan_windows, stitch
 from .result import Result
 from .utils.in_order import in_order
 from .utils.shortened import shortened
+from .wire.contract import LOG_PROBS
+from .wire.top_tokens import alike
 from .wire.transport import Transport
 
 _AHEAD: Final = 4
@@ -51,8 +52,8 @@ class Pipeline:
     """The path from item to result in one process; safe to share between threads.
 
     All threads together have at most ``max_in_flight`` requests in flight. Without a ``reader``
-    recordings are not cut. With ``keep_log_probs`` results hold the ``log_probs``; the stage must
-    decode from them.
+    recordings are not cut. With ``keep_log_probs`` results hold the ``log_probs``, and the stage
+    decodes from them.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Pipeline:
         self._decoding = decoding
         self._reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
         self._permits = BoundedSemaphore(max_in_flight)
+        self._n_tokens = contract.blank + 1
         self._keep_log_probs = keep_log_probs
+        self._output = LOG_PROBS if keep_log_probs else decoding.output
 
     def transcribe(
         self, items: Iterable[Item], stop: Event | None = None
@@ -93,7 +96,7 @@ class Pipeline:
         for index, item in enumerate(items):
             if stop.is_set():
                 return
-            recording = _Recording(index)
+            recording = _Recording(index, self._n_tokens)
             try:
                 yield from self._windows(recording, item, stop)
             except MemoryError:
@@ -115,7 +118,7 @@ class Pipeline:
     def _submit(self, samples: Pcm) -> Future[NDArray[Any]]:
         self._permits.acquire()
         try:
-            outputs = self.transport.submit(samples, self._decoding.output)
+            outputs = self.transport.submit(samples, self._output)
         except BaseException:
             self._permits.release()
             raise
@@ -147,36 +150,37 @@ def requests_ahead(max_in_flight: int) -> int:
 
 
 class _Recording:
-    """An item whose windows are in flight; their outputs are stitched in order."""
+    """An item whose windows are in flight; their outputs are stitched when all have arrived."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, n_tokens: int) -> None:
         self.index = index
         self.duration_s = 0.0
         self.warnings: list[str] = []
         self.ended = False
-        self._stitcher = Stitcher()
-        self._final: list[NDArray[Any]] = []
+        self._n_tokens = n_tokens
+        self._starts: list[int] = []  # in frames, of each window
+        self._windows: list[NDArray[Any]] = []
 
     def take(self, request: "_Request") -> Future[NDArray[Any]] | None:
         """Wait for the next window; the last one, or the first that fails, ends the recording.
 
-        Returns a future of the recording's outputs, ``[S]`` or ``[S, V]``, or of its error, at the
-        end; ``None`` before and after.
+        Returns a future of the recording's outputs, ``[S]``, ``[S, V]`` or ``[S, K]``, or of its
+        error, at the end; ``None`` before and after.
         """
         if self.ended:
             return None
         outputs: Future[NDArray[Any]] = Future()
         try:
-            frames = request.outputs.result()
-            self._final.append(self._stitcher.add(request.start_frame, frames))
+            self._windows.append(request.outputs.result())
+            self._starts.append(request.start_frame)
             if not request.last:
                 return None
-            whole = np.concatenate([*self._final, self._stitcher.finish()])
-            outputs.set_result(whole)
+            windows = alike(self._windows, self._n_tokens)
+            outputs.set_result(stitch(zip(self._starts, windows, strict=True)))
         except AsrError as error:
             outputs.set_exception(error)
         self.ended = True
-        self._final.clear()
+        self._windows.clear()
         return outputs
 
 

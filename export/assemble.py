@@ -159,7 +159,7 @@ def _modules(checkpoint: Checkpoint, contract: Contract) -> tuple[nn.Module, nn.
     return (
         Preprocessor(checkpoint.model.preprocessor.featurizer),
         checkpoint.family.traceable(checkpoint.model.encoder, max_frames),
-        Decoder(checkpoint.head),
+        Decoder(checkpoint.head, contract.top_k),
     )
 
 

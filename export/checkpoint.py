@@ -28,7 +28,7 @@ from export.modules.preprocessor import objections as preprocessor_objections
 from export.record import DISTRIBUTION, sha256_of
 from export.restoring import cause, restore
 from export.saved_config import parse_config, simplify, unknown_keys
-from export.tensors import MAX_DURATION_S, Pipeline
+from export.tensors import MAX_DURATION_S, Pipeline, top_k_of
 
 HYBRIDS: Final = (EncDecHybridRNNTCTCModel, EncDecHybridRNNTCTCBPEModel)
 """RNNT-CTC and TDT-CTC models, of which only the CTC head is exported."""
@@ -101,10 +101,20 @@ class Checkpoint:
     @cached_property
     def pipeline(self) -> Pipeline:
         """The declared tensors of its graphs."""
+        return self.pipeline_with(self.top_k)
+
+    @cached_property
+    def top_k(self) -> int | None:
+        """How many of each frame's best tokens a new export returns."""
+        return top_k_of(self.head.num_classes_with_blank)
+
+    def pipeline_with(self, top_k: int | None) -> Pipeline:
+        """The declared tensors of its graphs in an export with this ``top_k``."""
         return Pipeline.of(
             features=self.model.preprocessor.featurizer.nfilt,
             channels=self.head.decoder_layers[0].in_channels,
             vocabulary_size=self.head.num_classes_with_blank,
+            top_k=top_k,
         )
 
     @cached_property
@@ -145,6 +155,7 @@ class Checkpoint:
             checkpoint_sha256=self.sha256,
             precision=precision,
             exporter_version=version(DISTRIBUTION),
+            top_k=self.top_k,
         )
         return replace(contract, model_version=_version_of(contract))
 

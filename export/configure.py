@@ -148,7 +148,8 @@ def _published_pipeline(repository: Path, name: str) -> Pipeline:
     encoder = read_config(repository, step_name(name, ENCODER))
     decoder = read_config(repository, step_name(name, DECODER))
     log_probs = next(output for output in decoder.output if output.name == LOG_PROBS)
-    return Pipeline.of(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1])
+    top_k = read_contract(repository, name).top_k
+    return Pipeline.of(encoder.input[0].dims[0], decoder.input[0].dims[0], log_probs.dims[1], top_k)
 
 
 def _link_tree(source: Path, target: Path) -> None:

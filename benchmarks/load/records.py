@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from client.audio import Pcm
 from client.wire.contract import Contract
 from client.wire.failure_policy import FailurePolicy
+from client.wire.top_tokens import Output
 from client.wire.transport import Exchange, TransportOptions, TritonTransport
 
 Reply: TypeAlias = Future[NDArray[Any]]
@@ -108,7 +109,7 @@ class Recorder:
         """What the model says of itself."""
         return self._transport.contract
 
-    def submit(self, samples: Pcm, output: str) -> Reply:
+    def submit(self, samples: Pcm, output: Output) -> Reply:
         """Send one utterance, int16 [N], and note when."""
         now_s = perf_counter()
         record = Record(len(samples) / self.contract.sample_rate_hz, now_s, now_s)
@@ -127,10 +128,13 @@ class Recorder:
 
     def _note_exchange(self, exchange: Exchange) -> None:
         record = self.sent[exchange.request]
-        if record.planned_s == record.sent_s:  # it was not planned for another time
-            record.planned_s = exchange.sent_s
-        record.sent_s, record.replied_s = exchange.sent_s, exchange.replied_s
-        record.request_bytes, record.reply_bytes = exchange.request_bytes, exchange.reply_bytes
+        if not record.reply_bytes:  # not the second one, where the best tokens were too few
+            if record.planned_s == record.sent_s:  # it was not planned for another time
+                record.planned_s = exchange.sent_s
+            record.sent_s = exchange.sent_s
+        record.replied_s = exchange.replied_s
+        record.request_bytes += exchange.request_bytes
+        record.reply_bytes += exchange.reply_bytes
         record.frames, record.batch_frames = exchange.frames, exchange.batch_frames
 
 

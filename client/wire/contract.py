@@ -21,6 +21,8 @@ ENCODED: Final = "encoded"
 ENCODED_LENGTH: Final = "encoded_length"
 LOG_PROBS: Final = "log_probs"
 TOKENS: Final = "tokens"
+TOP_TOKENS: Final = "top_tokens"
+TOP_LOG_PROBS: Final = "top_log_probs"
 LOG_PROBS_LENGTH: Final = "log_probs_length"
 
 VOCABULARY_KINDS: Final = ("char", "sentencepiece")
@@ -45,6 +47,8 @@ class Contract:
     need little padding. The model itself takes utterances of every length.
     ``model_version`` is Triton's version of the model, a number made of the export's facts: a
     request that names it is never answered by another export that took the model's name.
+    ``top_k`` is how many of each frame's best tokens ``top_tokens`` and ``top_log_probs`` hold,
+    the blank always among them; ``None`` for a model without these outputs.
     """
 
     version: int
@@ -63,6 +67,7 @@ class Contract:
     exporter_version: str
     routes: tuple[Route, ...] = ()
     model_version: int = 1
+    top_k: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -95,6 +100,9 @@ class Contract:
             yield f"{strides}, expected 0 < feature <= frame"
         if not self.model_version > 0:
             yield f"model_version is {self.model_version}, expected > 0"
+        if self.top_k is not None and not 1 < self.top_k <= len(self.vocabulary):
+            most = len(self.vocabulary)
+            yield f"top_k is {self.top_k}, expected 2 to {most}, the tokens without the blank"
         yield from self._vocabulary_problems()
         lengths = [route.max_samples for route in self.routes]
         if sorted(set(lengths)) != lengths or any(length < least for length in lengths):

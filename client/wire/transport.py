@@ -1,9 +1,10 @@
 """The wire: one utterance's samples to a Triton server over gRPC, one tensor of the model back.
 
 Flow: samples ``int16 [N]`` → checked against the contract → a server is chosen → sent with a
-deadline → ``Future`` of ``tokens [S]`` or ``log_probs [S, V]``, trimmed by the length that the
-model itself returns. A request that fails is retried as ``wire.failure_policy`` decides, on a
-server that ``wire.servers`` chooses; its deadline covers all tries.
+deadline → ``Future`` of ``tokens [S]``, ``log_probs [S, V]`` or the best tokens of each frame
+(``wire.top_tokens``), trimmed by the length that the model itself returns. Where best tokens are
+too few, the utterance is sent once more for its ``log_probs``. A request that fails is retried as
+``wire.failure_policy`` decides, on a server that ``wire.servers`` chooses; its deadline covers all.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from time import perf_counter
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,23 @@ from ..audio import Pcm
 from ..errors import AudioError, DeadlineExceeded, ServerError, ServerFailed
 from ..utils.forks import OwnerProcess
 from .connection import Connection, ConnectionOptions, Request
-from .contract import AUDIO_SIGNAL, LOG_PROBS_LENGTH, Contract
+from .contract import (
+    AUDIO_SIGNAL,
+    LOG_PROBS,
+    LOG_PROBS_LENGTH,
+    TOP_LOG_PROBS,
+    TOP_TOKENS,
+    Contract,
+)
 from .failure_policy import TRANSIENT, FailurePolicy
 from .models import read_contract
 from .servers import Server, Servers
 from .timer import Timer
+from .top_tokens import BestTokens, Output, is_complete, pack
+
+_TOO_FEW: Final = 8
+"""Replies in a row with too few best tokens, after which ``log_probs`` are asked for at once: the
+threshold is low, and the server would compute every utterance twice."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class TransportOptions:
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     failures: FailurePolicy = field(default_factory=FailurePolicy)
     observer: Observer | None = None
-    """Is told of every answered request."""
+    """Is told of every answered request, and twice of one whose best tokens were too few."""
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` when no request could be in flight."""
@@ -86,8 +99,8 @@ class Transport(Protocol):
     def contract(self) -> Contract:
         """The model's contract."""
 
-    def submit(self, samples: Pcm, output: str) -> Future[NDArray[Any]]:
-        """Send one utterance, ``int16 [N]``; the future holds tensor ``output``, ``[S, ...]``."""
+    def submit(self, samples: Pcm, output: Output) -> Future[NDArray[Any]]:
+        """Send one utterance, ``int16 [N]``; the future holds ``output``, ``[S, ...]``."""
 
     def close(self) -> None:
         """Close the connections; requests in flight fail."""
@@ -110,6 +123,7 @@ class TritonTransport:
         self._options = options or TransportOptions()
         self._timer = Timer()
         self._requests = count()
+        self._too_few = 0
         self._closed = False
         urls = [url] if isinstance(url, str) else list(dict.fromkeys(url))
         self._servers = Servers(
@@ -126,10 +140,11 @@ class TritonTransport:
         """The model's contract."""
         return self._servers.contract
 
-    def submit(self, samples: Pcm, output: str) -> Future[NDArray[Any]]:
-        """Send one utterance, ``int16 [N]``, and ask for tensor ``output``.
+    def submit(self, samples: Pcm, output: Output) -> Future[NDArray[Any]]:
+        """Send one utterance, ``int16 [N]``, and ask for ``output``.
 
-        The future holds ``[S]`` or ``[S, V]``, or raises a ``ServerError``, at the latest
+        The future holds the tensor, ``[S]`` or ``[S, V]``; for ``BestTokens`` those, ``[S, K]``,
+        or ``log_probs``, asked for in a second exchange. It raises a ``ServerError``, at the latest
         after the deadline, or ``ContractError`` if all servers now serve another model. Raises
         ``AudioError`` when the utterance is shorter or longer than the model takes, and
         ``ForkError`` in a forked child.
@@ -139,9 +154,10 @@ class TritonTransport:
         _check_length(samples, self.contract)
         audio = InferInput(AUDIO_SIGNAL, [1, len(samples)], self.contract.audio_type)
         audio.set_data_from_numpy(samples[np.newaxis])  # [1, N]
-        outputs = [InferRequestedOutput(output), InferRequestedOutput(LOG_PROBS_LENGTH)]
+        if self._too_few >= _TOO_FEW and isinstance(output, BestTokens):
+            output = LOG_PROBS
         deadline_s = perf_counter() + self._options.timeout_s
-        sending = _Sending(number, audio, outputs, len(samples), samples.nbytes, deadline_s)
+        sending = _Sending(number, audio, output, len(samples), samples.nbytes, deadline_s)
         # The future is running: whoever waits for it cannot cancel it.
         sending.future.set_running_or_notify_cancel()
         self._try(sending)
@@ -178,7 +194,8 @@ class TritonTransport:
     def _send(self, sending: "_Sending", server: Server) -> None:
         contract = server.contract or self.contract
         model = contract.model_for(self._model, sending.n_samples)
-        request = Request(model, contract.model_version, sending.audio, sending.outputs)
+        outputs = [InferRequestedOutput(name) for name in (*sending.tensors, LOG_PROBS_LENGTH)]
+        request = Request(model, contract.model_version, sending.audio, outputs)
         sent_s = perf_counter()
         left_s = max(0.001, sending.deadline_s - sent_s)
         done = partial(self._answered, sending, server, sent_s)
@@ -202,12 +219,17 @@ class TritonTransport:
             if error is not None:
                 self._retry(sending, error)
                 return
-            frames, own = _frames(result, sending.outputs[0].name())
+            frames, own = _frames(result, sending.tensors)
             if self._options.observer is not None:
                 reply_bytes = result.get_response().ByteSize()
                 sizes = (sending.audio_bytes, reply_bytes, own, len(frames))
                 self._options.observer(Exchange(sending.number, sent_s, replied_s, *sizes))
-            sending.future.set_result(frames[:own])
+            if self._enough(sending.output, frames[:own]):
+                sending.future.set_result(frames[:own])
+            else:
+                sending.output = LOG_PROBS
+                sending.tries = sending.failures = 0
+                self._try(sending)
         except ServerError as failure:
             told = failure.amended(
                 url=server.connection.url,
@@ -218,6 +240,15 @@ class TritonTransport:
             sending.future.set_exception(told)
         except Exception as failure:  # noqa: BLE001 -- otherwise its caller would wait for ever
             sending.future.set_exception(failure)
+
+    def _enough(self, output: Output, frames: NDArray[Any]) -> bool:
+        """Whether ``frames`` need not be followed by all ``log_probs``."""
+        if not isinstance(output, BestTokens):
+            return True
+        complete = is_complete(frames, output.blank, output.token_min_logp)
+        # Threads may lose a count to each other: it only decides how soon.
+        self._too_few = 0 if complete else self._too_few + 1
+        return complete
 
     def _retry(self, sending: "_Sending", error: ServerError) -> None:
         """Retry after the backoff, or raise the final error."""
@@ -260,7 +291,7 @@ class _Sending:
 
     number: int
     audio: InferInput
-    outputs: Sequence[InferRequestedOutput]
+    output: Output
     n_samples: int
     audio_bytes: int
     deadline_s: float
@@ -268,6 +299,11 @@ class _Sending:
     failures: int = 0
     """Of the tries, those that ended with ``ServerFailed``."""
     future: Future[NDArray[Any]] = field(default_factory=Future)
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The tensors that make up the output."""
+        return (self.output,) if isinstance(self.output, str) else (TOP_TOKENS, TOP_LOG_PROBS)
 
 
 def _check_length(samples: Pcm, contract: Contract) -> None:
@@ -285,18 +321,24 @@ def _check_length(samples: Pcm, contract: Contract) -> None:
         )
 
 
-def _frames(result: Any, output: str) -> tuple[NDArray[Any], int]:
+def _frames(result: Any, tensors: Sequence[str]) -> tuple[NDArray[Any], int]:
     """The reply's one utterance, padded to its batch's S, and the number of its own frames."""
     try:
-        frames = result.as_numpy(output)  # [1, S of the batch, ...]
+        parts = [result.as_numpy(name) for name in tensors]  # [1, S of the batch, ...] each
         length = result.as_numpy(LOG_PROBS_LENGTH)  # [1, 1]
     except ValueError as malformed:
         raise ServerError(f"the reply is malformed: {malformed}") from malformed
-    if frames is None or length is None:
+    if length is None or any(part is None for part in parts):
+        names = " or ".join(map(repr, (*tensors, LOG_PROBS_LENGTH)))
         raise ServerError(
-            f"the reply lacks {output!r} or {LOG_PROBS_LENGTH!r}: "
-            "export the model again with this version of the project"
+            f"the reply lacks {names}: export the model again with this version of the project"
         )
+    if len({part.shape for part in parts}) > 1:
+        raise ServerError(
+            f"the reply's shapes differ, {' and '.join(str(part.shape) for part in parts)}: export "
+            "the model again with this version of the project"
+        )
+    frames = pack(*parts) if len(parts) > 1 else parts[0]
     if frames.shape[:1] != (1,) or frames.ndim < 2 or length.shape != (1, 1):
         raise ServerError(
             f"the reply's shapes are {frames.shape} and {length.shape}, expected one utterance, "

@@ -65,7 +65,8 @@ _SHAPE_INPUTS: Final[Mapping[str, tuple[int, ...]]] = {
 }
 _SHAPE_READERS: Final = ("Shape", "Size")
 # Restrictions of the table that the checks below cover, or that ONNX itself makes.
-_CHECKED: Final = {*_CONSTANT_INPUTS, "Constant", "LayerNormalization"}
+_CHECKED: Final = {*_CONSTANT_INPUTS, "Constant", "LayerNormalization", "TopK"}
+_MOST_K: Final = 3839
 _INLINE_BYTES: Final = 1024
 
 
@@ -188,6 +189,8 @@ def _node_problems(node: NodeProto, graph: _Graph) -> Iterator[str]:
     yield from _shape_problems(node, graph)
     if node.op_type == "LayerNormalization" and any(node.output[1:]):
         yield "TensorRT gives only its first output"
+    if node.op_type == "TopK":
+        yield from _top_problems(node, graph)
 
 
 def _type_problems(node: NodeProto, graph: _Graph, types: list[str]) -> Iterator[str]:
@@ -215,6 +218,14 @@ def _constant_problems(node: NodeProto, graph: _Graph) -> Iterator[str]:
         name = node.input[index] if index < len(node.input) else ""
         if name and not graph.constant(name):
             yield f"its input {name} must be a constant"
+
+
+def _top_problems(node: NodeProto, graph: _Graph) -> Iterator[str]:
+    count = graph.value(node.input[1])
+    if count is None or count > _MOST_K:
+        yield f"its K must be a constant of at most {_MOST_K}"
+    if any(item.name == "sorted" and not item.i for item in node.attribute):
+        yield "its values must be sorted"
 
 
 def _zero_point_problems(node: NodeProto, graph: _Graph) -> Iterator[str]:

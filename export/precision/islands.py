@@ -22,7 +22,7 @@ SMALLEST_NORMAL: Final = float(np.finfo(np.float16).smallest_normal)
 FP32_OPERATORS: Final = frozenset(
     "ArgMax BatchNormalization CumSum Exp GroupNormalization InstanceNormalization"
     " LayerNormalization Log LogSoftmax LpNormalization MeanVarianceNormalization Pow Range"
-    " ReduceL2 ReduceLogSumExp ReduceMean ReduceSum ReduceSumSquare Scan Sqrt".split()
+    " ReduceL2 ReduceLogSumExp ReduceMean ReduceSum ReduceSumSquare Scan Sqrt TopK".split()
 )
 """A Scan is a recurrence, whose rounding accumulates from frame to frame."""
 _ELEMENTWISE: Final = frozenset(("Add", "Div", "Mul", "Pow", "Reciprocal", "Sqrt", "Sub"))
@@ -62,6 +62,8 @@ class _Islands:
         self._masks: set[str] = set()
         self._counts: set[str] = set()
         self._normalising: set[str] = set()
+        # Log-probabilities: what selects among them must return them unrounded.
+        self._scores: set[str] = set()
         self._activations = {value.name for value in graph.input} & self._floats
 
     def names(self) -> list[str]:
@@ -87,13 +89,15 @@ class _Islands:
         return (
             node.op_type in FP32_OPERATORS
             or normalises
-            or bool(tensors & self._counts)
+            or bool(tensors & (self._counts | self._scores))
             or (node.op_type in _PRODUCTS and bool(tensors & self._masks))
             or bool(tensors & self._beyond_fp16)
         )
 
     def _classify(self, node: NodeProto) -> None:
         inputs, outputs = set(node.input), set(node.output)
+        if node.op_type == "LogSoftmax" or inputs & self._scores:
+            self._scores |= outputs & self._floats
         if node.op_type not in _OF_SHAPES and inputs & self._activations:
             self._activations |= outputs & self._floats
         elif node.op_type in _OF_SHAPES or not inputs <= self._constants:

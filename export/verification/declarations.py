@@ -18,8 +18,9 @@ from export.repository import graph_path, read_config, read_contract
 from export.serving import DEFAULT_SERVING
 from export.verification.thresholds import THRESHOLDS
 
-_MAY_DIFFER: Final = ("checkpoint", "exporter_version", "model_version")
-"""A checkpoint may be renamed, and the exporter may be newer than the model."""
+_MAY_DIFFER: Final = ("checkpoint", "exporter_version", "model_version", "top_k")
+"""A checkpoint may be renamed, and the exporter may be newer than the model. Graphs and
+configurations are compared with the ``top_k`` that the contract has."""
 MAX_SHOWN: Final = 60
 """Characters of a field in a message: vocabularies are long."""
 
@@ -53,8 +54,8 @@ def check_declarations(checkpoint: Checkpoint, repository: Path, name: str) -> I
 
     Raises ``RepositoryError`` for a file that is missing or damaged.
     """
-    pipeline = checkpoint.pipeline
     contract = verifiable_contract(repository, name)
+    pipeline = checkpoint.pipeline_with(contract.top_k)
     duration_s = contract.max_samples / contract.sample_rate_hz  # a build's choice
     wanted = replace(
         checkpoint.contract_for(contract.precision, duration_s), routes=contract.routes

@@ -15,8 +15,11 @@ from client.wire.contract import (
     LOG_PROBS,
     LOG_PROBS_LENGTH,
     TOKENS,
+    TOP_LOG_PROBS,
+    TOP_TOKENS,
     Contract,
 )
+from client.wire.top_tokens import pack
 from export.config import model_name
 from export.repository import graph_path
 from export.session import open_session
@@ -66,9 +69,13 @@ class OnnxPipeline:
         if (padding != self.contract.blank).any():
             # Shown as a wrong transcript: a client that forgot to trim would see these tokens.
             frames = len(tokens)
+        top = None
+        if TOP_TOKENS in values:
+            top = pack(values[TOP_TOKENS][index, :frames], values[TOP_LOG_PROBS][index, :frames])
         return Outputs(
             features=values[FEATURES][index][:, : int(values[FEATURES_LENGTH][index, 0])],
             log_probs=values[LOG_PROBS][index, :frames],
             tokens=tokens[:frames],
             text=greedy_text(tokens[:frames], self.contract),
+            top=top,
         )

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from client.wire.contract import AUDIO_SIGNAL, LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
+from client.wire.contract import (
+    AUDIO_SIGNAL,
+    LOG_PROBS,
+    LOG_PROBS_LENGTH,
+    TOKENS,
+    TOP_LOG_PROBS,
+    TOP_TOKENS,
+    Contract,
+)
+from client.wire.top_tokens import pack
 from export.errors import ExportError
 from export.verification.outputs import Outputs, greedy_text
 from server.ports import free_ports
@@ -90,7 +99,10 @@ def _infer(
 ) -> list[Outputs]:
     signal = InferInput(AUDIO_SIGNAL, list(audio.shape), contract.audio_type)
     signal.set_data_from_numpy(audio)
-    wanted = [InferRequestedOutput(output) for output in (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)]
+    best = () if contract.top_k is None else (TOP_TOKENS, TOP_LOG_PROBS)
+    wanted = [
+        InferRequestedOutput(output) for output in (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH, *best)
+    ]
     model = contract.model_for(name, audio.shape[1])
     result = client.infer(
         model,
@@ -100,15 +112,17 @@ def _infer(
         client_timeout=REQUEST_TIMEOUT_S,
     )
     names = (TOKENS, LOG_PROBS, LOG_PROBS_LENGTH)
-    rows = zip(*(result.as_numpy(output) for output in names), strict=True)
+    tops = pack(*map(result.as_numpy, best)) if best else [None] * len(audio)
+    rows = zip(*map(result.as_numpy, names), tops, strict=True)
     return [
         Outputs(
             None,
             log_probs[: frames[0]],
             tokens[: frames[0]],
             greedy_text(tokens[: frames[0]], contract),
+            None if top is None else top[: frames[0]],
         )
-        for tokens, log_probs, frames in rows
+        for tokens, log_probs, frames, top in rows
     ]
 
 

@@ -23,7 +23,7 @@ from export.verification.cases import Case
 from export.verification.declarations import check_declarations, verifiable_contract
 from export.verification.layers import wrong_layer
 from export.verification.onnx_pipeline import OnnxPipeline
-from export.verification.outputs import Outputs, max_abs, wrong_tokens
+from export.verification.outputs import Outputs, max_abs, wrong_tokens, wrong_top
 from export.verification.reference import run_nemo
 from export.verification.thresholds import THRESHOLDS, Thresholds
 from export.verification.triton import (
@@ -132,7 +132,7 @@ def verify(
             " none among the cases: add those of a manifest",
             options=("manifest",),
         )
-    pipeline = checkpoint.pipeline
+    pipeline = checkpoint.pipeline_with(contract.top_k)
     if problems := list(check_declarations(checkpoint, repository, name)):
         raise ParityError("; ".join(problems) + ": build the model again", problems=problems)
     exported = OnnxPipeline(repository, name, pipeline, contract)
@@ -249,6 +249,7 @@ def compare(checkpoint: Checkpoint, case: Case, runs: Runs, allowed: Thresholds)
         batch = max(batch, _spread(first, runs.served))
         triton = _spread(nemo, runs.served)
     problems = _wrong_lengths(nemo, ways)
+    problems += _wrong_best(ways)
     problems += _beyond("features", features, allowed.features)
     problems += _beyond("log_probs", log_probs, allowed.log_probs)
     problems += _beyond("batch", batch, allowed.batch)
@@ -366,6 +367,15 @@ def _wrong_lengths(nemo: Outputs, ways: Mapping[str, Outputs]) -> list[str]:
         f"{way}: log_probs of shape {outputs.log_probs.shape}, expected {nemo.log_probs.shape}"
         for way, outputs in ways.items()
         if outputs.log_probs.shape != nemo.log_probs.shape
+    ]
+
+
+def _wrong_best(ways: Mapping[str, Outputs]) -> list[str]:
+    counts = {way: wrong_top(outputs) for way, outputs in ways.items()}
+    return [
+        f"{way}: top_tokens of {count} frames are not the best of log_probs"
+        for way, count in counts.items()
+        if count
     ]
 
 

@@ -37,6 +37,8 @@ def table(exported):
         "log_probs": ("FP32", [-1, len(exported.checkpoint.vocabulary) + 1]),
         "log_probs_length": ("INT64", [1]),
     }
+    if len(exported.checkpoint.vocabulary) >= 32:  # smaller than log_probs
+        result |= {"top_tokens": ("INT32", [-1, 16]), "top_log_probs": ("FP32", [-1, 16])}
     return {
         f"{NAME}_preprocessor": (audio, mel),
         f"{NAME}_encoder": (mel, encoded),

@@ -158,6 +158,14 @@ BAD = {
         ),
         "(LayerNormalization): TensorRT gives only its first output",
     ),
+    "unsorted": (
+        model(node("TopK", ("x", "k"), ("y", "indices"), sorted=0), constants={"k": np.int64([2])}),
+        "(TopK): its values must be sorted",
+    ),
+    "too many of the best": (
+        model(node("TopK", ("x", "k"), ("y", "indices")), constants={"k": np.int64([3840])}),
+        "(TopK): its K must be a constant of at most 3839",
+    ),
     "shape from values": (
         model(
             [node("Expand", ("x", "twice")), node("Add", ("shape", "shape"), ("twice",))],
@@ -197,6 +205,11 @@ GOOD = {
         [node("Neg", ("axes",), ("last",)), node("ReduceSum", ("x", "last"))],
         outputs={"y": (FLOAT, ["b", 1])},
         constants={"axes": np.int64([1])},
+    ),
+    "the best": model(
+        node("TopK", ("x", "k"), ("y", "indices")),
+        outputs={"y": (FLOAT, ["b", 2])},
+        constants={"k": np.int64([2])},
     ),
     "half precision between casts": model(
         [node("Cast", outputs=("h",), to=HALF), node("Cast", ("h",), to=FLOAT)]

@@ -5,10 +5,11 @@ The model is the variant of the demo that ``make train-subwords`` trains.
 
 import json
 import subprocess
+from dataclasses import dataclass
 
 import pytest
 
-from client import BeamOptions, Transcriber
+from client import BeamOptions, LongAudioOptions, Transcriber, TransportOptions
 from client.__main__ import main
 from client.evaluation.metrics import word_errors
 from client.manifests.manifest import read_manifest
@@ -17,6 +18,7 @@ from demo.paths import DEMO, SPEECH_DATA
 from server import EmbeddedServer, ServerOptions, free_ports
 from tests.conftest import ASSETS
 from tests.needs import needs_speech
+from tests.sessions import Joining, join, load_utterances
 
 NAME = "subwords"
 CHECKPOINT = ASSETS / "subwords.nemo"
@@ -123,6 +125,85 @@ def test_the_command_line_transcribes_and_evaluates(url, tmp_path, capsys):
     assert report["utterances"] == len(lines) == len(CLIPS.read_text().splitlines())
     assert report["wer"] < 0.2
     assert all(line["pred_text"] for line in lines)
+
+
+@dataclass
+class Run:
+    """Results, how many replies they took, and the bytes of those for a second of audio."""
+
+    results: list
+    replies: int
+    bytes_per_s: float
+
+
+def run(url, items, beam, model=NAME, **options):
+    exchanges = []
+    told = TransportOptions(observer=exchanges.append)
+    with Transcriber(url, model, decoder=beam, options=told, **options) as transcriber:
+        results = list(transcriber.transcribe(items))
+    duration_s = sum(result.duration_s for result in results)
+    reply_bytes = sum(exchange.reply_bytes for exchange in exchanges)
+    return Run(results, len(exchanges), reply_bytes / duration_s)
+
+
+def assert_same(some, others):
+    """The same texts, tokens and times; scores to float rounding, as requests meet in batches."""
+    for ours, theirs in zip(some.results, others.results, strict=True):
+        one, other = ours.unwrap(), theirs.unwrap()
+        assert one.text == other.text
+        assert one.tokens == other.tokens
+        assert [hypothesis.text for hypothesis in one.nbest] == [
+            hypothesis.text for hypothesis in other.nbest
+        ]
+        assert [hypothesis.score for hypothesis in one.nbest] == pytest.approx(
+            [hypothesis.score for hypothesis in other.nbest], abs=1e-3
+        )
+        for word, same in zip(one.words, other.words, strict=True):
+            assert (word.text, word.start_s, word.end_s) == (same.text, same.start_s, same.end_s)
+            assert word.confidence == pytest.approx(same.confidence, abs=1e-3)
+
+
+@pytest.mark.parametrize("lm", [None, LANGUAGE_MODEL], ids=["alone", "with words"])
+def test_best_tokens_make_the_transcripts_of_all_log_probs(url, contract, lm):
+    assert contract.top_k == 16
+    items = [entry.item for entry in read_manifest(CLIPS)]
+    beam = BeamOptions(lm, **WEIGHTS, nbest=3)
+    small, everything = (run(url, items, beam, log_probs=keep) for keep in (False, True))
+    assert_same(small, everything)
+    assert len(items) <= small.replies < 1.5 * len(items)
+    assert everything.replies == len(items)
+    assert small.bytes_per_s < 0.6 * everything.bytes_per_s
+
+
+def test_too_few_for_a_low_threshold_are_followed_by_all(url):
+    items = [entry.item for entry in read_manifest(CLIPS)]
+    beam = BeamOptions(LANGUAGE_MODEL, **WEIGHTS, nbest=3, token_min_logp=-12.0)
+    small, everything = (run(url, items, beam, log_probs=keep) for keep in (False, True))
+    assert small.replies > len(items)
+    assert_same(small, everything)
+
+
+@pytest.mark.parametrize("token_min_logp", [-5.0, -8.0])
+def test_windows_of_both_kinds_are_stitched(url, token_min_logp):
+    session = join(load_utterances(CLIPS, 16000), Joining(16000, (0.7, 1.3)))  # 66 s
+    beam = BeamOptions(LANGUAGE_MODEL, **WEIGHTS, nbest=3, token_min_logp=token_min_logp)
+    cut = LongAudioOptions(window_s=4.0, overlap_s=1.0)
+    small, everything = (
+        run(url, [session.samples], beam, long_audio=cut, log_probs=keep) for keep in (False, True)
+    )
+    assert everything.replies < small.replies < 2 * everything.replies
+    assert_same(small, everything)
+
+
+def test_a_model_without_best_tokens_is_asked_for_log_probs(server_url):
+    """Its characters are so few that they would be no smaller."""
+    items = [entry.item for entry in read_manifest(CLIPS)]
+    beam = BeamOptions(LANGUAGE_MODEL, **WEIGHTS)
+    with Transcriber(server_url, "demo") as transcriber:
+        assert transcriber.contract.top_k is None
+    found = run(server_url, items, beam, model="demo")
+    assert found.replies == len(items)
+    assert_same(found, run(server_url, items, beam, model="demo", log_probs=True))
 
 
 @needs_an4

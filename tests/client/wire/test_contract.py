@@ -27,7 +27,7 @@ def test_fields_of_later_exporters_are_ignored():
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in asdict(CONTRACT) if name not in {"version", "routes", "model_version"}],
+    sorted(asdict(CONTRACT).keys() - {"version", "routes", "model_version", "top_k"}),
 )
 def test_each_missing_field_is_named(name):
     fields = asdict(CONTRACT)
@@ -56,6 +56,10 @@ def test_each_missing_field_is_named(name):
         ("checkpoint", None),
         ("model_version", 0),
         ("model_version", "7"),
+        ("top_k", 1),
+        ("top_k", 29),
+        ("top_k", "16"),
+        ("top_k", True),
         ("routes", [1]),
         ("routes", [{"max_samples": 1.5, "model": "short"}]),
         ("routes", [{"max_samples": 5, "model": "shorter than min_samples"}]),
@@ -71,6 +75,14 @@ def test_a_model_without_length_ranges_takes_every_utterance_itself():
     fields = asdict(CONTRACT)
     del fields["routes"]
     assert Contract.from_json(json.dumps(fields)).model_for("demo", 1000) == "demo"
+
+
+def test_contracts_from_before_best_tokens_are_read():
+    fields = asdict(CONTRACT)
+    del fields["top_k"]
+    assert Contract.from_json(json.dumps(fields)).top_k is None
+    contract = replace(CONTRACT, top_k=16)
+    assert Contract.from_json(contract.to_json()) == contract
 
 
 def test_an_utterance_is_sent_where_the_shortest_range_takes_it():
