@@ -17,13 +17,17 @@ PORTS ?= 8000-8002
 RUNTIME := .venv/bin/python
 EXPORT := .venv-export/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
-KENLM_VERSION := 0.3.0
+WHEEL = $(RUNTIME) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist
+KENLM_VERSION := $(shell sed -n 's/^set(KENLM_VERSION \(.*\))/\1/p' client/native/kenlm.cmake)
+# What the compiled search is made of.
+NATIVE := $(addprefix client/native/,pyproject.toml CMakeLists.txt kenlm.cmake) \
+    $(wildcard client/native/src/* client/native/nemo_ctc_search/*)
 CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
     { echo "Python 3.11 or 3.12 is needed: run make with PYTHON=python3.11" >&2; exit 1; }
 # Tests that need NeMo; the others run in .venv.
 EXPORT_TESTS := tests/export tests/integration/test_parity.py
 # What the extra test-serving holds; the commands of the docs, which tests run, install nothing more.
-TEST_EXTRAS := benchmark docs ray tokenizer tune
+TEST_EXTRAS := benchmark docs pyctcdecode ray tokenizer tune
 # A file's tests share servers, so each file goes to one worker whole; tests/conftest.py orders them.
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
@@ -100,13 +104,27 @@ format: .venv/.with-lint ## Mend style where a tool can
 .PHONY: setup
 setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 
-.venv/.installed: pyproject.toml constraints/runtime.txt
-	@PYTHON=$(PYTHON) constraints/system-packages.sh build
+.venv/.installed: pyproject.toml constraints/runtime.txt dist/.search
 	@echo "installing .venv: client and server" >&2
+	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[demo]'
+	$(RUNTIME) $(PIP) --no-deps --force-reinstall dist/nemo_ctc_search-*.whl
+	@touch $@
+
+.PHONY: wheel
+wheel: dist/.search ## Build dist/: the client's wheel, and its search's, which installs without a compiler
+	$(WHEEL) .
+
+dist/.search: $(NATIVE) | .venv/bin/python
+	@PYTHON=$(PYTHON) constraints/system-packages.sh build
+	@echo "compiling the search, a minute" >&2
+	rm -f dist/nemo_ctc_search-*.whl
+	$(WHEEL) ./client/native
+	@touch $@
+
+.venv/bin/python:
+	@PYTHON=$(PYTHON) constraints/system-packages.sh build
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(RUNTIME) $(PIP) -c constraints/runtime.txt -e '.[demo]'
-	@touch $@
 
 .PHONY: extras
 extras: $(EXTRAS:%=.venv/.with-%) ## Add EXTRAS="tune ray tokenizer" to .venv, for the commands and options that need them
@@ -188,7 +206,7 @@ $(PEERS_FOLDER)/checkpoints/%.nemo: | setup
 freeze: setup .venv-export/.with-test .venv/.with-test-serving .venv/.with-lint setup-peers ## Write the versions installed now to constraints/
 	for pair in .venv:runtime .venv-export:export .venv-peers:peers; do \
 	    file=constraints/$${pair#*:}.txt; \
-	    { head -1 $$file; $${pair%:*}/bin/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $$file.new; \
+	    { head -1 $$file; $${pair%:*}/bin/pip freeze --exclude-editable --exclude nemo-ctc-search | sed 's/+cpu$$//'; } > $$file.new; \
 	    mv $$file.new $$file; \
 	done
 
@@ -223,4 +241,4 @@ kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary
 
 .PHONY: clean
 clean: ## Remove environments and caches; exported models stay
-	rm -rf .venv .venv-export .venv-peers .kenlm .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-export .venv-peers .kenlm dist client/native/build .mypy_cache .ruff_cache .pytest_cache .hypothesis

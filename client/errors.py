@@ -115,7 +115,10 @@ class OutputError(_OfFile):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class MissingPackage(AsrError, ImportError):
-    """An optional ``package`` is not installed; this project's ``extra`` brings it."""
+    """An optional ``package`` is not installed.
+
+    This project's ``extra`` brings it; empty for ``nemo-ctc-search``, which has none.
+    """
 
     package: str = ""
     extra: str = ""

@@ -2,7 +2,7 @@
 # The one place that names Debian packages. Installs what is missing where the user may,
 # and otherwise says with which command to do it.
 #
-#   system-packages.sh build     to install the Python environments (kenlm is compiled)
+#   system-packages.sh build     to install the Python environments (the search is compiled)
 #   system-packages.sh kenlm     to compile lmplz and build_binary
 #   system-packages.sh speech    to make the demo's synthetic speech
 #   system-packages.sh test      to run the tests
@@ -12,7 +12,7 @@ set -euo pipefail
 
 # PROGRAM=PACKAGE where the program may come from elsewhere.
 declare -A packages=(
-    [build]="g++ cmake"
+    [build]="g++ cmake zlib1g-dev"
     [kenlm]="g++ cmake libboost-program-options-dev libboost-system-dev libboost-thread-dev
              libboost-test-dev zlib1g-dev libbz2-dev liblzma-dev libeigen3-dev"
     [speech]="espeak-ng flite"

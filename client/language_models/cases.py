@@ -46,6 +46,18 @@ OPPOSITES: Final = {
 """The opposite of each case."""
 
 
+def letters(case: str, characters: str) -> dict[str, tuple[str, str]]:
+    """How each character is written within a word, and at its end; nothing for ``keep``.
+
+    Character by character, as a search spells: a word's case can depend on its neighbours only at
+    the end (Greek Σ).
+    """
+    if case == "keep":
+        return {}
+    write = CASES[case]
+    return {each: (write(f"a{each}a")[1:-1], write(f"a{each}")[1:]) for each in characters}
+
+
 def case_of(characters: frozenset[str]) -> str:
     """The case that all letters of a vocabulary are in; ``keep`` for both or none.
 

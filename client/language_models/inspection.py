@@ -4,13 +4,13 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..errors import DecoderError
 from ..vocabulary import WORD_START
 from . import arpa, binary
 from .cases import CASES, OPPOSITES
-from .loading import EXPECTED, is_binary, read_words
+from .loading import EXPECTED, LanguageModel, is_binary, read_words
 from .spelling import Spelling
 
 _TOKENS_SHARE: Final = 0.9
@@ -63,14 +63,12 @@ def describe(path: Path) -> Description:
     return Description(structure, counts, path.stat().st_size, read_words(path))
 
 
-def fit(model: Any, texts: Iterable[str]) -> Fit:
-    """Score every word of the texts with a ``kenlm.Model``; empty texts do not count."""
+def fit(model: LanguageModel, texts: Iterable[str]) -> Fit:
+    """Score every word of the texts; empty texts do not count."""
     sentences = words = unknown = 0
     known_log10 = unknown_log10 = 0.0
     for text in filter(str.strip, texts):
-        # KenLM splits bytes at ASCII's white space; a lone surrogate is no character.
-        sentence = " ".join(text.split()).encode(errors="replace")
-        for log10, _, is_unknown in model.full_scores(sentence):
+        for log10, is_unknown in model.scores(text.split()):
             words += 1
             if is_unknown:
                 unknown += 1

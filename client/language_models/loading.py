@@ -1,45 +1,54 @@
 """Language models for the search: checked, loaded into KenLM, and their words with them.
 
 Flow: path → first bytes (ARPA, gzip, KenLM binary or neither) → words, from the 1-grams of an ARPA
-file or the end of a binary → ``kenlm.Model``. The words are part of the model: the search
-needs them to know which prefixes of words exist, and KenLM's Python module cannot list them.
+file or the end of a binary → KenLM, in ``nemo_ctc_search``. The words are part of the model: the
+search needs them to know which prefixes of words exist.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ..errors import DecoderError
-from ..utils.extras import missing
+from ..utils.extras import import_native
 from . import arpa, binary
 
-try:
-    import kenlm
-except ImportError:  # only needed with a language model
-    kenlm = None
+if TYPE_CHECKING:
+    import nemo_ctc_search
 
 EXPECTED: Final = "an ARPA file or a KenLM binary"
 _NOT_WORDS: Final = arpa.MARKS | {"<UNK>"}
 _EXAMPLES: Final = 3
+_PURPOSE: Final = "a language model"
 
 
 @dataclass(frozen=True)
 class LanguageModel:
     """A loaded KenLM model and the words it knows."""
 
-    kenlm: Any
+    model: "nemo_ctc_search.LanguageModel"
     words: frozenset[str]
 
     @cached_property
-    def sorted_words(self) -> list[str]:
+    def lexicon(self) -> "nemo_ctc_search.Lexicon":
         """The words in order, made once for all decoders that search in them."""
-        return sorted(self.words)
+        lexicon: nemo_ctc_search.Lexicon = import_native(_PURPOSE).Lexicon(list(self.words))
+        return lexicon
 
-    @staticmethod
-    def new_state() -> Any:
-        """A state of KenLM's, its memory of the words before; KenLM fills it."""
-        return kenlm.State()
+    def scores(self, words: Iterable[str]) -> list[tuple[float, bool]]:
+        """log10 of the probability of each word of a sentence, and of its end, after those before.
+
+        With each, whether the model lacks the word and takes it for ``<unk>``.
+        """
+        # A lone surrogate is no character: no model has it.
+        known = [word.encode(errors="replace").decode() for word in words]
+        return self.model.score_sentence(known)
+
+    def score(self, text: str) -> float:
+        """log10 of the probability of a sentence, its end included."""
+        return sum(log10 for log10, _ in self.scores(text.split()))
 
 
 def load_language_model(path: Path | str, unigrams: Path | str | None = None) -> LanguageModel:
@@ -48,10 +57,9 @@ def load_language_model(path: Path | str, unigrams: Path | str | None = None) ->
     A binary is memory-mapped and read on demand, so processes that load the same one share it.
     ``unigrams`` lists the words to use instead of the model's own, one a line; words that the model
     does not know are dropped. Raises ``DecoderError`` when a file is missing, empty or damaged, or
-    when no word is known, and ``MissingPackage`` without kenlm.
+    when no word is known, and ``MissingPackage`` without nemo-ctc-search.
     """
-    if kenlm is None:
-        raise missing("kenlm", "beam", "a language model")
+    import_native(_PURPOSE)  # before the words of a large file are read
     path = Path(path)
     if unigrams is None:
         words = read_words(path)  # first: its errors for a bad file are clearer than KenLM's
@@ -84,6 +92,8 @@ def read_words(path: Path | str) -> frozenset[str]:
 
 def is_binary(path: Path) -> bool:
     """Whether the file is KenLM's own; raises ``DecoderError`` when it is empty or missing."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DecoderError.of(path, f"is no file on disk, expected {EXPECTED}")
     try:
         with path.open("rb") as file:
             magic = file.read(len(binary.MAGIC))
@@ -94,20 +104,18 @@ def is_binary(path: Path) -> bool:
     return magic == binary.MAGIC
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> "nemo_ctc_search.LanguageModel":
     if is_binary(path):
         binary.read_header(path)
-    config = kenlm.Config()
-    config.show_progress = False
-    config.arpa_complain = kenlm.ARPALoadComplain.NONE
-    config.load_method = kenlm.LoadMethod.LAZY
+    native = import_native(_PURPOSE)
     try:
-        return kenlm.Model(str(path), config)
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        model: nemo_ctc_search.LanguageModel = native.LanguageModel(path)
+    except RuntimeError as error:
         raise DecoderError.of(path, f"KenLM cannot load this language model: {error}") from error
+    return model
 
 
-def _known(model: Any, unigrams: Path) -> frozenset[str]:
+def _known(model: "nemo_ctc_search.LanguageModel", unigrams: Path) -> frozenset[str]:
     expected = "a list of words, one a line"
     try:
         with unigrams.open("rb") as file:
@@ -115,7 +123,7 @@ def _known(model: Any, unigrams: Path) -> frozenset[str]:
             listed = {word for line in lines if (word := line.strip())}
     except OSError as error:
         raise arpa.unreadable(unigrams, error, expected) from error
-    words = frozenset(word for word in listed if word in model) - _NOT_WORDS
+    words = frozenset(word for word in listed if model.knows(word)) - _NOT_WORDS
     if not words:
         examples = ", ".join(map(repr, sorted(listed)[:_EXAMPLES])) or "none"
         raise DecoderError.of(

@@ -100,7 +100,7 @@ def train(
         model = load_language_model(binary)
         words.write_text("".join(f"{word}\n" for word in sorted(model.words)), encoding="utf-8")
         with held_out.open(encoding="utf-8", newline="\n") as lines:
-            measured = fit(model.kenlm, lines)
+            measured = fit(model, lines)
         files = tuple(Path(f"{prefix}{suffix}") for suffix in SUFFIXES)
         training = Training(tally, trained_sentences, read_header(binary), measured, files)
         for part, file in zip(made, files, strict=True):

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from ..errors import MissingPackage
 
-_COMPILED: Final = frozenset({"kenlm"})
+NATIVE: Final = "nemo-ctc-search"
+"""The distribution of the compiled search."""
 
 
 def import_extra(module: str, extra: str, purpose: str, package: str | None = None) -> Any:
@@ -23,10 +24,25 @@ def import_extra(module: str, extra: str, purpose: str, package: str | None = No
 
 def missing(package: str, extra: str, purpose: str) -> MissingPackage:
     """The error for a package that is not installed, with the command that installs it."""
-    compiled = " (it is compiled, with g++ and cmake)" if package in _COMPILED else ""
+    return _missing(package, purpose, f"'.[{extra}]'", extra)
+
+
+def import_native(purpose: str) -> Any:
+    """Import ``nemo_ctc_search``, the compiled search and its language models.
+
+    Raises ``MissingPackage`` where it is not installed; ``purpose`` says what needs it.
+    """
+    try:
+        return import_module("nemo_ctc_search")
+    except ModuleNotFoundError as error:
+        raise _missing(NATIVE, purpose, "./client/native") from error
+
+
+def _missing(package: str, purpose: str, source: str, extra: str = "") -> MissingPackage:
+    compiled = " (it is compiled, with g++, cmake and zlib1g-dev)" if package == NATIVE else ""
     return MissingPackage(
         f"{purpose} needs the package {package}, which is not installed: run pip install "
-        f"'.[{extra}]' in the checkout of nemo-ctc-triton{compiled}",
+        f"{source} in the checkout of nemo-ctc-triton{compiled}",
         package=package,
         extra=extra,
     )

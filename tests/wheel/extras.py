@@ -30,9 +30,12 @@ sys.meta_path.insert(0, Hidden)
 """
 
 
-def hide_all_but(extra: str, folder: Path) -> set[str]:
-    """Write a ``sitecustomize.py`` there; gives the names of the modules that it hides."""
-    kept = _closure(extra)
+def hide_all_but(extra: str, folder: Path, *besides: str) -> set[str]:
+    """Write a ``sitecustomize.py`` there; gives the names of the modules that it hides.
+
+    ``besides`` are distributions that are not hidden either.
+    """
+    kept = _closure(extra) | set(besides)
     hidden = {
         module
         for module, distributions in packages_distributions().items()

@@ -25,9 +25,9 @@ import sys
 from nemo_ctc import BeamOptions, Transcriber
 
 def main():
-    url, processes = sys.argv[1], int(sys.argv[2])
-    decoder = BeamOptions() if processes else None
-    with Transcriber(url, "demo", decoder=decoder, processes=processes) as transcriber:
+    url, threads = sys.argv[1], int(sys.argv[2])
+    decoder = BeamOptions() if threads else None
+    with Transcriber(url, "demo", decoder=decoder, threads=threads) as transcriber:
         texts = [result.transcript.text for result in transcriber.transcribe(["a.wav"])]
     print(json.dumps([texts, [{owners}], sys.modules["nemo_ctc"].__file__, sorted(sys.modules)]))
 
@@ -44,7 +44,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
         shutil.copy(PROJECT / name, folder / name)
-    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules", "build")
     shutil.copytree(PROJECT / "client", folder / "client", ignore=ignored)
     command = [sys.executable, "-c", BUILD, folder]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -56,13 +56,25 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def site(wheel, tmp_path_factory):
     """Where pip has installed the wheel, beside what ``.[client]`` brings and nothing else."""
-    folder = tmp_path_factory.mktemp("site")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--no-deps", "--no-index", "--target", folder, wheel], check=True)
-    hidden = hide_all_but("client", folder)
-    assert {"kenlm", "jiwer", "optuna", "matplotlib", "ray", "sentencepiece", "pytest"} <= hidden
+    folder, hidden = installed(wheel, tmp_path_factory.mktemp("site"))
+    optional = {"nemo_ctc_search", "jiwer", "optuna", "matplotlib", "ray", "sentencepiece"}
+    assert {*optional, "pytest"} <= hidden
     assert not {"numpy", "grpc", "google", "soundfile", "soxr", "rich", "tritonclient"} & hidden
     return folder
+
+
+@pytest.fixture(scope="module")
+def site_with_search(wheel, tmp_path_factory):
+    """The same beside the compiled search."""
+    folder, _ = installed(wheel, tmp_path_factory.mktemp("site"), "nemo-ctc-search")
+    return folder
+
+
+def installed(wheel, folder, *besides):
+    """A folder with the wheel, and the modules that are hidden there."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-deps", "--no-index", "--target", folder, wheel], check=True)
+    return folder, hide_all_but("client", folder, *besides)
 
 
 @pytest.fixture
@@ -103,7 +115,8 @@ def test_nothing_but_the_package_is_at_the_wheels_top_level(wheel):
 
 def test_the_wheel_has_every_module_and_every_asset(wheel):
     client = PROJECT / "client"
-    modules = [path for path in client.rglob("*.py") if "node" not in path.parts]
+    others = {"native", "node"}  # packages of their own
+    modules = [path for path in client.rglob("*.py") if others.isdisjoint(path.parts)]
     assets = (client / "evaluation" / "report" / "assets").iterdir()
     expected = {path.relative_to(client).as_posix() for path in (*modules, *assets)}
     names = zipfile.ZipFile(wheel).namelist()
@@ -111,11 +124,12 @@ def test_the_wheel_has_every_module_and_every_asset(wheel):
     assert package == expected
 
 
-@pytest.mark.parametrize("processes", [0, 1], ids=["greedy", "beam search in a process"])
+@pytest.mark.parametrize("threads", [0, 1], ids=["greedy", "beam search in a thread"])
 def test_an_application_with_modules_of_the_same_names_transcribes(
-    site, application, url, processes
+    site, site_with_search, application, url, threads
 ):
-    done = run(site, application, "program.py", url, processes)
+    site = site_with_search if threads else site
+    done = run(site, application, "program.py", url, threads)
     assert done.returncode == 0, done.stderr
     texts, owners, package, modules = json.loads(done.stdout)
     assert texts == ["cat"]
@@ -143,22 +157,24 @@ def test_help_needs_no_optional_package(site, application, command):
 
 
 @pytest.mark.parametrize(
-    ("command", "package", "extra"),
+    ("command", "package", "source"),
     [
-        ("transcribe a.wav --decoder beam --lm lm.arpa", "kenlm", "beam"),
-        ("lm info lm.arpa --manifest m.jsonl", "kenlm", "beam"),
-        ("evaluate --manifest m.jsonl", "jiwer", "evaluate"),
-        ("tune --manifest m.jsonl --lm lm.arpa --output p.json", "jiwer", "tune"),
+        ("transcribe a.wav --decoder beam --lm lm.arpa", "nemo-ctc-search", "./client/native"),
+        ("lm info lm.arpa --manifest m.jsonl", "nemo-ctc-search", "./client/native"),
+        ("evaluate --manifest m.jsonl", "jiwer", "'.[evaluate]'"),
+        ("tune --manifest m.jsonl --lm lm.arpa --output p.json", "jiwer", "'.[tune]'"),
     ],
 )
-def test_a_command_names_the_extra_that_it_needs(site, application, url, command, package, extra):
+def test_a_command_names_the_package_that_it_needs(
+    site, application, url, command, package, source
+):
     done = run(
         site, application, "-m", "nemo_ctc", *command.split(), "--model", "demo", "--url", url
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert f"needs the package {package}, which is not installed" in line
-    assert f"pip install '.[{extra}]' in the checkout" in line
+    assert f"pip install {source} in the checkout" in line
 
 
 def test_the_checkout_loads_the_client_under_one_name():

@@ -55,7 +55,7 @@ def test_the_command_builds_a_binary_and_says_what_it_is(kind, gzipped, folder, 
     assert convert("in", "--type", kind) == 0
     model = load_language_model("out")
     assert model.words == {"cat", "cot", "dog"}
-    assert model.kenlm.score("cat") == pytest.approx(-0.2)
+    assert model.score("cat") == pytest.approx(-0.2)
     captured = capfd.readouterr()
     assert captured.err == ""
     for fact in (r"1-grams +│ 6", r"2-grams +│ 3", rf"structure +│ {kind}", r"order +│ 2"):
@@ -78,8 +78,8 @@ def test_an_upper_case_model_becomes_lower_case_with_its_scores(folder):
     lower, upper = load_language_model("out"), load_language_model("upper.arpa")
     assert lower.words == {"cat", "cot", "dog"}
     for sentence in ("cat", "cat cot", "dog dog", "bird cat"):
-        score = upper.kenlm.score(sentence.upper())
-        assert lower.kenlm.score(sentence) == pytest.approx(score, abs=1e-5)
+        score = upper.score(sentence.upper())
+        assert lower.score(sentence) == pytest.approx(score, abs=1e-5)
     assert convert("model.arpa", "--case", "upper") == 0
     assert read_words(folder / "out") == {"CAT", "COT", "DOG"}
 
@@ -95,8 +95,8 @@ def test_marks_stay_marks_in_every_case(case, marks, folder):
     word = "CAT" if case == "upper" else "cat"
     assert word in model.words
     assert len(model.words) == 3
-    assert model.kenlm.score(word) == pytest.approx(-0.2)
-    assert model.kenlm.score("bird", bos=False, eos=False) == pytest.approx(-1.0)
+    assert model.score(word) == pytest.approx(-0.2)
+    assert model.scores(["bird"])[0] == (pytest.approx(-0.3 - 1.0), True)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_letters_that_change_their_number_keep_their_scores(word, case, written,
     model, original = load_language_model("out"), load_language_model("in")
     assert written in model.words
     assert len(model.words) == 2
-    assert model.kenlm.score(written) == pytest.approx(original.kenlm.score(word))
+    assert model.score(written) == pytest.approx(original.score(word))
 
 
 @settings(max_examples=50, deadline=None)
@@ -171,9 +171,8 @@ def test_a_case_keeps_every_words_score_or_is_refused(words, case):
         model = load_language_model(binary)
         assert model.words == set(written)
         for rank, word in enumerate(written, start=1):
-            assert model.kenlm.score(word, bos=False, eos=False) == pytest.approx(
-                -rank / 1000, abs=1e-5
-            )
+            _, (alone, _), _ = model.scores(["<unk>", word])
+            assert alone == pytest.approx(-rank / 1000, abs=1e-5)
 
 
 DAMAGED = {

@@ -6,11 +6,10 @@ import re
 import subprocess
 import sys
 
-import kenlm
 import pytest
 
 from client.errors import DecoderError, MissingPackage
-from client.language_models import load_language_model, loading, read_words
+from client.language_models import load_language_model, read_words
 from client.language_models.binary import MAGIC, read_header
 from client.language_models.convert import BinaryOptions
 from tests.client.language_models.support import (
@@ -35,7 +34,7 @@ for path in paths:
         signal.alarm(20)
         try:
             model = load_language_model(path, unigrams or None)
-            print(len(model.words), f"{model.kenlm.score(sentence):.4f}", flush=True)
+            print(len(model.words), f"{model.score(sentence):.4f}", flush=True)
         except DecoderError as error:
             print("REFUSED" if path in str(error) else error, flush=True)
         os._exit(0)
@@ -81,8 +80,8 @@ def test_a_binary_has_the_words_of_its_arpa_file_and_scores_alike(options, arpa)
     of_arpa, of_binary = load_language_model(arpa), load_language_model(binary)
     assert of_binary.words == of_arpa.words == {"cat", "cot", "dog"}
     for sentence in SENTENCES:
-        score = of_arpa.kenlm.score(sentence)
-        assert of_binary.kenlm.score(sentence) == pytest.approx(score, abs=1e-5)
+        score = of_arpa.score(sentence)
+        assert of_binary.score(sentence) == pytest.approx(score, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -93,8 +92,8 @@ def test_a_large_binary_agrees_with_its_arpa_file(name, large):
     assert len(of_binary.words) > 2000
     rounding = 0.5 if name == "quantised trie" else 1e-3
     for sentence in sentences:
-        score = of_arpa.kenlm.score(sentence)
-        assert of_binary.kenlm.score(sentence) == pytest.approx(score, abs=rounding)
+        score = of_arpa.score(sentence)
+        assert of_binary.score(sentence) == pytest.approx(score, abs=rounding)
 
 
 def test_the_header_says_which_structure_and_how_many(large):
@@ -115,7 +114,7 @@ def test_a_model_without_unk_gets_one_that_is_no_word(options, tmp_path):
     build(tmp_path / "arpa", tmp_path / "binary", options=options)
     for file in ("arpa", "binary"):
         assert read_words(tmp_path / file) == {"cat", "cot", "dog"}
-    assert load_language_model(tmp_path / "binary").kenlm.score("cat") == pytest.approx(-0.2)
+    assert load_language_model(tmp_path / "binary").score("cat") == pytest.approx(-0.2)
 
 
 @pytest.mark.parametrize("kind", ["arpa", "gzip", "binary"])
@@ -129,7 +128,7 @@ def test_a_model_is_told_by_content_whatever_its_name(kind, name, tmp_path):
         path.write_bytes(gzip.compress(ARPA.encode()) if kind == "gzip" else ARPA.encode())
     model = load_language_model(str(path))
     assert model.words == {"cat", "cot", "dog"}
-    assert model.kenlm.score("cat") == pytest.approx(-0.2)
+    assert model.score("cat") == pytest.approx(-0.2)
 
 
 def test_words_that_end_as_unk_does_are_words(tmp_path):
@@ -253,14 +252,8 @@ def test_an_empty_file_a_folder_and_a_missing_one_are_named(tmp_path):
         assert str(tmp_path / name) in str(raised.value)
 
 
-def test_without_kenlm_the_package_is_named(arpa, monkeypatch):
-    monkeypatch.setattr(loading, "kenlm", None)
-    with pytest.raises(MissingPackage, match=r"pip install .\.\[beam\]"):
+def test_without_the_native_package_it_is_named(arpa, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nemo_ctc_search", None)
+    with pytest.raises(MissingPackage, match=r"pip install \./client/native"):
         load_language_model(arpa)
     assert read_words(arpa) == {"cat", "cot", "dog"}
-
-
-def test_the_loaded_model_is_kenlms_own(arpa):
-    model = load_language_model(arpa)
-    assert isinstance(model.kenlm, kenlm.Model)
-    assert model.kenlm.score("cat cot") == kenlm.Model(str(arpa)).score("cat cot")

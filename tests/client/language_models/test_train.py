@@ -76,9 +76,7 @@ def test_the_command_writes_a_model_twice_and_its_words(folder, capfd):
 
 def test_both_files_are_one_model_that_prefers_what_it_saw(folder):
     train(TEXT.splitlines(), folder / "lm", LOWER, ALL)
-    of_arpa, of_binary = (
-        load_language_model(f"lm{kind}").kenlm for kind in (".arpa.gz", ".binary")
-    )
+    of_arpa, of_binary = (load_language_model(f"lm{kind}") for kind in (".arpa.gz", ".binary"))
     for sentence in ("the cat sat", "the dog ran", "sat the", "a bird"):
         assert of_binary.score(sentence) == pytest.approx(of_arpa.score(sentence), abs=1e-4)
     assert of_binary.score("the cat sat") > of_binary.score("cat the sat")
@@ -103,8 +101,8 @@ def test_the_same_text_makes_the_same_bytes(folder):
 def test_the_order_is_that_of_the_model_even_beyond_the_longest_sentence(order, folder):
     trained = train(["cat", "the dog"], folder / "lm", LOWER, TrainingOptions(order, held_out=0))
     assert len(trained.header.counts) == order
-    model = load_language_model("lm.binary").kenlm
-    assert model.order == order
+    model = load_language_model("lm.binary")
+    assert model.model.order == order
     assert math.isfinite(model.score("the dog the dog the dog the dog"))
 
 
@@ -156,7 +154,7 @@ def test_held_out_figures_are_those_of_the_model_that_is_written(folder):
     (folder / "dev").write_text("the dog sat\nthe bird\n")
     options = TrainingOptions(held_out=folder / "dev")
     trained = train(TEXT.splitlines(), folder / "lm", LOWER, options)
-    model = load_language_model("lm.arpa.gz").kenlm
+    model = load_language_model("lm.arpa.gz")
     log10 = model.score("the dog sat") + model.score("the bird")
     assert trained.held_out.perplexity == pytest.approx(10 ** (-log10 / 7), rel=1e-4)
 

@@ -1,0 +1,49 @@
+#include "words.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nemo_ctc {
+namespace {
+
+struct Span {
+  std::string text;
+  std::size_t first = 0;  // tokens
+  std::size_t last = 0;
+};
+
+std::vector<Span> spans_of(const std::vector<Emission>& emissions,
+                           const std::vector<Label>& labels) {
+  std::vector<Span> spans;
+  bool is_open = false;  // whether the last one may go on
+  for (std::size_t i = 0; i < emissions.size(); ++i) {
+    const Label& label = labels[emissions[i].token];
+    for (std::size_t part = 0; part < label.parts.size(); ++part) {
+      if (part > 0) is_open = false;
+      if (label.parts[part].empty()) continue;
+      const bool closes_up = part == 0 && label.is_mark && !spans.empty();
+      if (!is_open && !closes_up) spans.push_back({"", i, i});
+      is_open = true;
+      spans.back().text += label.parts[part];
+      spans.back().last = i;
+    }
+  }
+  return spans;
+}
+
+}  // namespace
+
+std::vector<Word> words_of(const std::vector<Emission>& emissions,
+                           const std::vector<Label>& labels) {
+  std::vector<Word> words;
+  for (Span& span : spans_of(emissions, labels)) {
+    double log_prob = 0.0;
+    for (std::size_t i = span.first; i <= span.last; ++i) log_prob += emissions[i].log_prob;
+    const auto n_tokens = static_cast<double>(span.last - span.first + 1);
+    words.push_back({std::move(span.text), emissions[span.first].start, emissions[span.last].end,
+                     std::min(std::exp(log_prob / n_tokens), 1.0)});
+  }
+  return words;
+}
+
+}  // namespace nemo_ctc
