@@ -10,7 +10,8 @@
         for result in transcriber.transcribe(["a.wav", "b.flac"]):
             print(result.error or result.text)
 
-Names are loaded at their first use: ``wire.contract`` imports without the client's packages.
+Names are loaded at their first use: ``wire.contract`` imports without the client's packages, and
+greedy decoding works without the compiled search, ``nemo_ctc_search``.
 """
 
 from importlib import import_module
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .decoding import BeamOptions as BeamOptions
     from .decoding import GreedyOptions as GreedyOptions
     from .decoding import Hotword as Hotword
+    from .decoding import PyctcdecodeOptions as PyctcdecodeOptions
+    from .decoding import WeightedLm as WeightedLm
     from .errors import AsrError as AsrError
     from .errors import AudioWarning as AudioWarning
     from .long_audio import LongAudioOptions as LongAudioOptions
@@ -48,7 +51,7 @@ _HOMES = {
     for module, names in {
         ".asynchronous": "AsyncTranscriber",
         ".audio": "AudioOptions Clip RawFormat load_audio to_pcm",
-        ".decoding": "BeamOptions GreedyOptions Hotword",
+        ".decoding": "BeamOptions GreedyOptions Hotword PyctcdecodeOptions WeightedLm",
         ".errors": "AsrError AudioWarning",
         ".long_audio": "LongAudioOptions",
         ".result": "Result",

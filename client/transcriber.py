@@ -7,13 +7,13 @@ process.
 import warnings
 from collections.abc import Generator, Iterable, Sequence, Sized
 from dataclasses import replace
-from functools import partial
 from threading import Event
 from typing import Final, TypedDict, Unpack
 
 from .audio import AudioItem, AudioOptions, is_single
-from .decoding import BeamDecoder, BeamOptions, DecoderOptions, GreedyOptions, make_decoder
-from .decoding.stage import InPool, InThread, Stage
+from .decoding import DecoderOptions, GreedyOptions, make_decoder
+from .decoding.options import SearchOptions
+from .decoding.stage import InThread, InThreads, Stage
 from .errors import AudioWarning
 from .long_audio import LongAudioOptions, plan_windows
 from .pipeline import Item, Pipeline, Reader, requests_ahead
@@ -31,7 +31,7 @@ class TranscriberOptions(TypedDict, total=False):
     """The options of ``Transcriber``, for functions that pass them on."""
 
     decoder: DecoderOptions | None
-    processes: int
+    threads: int
     options: TransportOptions | None
     audio: AudioOptions | None
     long_audio: LongAudioOptions | None
@@ -41,8 +41,8 @@ class TranscriberOptions(TypedDict, total=False):
 class Transcriber(Closing):
     """A model on a server, ready to transcribe; a context manager, and safe to share.
 
-    ``decoder`` chooses greedy decoding (``None``) or beam search. Beam search runs in ``processes``
-    worker processes, or for 0 in the thread that takes the results. ``audio`` says how recordings
+    ``decoder`` chooses greedy decoding (``None``) or beam search. Beam search runs in ``threads``
+    threads, or for 0 in the thread that takes the results. ``audio`` says how recordings
     are read, and ``long_audio`` how those longer than the model takes are cut and stitched; with
     ``None`` they are errors. With ``log_probs``, results have the model's outputs, ``float32
     [S, V]``, and words of greedy decoding a confidence; a reply is then V times as large.
@@ -50,8 +50,8 @@ class Transcriber(Closing):
     Any number of threads may call all methods at once. They share ``options.max_in_flight``
     requests; each iterator of results belongs to the thread that takes from it.
 
-    A forked child connects and starts worker processes of its own at its first use, which raises
-    what the constructor does; closing it there leaves the parent's open. ``ForkError`` is raised
+    A forked child connects and loads a decoder of its own at its first use, which raises what the
+    constructor does; closing it there leaves the parent's open. ``ForkError`` is raised
     where gRPC does not survive the fork, and by iterators of results from before it.
 
     Raises the errors of ``TritonTransport``, ``DecoderError`` for a language model that cannot be
@@ -64,7 +64,7 @@ class Transcriber(Closing):
         model: str,
         *,
         decoder: DecoderOptions | None = None,
-        processes: int = 0,
+        threads: int = 0,
         options: TransportOptions | None = None,
         audio: AudioOptions | None = None,
         long_audio: LongAudioOptions | None = _LONG_AUDIO,
@@ -83,12 +83,11 @@ class Transcriber(Closing):
             try:
                 plan = plan_windows(contract, long_audio)
                 reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
-                if isinstance(decoder, BeamOptions) and processes:
-                    make = partial(BeamDecoder, contract, decoder)
-                    ahead = requests_ahead(options.max_in_flight)
-                    decoding = InPool(make, processes, ahead)
+                made = make_decoder(contract, decoder)
+                if threads and isinstance(decoder, SearchOptions):
+                    decoding = InThreads(made, threads, requests_ahead(options.max_in_flight))
                 else:
-                    decoding = InThread(make_decoder(contract, decoder))
+                    decoding = InThread(made)
             except BaseException:
                 transport.close()
                 raise
@@ -115,7 +114,7 @@ class Transcriber(Closing):
 
         Samples without a sample rate are taken at the model's. Items are taken and read in a thread
         of their own, at most four times as many as requests in flight ahead of the result that is
-        waited for, and twice that with worker processes. A result does not wait for the next item,
+        waited for, and twice that with decoding threads. A result does not wait for the next item,
         so items may come from a live source; an exception that ``items`` raises comes after the
         results before it. With ``progress``, terminals and notebooks show a progress bar. Setting
         ``stop``, from any thread, ends the results after the items that have been sent, also while

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client import AsrError, BeamOptions, Transcriber
+from client import AsrError, Transcriber
 from client.commands.flags import FLAGS
 from client.commands.parser import CommandParser
+from client.decoding import DecoderOptions
 from client.decoding.preset import read_preset
 from client.evaluation.metrics import ErrorCounts, word_errors
 from demo.paths import DEMO
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _transcribe(
-    url: str, clips: Sequence[dict[str, str]], name: str, beam: BeamOptions | None
+    url: str, clips: Sequence[dict[str, str]], name: str, beam: DecoderOptions | None
 ) -> Run:
     paths = [MANIFEST.parent / clip["audio_filepath"] for clip in clips]
     with Transcriber(url, MODEL, decoder=beam) as transcriber:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..audio import AudioOptions, RawFormat
-from ..decoding import BeamOptions, GreedyOptions, Hotword
+from ..decoding import BeamOptions, GreedyOptions, Hotword, PyctcdecodeOptions, WeightedLm
+from ..decoding.options import DECODERS, changed
 from ..decoding.pauses import PAUSE_S
 from ..decoding.preset import Preset, read_preset
 from ..errors import AudioError
@@ -42,22 +43,25 @@ def add_transcriber(
     add = group.add_argument
     text = (
         "greedy: the best token of each frame; beam: a search, with or without a language "
-        "model (default: the preset's, or greedy)"
+        "model; pyctcdecode: the search of the package of this name, with the same options "
+        "(default: the preset's, or greedy)"
     )
-    add("--decoder", choices=("greedy", "beam"), help=text)
+    add("--decoder", choices=tuple(DECODERS), help=text)
     text = "decoding options that `tune` wrote; options given here override them"
     add("--decoder-config", type=Path, metavar="PRESET.json", help=text)
     add_beam_options(group, without)
-    text = "decode in N worker processes (default 0: in the main process)"
-    add("--processes", type=whole_number(0), default=0, metavar="N", help=text)
+    text = "decode in N threads (default 0: in the main thread)"
+    add("--threads", type=whole_number(0), default=0, metavar="N", help=text)
 
 
 def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     """The options of beam search, each ``None`` when not given."""
     add, default = group.add_argument, BeamOptions()
+    if "lm" not in without:
+        add_language_models(group)
+    other = f"{PyctcdecodeOptions.hotword_weight:g}"
     its_words = "the language model's words"
     for name, kind, metavar, text in (
-        ("lm", Path, "FILE", "ARPA, gzipped or not, or KenLM binary (default none)"),
         ("unigrams", Path, "FILE", f"list of known words, one a line (default: {its_words})"),
         ("alpha", float, "A", "language model weight"),
         ("beta", float, "B", "bonus for each word"),
@@ -65,7 +69,7 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
         ("beam_width", int, "W", "hypotheses kept"),
         ("beam_prune_logp", float, "X", "drop hypotheses this far below the best"),
         ("token_min_logp", float, "X", "skip tokens with a lower log probability"),
-        ("hotword_weight", float, "X", "bonus for each hotword"),
+        ("hotword_weight", float, "X", f"bonus for each hotword, {other} in pyctcdecode"),
         ("nbest", int, "N", "hypotheses to return"),
     ):
         if name not in without:
@@ -78,13 +82,30 @@ def add_beam_options(group: Any, without: Iterable[str] = ()) -> None:
     add("--exact-nemo-text", action=argparse.BooleanOptionalAction, help=text)
     text = f"beam: the case of the language model's words (default {default.lm_case})"
     add("--lm-case", choices=WORD_CASES, help=text)
-    text = "beam: a word or phrase to favour; may be repeated"
+    text = "beam: a word or phrase to favour, or with a weight below 0 to avoid; may be repeated"
     add(
         "--hotword",
         dest="hotwords",
         action="append",
         type=_hotword,
         metavar="WORD[=WEIGHT]",
+        help=text,
+    )
+
+
+def add_language_models(group: Any, *, required: bool = False) -> None:
+    """``--lm``; ``beam_arguments`` reads it."""
+    text = (
+        "beam: language model, ARPA, gzipped or not, or KenLM binary"
+        f"{'' if required else ' (default none)'}; may be repeated: the scores are added, each "
+        "times its weight (default 1)"
+    )
+    group.add_argument(
+        "--lm",
+        action="append",
+        type=_language_model,
+        required=required,
+        metavar="FILE[=WEIGHT]",
         help=text,
     )
 
@@ -97,11 +118,11 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
     """
     given = beam_arguments(args)
     preset = read_preset(args.decoder_config) if args.decoder_config else Preset(None)
-    decoder = args.decoder or ("beam" if preset.beam else "greedy")
-    if decoder == "greedy":
-        exact = given.pop("exact_nemo_text", preset.decoder.exact_nemo_text)
-        if given or args.processes:
-            given |= {"processes": args.processes} if args.processes else {}
+    decoder = args.decoder or preset.decoder.name
+    if decoder == GreedyOptions.name:
+        exact = given.pop("exact_nemo_text", changed(preset.decoder).get("exact_nemo_text", False))
+        if given or args.threads:
+            given |= {"threads": args.threads} if args.threads else {}
             parser.error(f"{flags(given)}: needs --decoder beam")
         return Preset(None, greedy=GreedyOptions(exact_nemo_text=exact))
     if preset.beam and "lm" in given and "alpha" not in given:
@@ -109,8 +130,13 @@ def read_decoding(parser: ArgumentParser, args: Namespace) -> Preset:
             f"the weights of {args.decoder_config} were tuned for another language model "
             "than --lm: run `tune` again"
         )
-    given = {"exact_nemo_text": preset.decoder.exact_nemo_text, **given}
-    beam = replace(preset.beam or BeamOptions(), **given)
+    kind = PyctcdecodeOptions if decoder == PyctcdecodeOptions.name else BeamOptions
+    values = {**changed(preset.decoder), **given}
+    values.pop("confidence", None)  # beam search has it anyway
+    names = {field.name for field in fields(kind)}
+    if strange := [name for name in values if name not in names]:
+        parser.error(f"{flags(strange)}: is not for --decoder {kind.name}")
+    beam = kind(**values)
     weights = [
         name
         for name in ("alpha", "beta", "unk_score_offset", "unigrams", "lm_case")
@@ -149,7 +175,7 @@ def make_transcriber(
         urls_of(args),
         args.model,
         decoder=preset.beam or replace(preset.greedy, confidence=confidence),
-        processes=args.processes,
+        threads=args.threads,
         options=transport_options(args),
         audio=audio_options(args),
         long_audio=long_audio_options(args),
@@ -162,7 +188,22 @@ def beam_arguments(args: Namespace) -> dict[str, Any]:
     given = {name: value for name in names if (value := getattr(args, name, None)) is not None}
     if "hotwords" in given:
         given["hotwords"] = tuple(given["hotwords"])
+    if "lm" in given:
+        models = tuple(given["lm"])
+        given["lm"] = models[0].path if [each.weight for each in models] == [1] else models
     return given
+
+
+def _language_model(text: str) -> WeightedLm:
+    path, equals, weight = text.rpartition("=")
+    if not equals or Path(text).exists():
+        return WeightedLm(Path(text))
+    try:
+        return WeightedLm(Path(path), float(weight))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: no such file, and {weight!r} is no weight: expected a number"
+        ) from error
 
 
 def _hotword(text: str) -> Hotword:

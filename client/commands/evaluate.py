@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, TextIO
 
-from ..decoding import BeamOptions
+from ..decoding.options import SearchOptions
 from ..evaluation import (
     AcousticOptions,
     Evaluation,
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         options = EvaluationOptions(
             args.normalize,
             tuple(args.by),
-            args.processes,
+            args.threads,
             Tokenizers(args.tokenizers),
             AcousticOptions(
                 transport_options(args), audio_options(args), long_audio_options(args), folder
@@ -97,7 +97,7 @@ def _inputs(args: Namespace, manifest: Path, systems: Iterable[System]) -> Itera
     """The files that are read; not the presets of --system, which are read by now."""
     yield from (args.decoder_config, *args.tokenizers)
     for system in systems:
-        if isinstance(system.decoder, BeamOptions):
+        if isinstance(system.decoder, SearchOptions):
             yield from language_files(system.decoder)
         if system.scored:
             yield Path(system.scored.path)

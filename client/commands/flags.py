@@ -15,7 +15,6 @@ FLAGS: Final[Mapping[str, str]] = {
     "ConnectionOptions.headers": "--header, --restricted-key",
     "TransportOptions.timeout_s": "--timeout",
     "TransportOptions.max_in_flight": "--in-flight",
-    "TuningOptions.processes": "--processes",
     "AudioOptions.channel": "--channel",
     "AudioOptions.max_duration_s": "--max-duration",
     "LongAudioOptions.window_s": "--window",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ..audio import Clip
-from ..decoding import BeamOptions
+from ..decoding.options import SearchOptions
 from ..errors import OutputError
 from ..manifests.manifest import read_manifest
 from ..utils.files import check_folder, is_stream
@@ -70,9 +70,11 @@ def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | N
             )
 
 
-def language_files(beam: BeamOptions) -> Iterator[Path]:
+def language_files(beam: SearchOptions) -> Iterator[Path]:
     """The files that a beam search reads."""
-    return (Path(file) for file in (beam.lm, beam.unigrams) if file is not None)
+    yield from (Path(model.path) for model in beam.language_models)
+    if beam.unigrams is not None:
+        yield Path(beam.unigrams)
 
 
 def with_recordings(manifest: Path) -> Iterator[Path]:

@@ -40,7 +40,7 @@ def ray_options(parser: ArgumentParser, args: Namespace) -> RayOptions | None:
         if given:
             parser.error(f"{flags(given[:1])}: needs --engine ray")
         return None
-    if args.processes:
-        parser.error("--processes: needs --engine local; with Ray, --workers decode")
+    if args.threads:
+        parser.error("--threads: needs --engine local; with Ray, --workers decode")
     most = args.shard_entries or RayOptions.shard_entries
     return RayOptions(args.workers, most, args.ray_address)

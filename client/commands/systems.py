@@ -1,8 +1,8 @@
 """``--system`` and ``--scored``: what ``evaluate`` compares.
 
-``NAME=SPEC`` is a decoder and a model. A SPEC is comma-separated: ``greedy``, ``beam`` or a preset
-file first, where there is one, then ``option=value`` with the names of ``BeamOptions``, and
-``model=NAME``. ``NAME[:FIELD]=FILE`` is texts that exist.
+``NAME=SPEC`` is a decoder and a model. A SPEC is comma-separated: ``greedy``, ``beam``,
+``pyctcdecode`` or a preset file first, where there is one, then ``option=value`` with the names of
+``BeamOptions``, and ``model=NAME``. ``NAME[:FIELD]=FILE`` is texts that exist.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ..decoding import BeamOptions
+from ..decoding.options import DECODERS, BeamOptions, SearchOptions
 from ..decoding.preset import Preset
 from ..errors import DecoderError
 from ..evaluation.result import GREEDY, Scored, System
@@ -29,6 +29,7 @@ first:
   --system tuned=demo/beam.json
   --system notebook=lm=demo/lm.arpa.gz,alpha=2,beta=1.5,beam_width=32
   --system narrow=demo/beam.json,beam_width=10     a preset, changed
+  --system other=pyctcdecode,lm=demo/lm.arpa.gz    the package of this name
   --system int8=greedy,model=english_int8          another model on the server(s)
   --system nemo=greedy,exact_nemo_text             words run together over pauses, as in NeMo
 
@@ -36,9 +37,9 @@ first:
   --scored other:hypothesis=results.jsonl          or in another one
 
 Without a NAME, it is the first word of the SPEC. Options are nbest and those of beam search below,
-with _ for -; hotword=WORD may be repeated. Paths with a comma go into a preset.
+with _ for -; hotword=WORD[=WEIGHT] and lm=FILE[=WEIGHT] may be repeated. Paths with a comma go into
+a preset.
 """
-_DECODERS: Final = ("greedy", "beam")
 _SWITCHES: Final = ("exact_nemo_text", "no_exact_nemo_text")
 _OPTIONS: Final = (
     "model",
@@ -82,8 +83,8 @@ def read_systems(parser: ArgumentParser, args: Namespace) -> list[System]:
     if repeated := [name for name in times if times[name] > 1]:
         named = ", ".join(repeated)
         parser.error(f"--system, --scored: several are named {named}, give each another NAME")
-    if args.processes and not any(isinstance(each.decoder, BeamOptions) for each in systems):
-        parser.error("--processes: needs a system with beam search")
+    if args.threads and not any(isinstance(each.decoder, SearchOptions) for each in systems):
+        parser.error("--threads: needs a system with beam search")
     if any(not (system.model or system.scored) for system in systems):
         parser.error("--model: is missing, name the model on the server")
     return systems
@@ -108,7 +109,8 @@ def _name_of(args: Namespace, preset: Preset) -> str:
         return "greedy"
     if args.decoder_config:
         return str(args.decoder_config)
-    return f"beam with {preset.beam.lm}" if preset.beam.lm else "beam"
+    models = " + ".join(map(str, preset.beam.language_models))
+    return f"{preset.beam.name} with {models}" if models else preset.beam.name
 
 
 def _system(name: str, model: str, preset: Preset) -> System:
@@ -142,7 +144,7 @@ def _flags(spec: str) -> Iterator[str]:
     if "=" in first:
         options = [first, *options]
     else:
-        flag = "--decoder" if first in _DECODERS else "--decoder-config"
+        flag = "--decoder" if first in DECODERS else "--decoder-config"
         yield f"{flag}={first}"
     for option in options:
         if option.replace("-", "_") in _SWITCHES:
@@ -168,9 +170,9 @@ class _SpecParser(ArgumentParser):
 def _spec_parser() -> ArgumentParser:
     """The parser of what SPECs stand for: the options of the commands themselves."""
     parser = _SpecParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--decoder", choices=_DECODERS)
+    parser.add_argument("--decoder", choices=tuple(DECODERS))
     parser.add_argument("--decoder-config", type=Path)
     parser.add_argument("--model")
-    parser.set_defaults(processes=0, format="jsonl")  # with these, no option is refused
+    parser.set_defaults(threads=0, format="jsonl")  # with these, no option is refused
     add_beam_options(parser)
     return parser

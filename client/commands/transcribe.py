@@ -153,9 +153,9 @@ def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict
         "checkpoint_sha256": contract.checkpoint_sha256,
         "precision": contract.precision,
         "exporter_version": contract.exporter_version,
-        "decoder": "beam" if preset.beam else "greedy",
+        "decoder": preset.decoder.name,
         "decoder_options": asdict(preset.decoder),
-        "decoder_files": _states(preset.beam.lm, preset.beam.unigrams) if preset.beam else [],
+        "decoder_files": _states(language_files(preset.beam)) if preset.beam else [],
         "audio": asdict(audio_options(args)),
         "long_audio": asdict(long_audio_options(args)),
     }
@@ -163,9 +163,8 @@ def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict
     return plain
 
 
-def _states(*paths: Path | str | None) -> list[list[int]]:
+def _states(files: Iterable[Path]) -> list[list[int]]:
     """Size and time of change of files, which may be made anew under the same name."""
-    files = [Path(path) for path in paths if path is not None]
     states = [path.stat() for path in files if path.exists()]  # or the decoder says so
     return [[state.st_size, state.st_mtime_ns] for state in states]
 

@@ -4,7 +4,7 @@ Runs the acoustic model once over the manifest and keeps its outputs on disk; tr
 thirds of the utterances; checks the best on the others, which share no sentence with them. Writes
 a preset for --decoder-config: beam search with these weights, or with the default ones where those
 do better in the check; greedy decoding where neither gains anything. The same seed gives the same
-weights, in any number of processes.
+weights, in any number of threads.
 
 The server must run even if all outputs are cached: `tune` asks it which checkpoint it serves.
 """
@@ -28,6 +28,7 @@ from ..utils.files import written_whole
 from ..utils.utf8 import json_text
 from .arguments import (
     add_beam_options,
+    add_language_models,
     add_model,
     add_recordings,
     audio_options,
@@ -83,7 +84,7 @@ def _tune(args: Namespace, space: Space) -> Tuning:
                 urls_of(args),
                 args.model,
                 args.held_out,
-                TuningOptions(args.trials, args.seed, args.processes, acoustics),
+                TuningOptions(args.trials, args.seed, args.threads, acoustics),
                 on_progress=display.on_progress,
                 on_trial=show,
                 warn=warn,
@@ -108,9 +109,7 @@ def _parser() -> ArgumentParser:
     add("--format", choices=("text", "json"), default="text", help="of the report")
     _add_search(parser.add_argument_group("search"))
     group = parser.add_argument_group("beam search")
-    group.add_argument(
-        "--lm", type=Path, required=True, metavar="FILE", help="ARPA, gzipped or not, or binary"
-    )
+    add_language_models(group, required=True)
     add_beam_options(group, without=_SEARCHED)
     return parser
 
@@ -130,7 +129,7 @@ def _add_search(group: Any) -> None:
         " searching, and then the least that does as well",
     )
     text = "to decode in (default: one for each core, %(default)s here)"
-    add("--processes", type=positive, default=os.cpu_count() or 1, metavar="N", help=text)
+    add("--threads", type=positive, default=os.cpu_count() or 1, metavar="N", help=text)
     add("--seed", type=whole_number(0), default=0, metavar="N", help="(default 0)")
     text = "where the acoustic model's outputs are kept (default %(default)s)"
     add("--cache", type=Path, default=default_folder(), metavar="DIR", help=text)

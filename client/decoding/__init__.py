@@ -1,4 +1,4 @@
-"""From a model's outputs to text: greedy, or beam search with a language model."""
+"""From a model's outputs to text: greedy, or beam search with language models."""
 
 import math
 from typing import Any, Protocol
@@ -7,9 +7,18 @@ from numpy.typing import NDArray
 
 from ..transcript import Transcript
 from ..wire.contract import Contract
+from ..wire.top_tokens import Output
 from .beam import BeamDecoder
 from .greedy import GreedyDecoder
-from .options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
+from .options import (
+    BeamOptions,
+    DecoderOptions,
+    GreedyOptions,
+    Hotword,
+    PyctcdecodeOptions,
+    WeightedLm,
+)
+from .pyctcdecode import PyctcdecodeDecoder
 
 __all__ = [
     "BeamDecoder",
@@ -19,6 +28,9 @@ __all__ = [
     "GreedyDecoder",
     "GreedyOptions",
     "Hotword",
+    "PyctcdecodeDecoder",
+    "PyctcdecodeOptions",
+    "WeightedLm",
     "make_decoder",
 ]
 
@@ -27,11 +39,11 @@ class Decoder(Protocol):
     """Turns the model's outputs for one utterance into a transcript."""
 
     @property
-    def output(self) -> str:
-        """The ensemble's tensor that ``decode`` needs, and so the one to ask for."""
+    def output(self) -> Output:
+        """What ``decode`` needs of the ensemble's outputs, and so what to ask for."""
 
     def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
-        """Decode one utterance, ``[S]`` or ``[S, V]``, trimmed to its own frames.
+        """Decode one utterance, ``[S]``, ``[S, V]`` or ``[S, K]``, trimmed to its own frames.
 
         ``duration_s`` is the length of its audio, after which no word ends.
         """
@@ -41,7 +53,12 @@ class Decoder(Protocol):
 
 
 def make_decoder(contract: Contract, options: DecoderOptions) -> Decoder:
-    """The decoder of these options; raises ``DecoderError`` for a bad language model."""
+    """The decoder of these options.
+
+    Raises ``DecoderError`` for a bad language model, ``MissingPackage`` for a missing package.
+    """
     if isinstance(options, GreedyOptions):
         return GreedyDecoder(contract, options)
+    if isinstance(options, PyctcdecodeOptions):
+        return PyctcdecodeDecoder(contract, options)
     return BeamDecoder(contract, options)

@@ -1,116 +1,172 @@
 """CTC beam search with words scored: from one utterance's ``log_probs`` to texts.
 
-Flow: ``log_probs [S, V]`` → ``pauses`` marked → ``candidates`` → ``search`` with
-``scoring`` → tokens with their first frames → ``runs`` → text, words with times and
-confidence, other hypotheses.
+Flow: ``log_probs [S, V]`` or the best tokens of each frame → the search, in C++ (``native``) →
+tokens with the frames that emitted them → text, words with times and confidence, other hypotheses.
 """
 
 import math
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecoderError
-from ..language_models import LanguageModel, load_language_model
-from ..language_models.cases import CASES
-from ..transcript import Hypothesis, Transcript
+from ..language_models import LanguageModel
+from ..transcript import Hypothesis, Token, Transcript, Word
+from ..utils.extras import import_native
 from ..vocabulary import Detokenizer
-from ..wire.contract import LOG_PROBS, Contract
-from .candidates import check_log_probs, select_candidates
+from ..wire.contract import Contract
+from ..wire.top_tokens import beam_output, is_top
+from .native import make_decoder
 from .options import BeamOptions
-from .pauses import Pauses
-from .runs import Clock, Runs, runs_of_path
-from .scoring import WordScorer
-from .search import Found, PrefixSearch
+
+_LAYOUT: Final = ("C_CONTIGUOUS", "ALIGNED")
+_WORD: Final = partial(
+    tuple.__new__, Word
+)  # half the cost of calling it, with a tuple of its fields
+
+
+class Partial(NamedTuple):
+    """The best ``text`` so far, and its ``stable`` beginning, which is never taken back."""
+
+    text: str
+    stable: str
 
 
 class BeamDecoder:
-    """Searches the best text of an utterance's ``log_probs``.
+    """Searches the best text of an utterance's ``log_probs``; safe to share between threads.
 
-    ``language_model`` is ``options.lm`` already loaded. Raises
-    ``DecoderError`` for a language model that cannot be used: it is damaged, or the acoustic
-    model can write none of its words.
+    ``language_models`` are those of ``options.lm``, already loaded. Raises ``DecoderError`` for a
+    language model that cannot be used: it is damaged, or the acoustic model can write none of its
+    words; and ``MissingPackage`` where the search is not installed.
     """
-
-    output: Final = LOG_PROBS
 
     def __init__(
         self,
         contract: Contract,
         options: BeamOptions,
-        language_model: LanguageModel | None = None,
+        language_models: tuple[LanguageModel, ...] = (),
     ) -> None:
-        self._token_min_logp = options.token_min_logp
-        self._blank = contract.blank
+        self.output: Final = beam_output(contract, options.token_min_logp)
+        self._stride_s = contract.frame_stride_s
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
-        self._clock = Clock(self._detokenizer, contract.frame_stride_s, squeeze=True)
-        self._pauses = Pauses(contract, self._detokenizer, exact_nemo_text=options.exact_nemo_text)
-        options = _closed_up(options, self._detokenizer)
-        if language_model is None and options.lm is not None:
-            language_model = load_language_model(options.lm, options.unigrams)
-        _check_spelling(language_model, options, self._detokenizer)
-        scorer = WordScorer(language_model, options)
-        self._search = PrefixSearch(self._detokenizer, contract.blank, scorer, options)
+        self._native = import_native("beam search")
+        self._decoder = make_decoder(contract, self._detokenizer, options, language_models)
 
     def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
-        """Texts of ``log_probs``, ``[S, V]``, natural logarithms; no frames, no text.
+        """Texts of ``log_probs [S, V]``, natural logarithms, or of the best tokens ``[S, K]``.
+
+        No frames, no text. What the best tokens lack, the search does not try.
 
         Raises ``DecoderError`` when V is not the contract's or the values are something else.
         """
-        check_log_probs(outputs, self._blank + 1)
-        if len(outputs) == 0:
-            return Transcript("")
-        log_probs, best = self._pauses.mark_log_probs(outputs, outputs.argmax(axis=1))
-        candidates = select_candidates(log_probs, best, self._blank, self._token_min_logp)
-        found = self._search.run(candidates)
-        runs = [runs_of_path(each.tokens, each.frames, log_probs, self._blank) for each in found]
-        hypotheses = tuple(map(self._hypothesis, found, runs, [duration_s] * len(found)))
-        return Transcript(
-            hypotheses[0].text,
-            hypotheses[0].words,
-            self._clock.tokens(runs[0], duration_s),
-            hypotheses,
-        )
+        outputs = _checked(outputs, self._detokenizer)
+        with _told():
+            found = self._native.decode(self._decoder, outputs, self._stride_s, duration_s)
+        return _transcript(found, self._detokenizer)
+
+    def start(self) -> "BeamSearch":
+        """Begin the search of an utterance whose outputs come in pieces."""
+        return BeamSearch(self._native.Search(self._decoder), self._detokenizer, self._stride_s)
 
     def close(self) -> None:
-        """Nothing to release: the language model goes with the decoder."""
-
-    def _hypothesis(self, found: Found, runs: Runs, duration_s: float) -> Hypothesis:
-        words = self._clock.words(runs, duration_s)
-        text = " ".join([word.text for word in words])
-        return Hypothesis(text, found.acoustic_score, found.word_score, words)
+        """Nothing to release: the language models go with the decoder."""
 
 
-def _closed_up(options: BeamOptions, detokenizer: Detokenizer) -> BeamOptions:
-    """The options with the hotwords as a text has them, without a space before a mark."""
-    texts = [detokenizer.close_up(" ".join(hotword.text.split())) for hotword in options.hotwords]
-    pairs = zip(options.hotwords, texts, strict=True)
-    return replace(options, hotwords=tuple(replace(hotword, text=text) for hotword, text in pairs))
+class BeamSearch:
+    """The search of one utterance, for one thread at a time.
 
-
-def _check_spelling(
-    model: LanguageModel | None, options: BeamOptions, detokenizer: Detokenizer
-) -> None:
-    """Reject words that the acoustic model cannot write: they could only do harm.
-
-    A language model none of whose words can be written would make everything an unknown word; a
-    hotword that cannot would pull hypotheses towards it that have to give the bonus back.
+    In pieces of any size it gives the transcript of the whole. Memory grows by the tokens that were
+    found, and by the frames of a pause until it ends. All methods raise ``DecoderError`` after
+    ``finish``, after outputs that are no ``log_probs``, and while another thread is in one of them.
     """
-    characters = frozenset("".join(detokenizer.written))
-    written = frozenset(CASES[options.lm_case]("".join(characters)))
-    if model is not None and not any(written.issuperset(word) for word in model.words):
-        examples = ", ".join(model.sorted_words[:3])
-        raise DecoderError(
-            f"{options.lm}: the acoustic model can write none of its {len(model.words)} words "
-            f"({examples}): if only the case differs, name the language model's, or convert it to "
-            "the acoustic model's; otherwise it is a model of tokens or of another language",
-            options=("BeamOptions.lm_case", "convert()", "convert(case)"),
-        )
-    for hotword in options.hotwords:
-        if strange := set("".join(hotword.text.split())) - characters:
+
+    def __init__(self, native: Any, detokenizer: Detokenizer, stride_s: float) -> None:
+        self._held = [native]
+        self._detokenizer = detokenizer
+        self._stride_s = stride_s
+
+    def advance(self, outputs: NDArray[Any]) -> None:
+        """Search the next frames; takes and raises what ``BeamDecoder.decode`` does."""
+        outputs = _checked(outputs, self._detokenizer)
+        with self._lent() as native, _told():
+            native.advance(outputs)
+
+    def partial(self) -> Partial:
+        """The best text of the frames so far. Words at its end may be unfinished."""
+        with self._lent() as native:
+            tokens, n_stable = native.partial()
+        return Partial(self._text(tokens), self._text(tokens[:n_stable]))
+
+    def copy(self) -> "BeamSearch":
+        """A search that goes on by itself from here."""
+        with self._lent() as native:
+            copy = native.copy()
+        return BeamSearch(copy, self._detokenizer, self._stride_s)
+
+    __copy__ = copy
+
+    def finish(self, duration_s: float = math.inf) -> Transcript:
+        """End the search; no word ends after ``duration_s``."""
+        return _transcript(self._take().finish(self._stride_s, duration_s), self._detokenizer)
+
+    def _text(self, tokens: list[int]) -> str:
+        return " ".join([word.text for word in self._detokenizer.words(tokens, squeeze=True)])
+
+    @contextmanager
+    def _lent(self) -> Iterator[Any]:
+        """The search, which is put back if what is done with it goes well."""
+        native = self._take()
+        yield native
+        self._held.append(native)
+
+    def _take(self) -> Any:
+        """The search, out of the reach of other threads: it frees them, and two would crash it."""
+        try:
+            return self._held.pop()
+        except IndexError:
             raise DecoderError(
-                f"hotword {hotword.text!r}: the acoustic model cannot write "
-                f"{', '.join(map(repr, sorted(strange)))}: spell it in its characters and case",
-                options=("BeamOptions.hotwords",),
-            )
+                "this search has ended, or another thread is in it: start one for each utterance"
+            ) from None
+
+
+def _checked(outputs: NDArray[Any], detokenizer: Detokenizer) -> NDArray[Any]:
+    """As the search takes them: ``float32 [S, V]``, or ``int32 [S, K, 2]`` of best tokens."""
+    if is_top(outputs):
+        if outputs.ndim != 2:
+            raise DecoderError(f"best tokens have shape {outputs.shape}, expected [frames, K]")
+        top = np.require(outputs, requirements=_LAYOUT).view(np.int32)
+        return top.reshape(*outputs.shape, 2)
+    n_tokens = len(detokenizer.labels) + 1
+    if outputs.ndim != 2 or outputs.shape[1] != n_tokens:
+        raise DecoderError(
+            f"log_probs have shape {outputs.shape}, expected [frames, {n_tokens}] "
+            "(vocabulary and blank): export the model and its contract together"
+        )
+    return np.require(outputs, np.float32, _LAYOUT)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the search says of its input, as our error."""
+    try:
+        yield
+    except ValueError as error:
+        raise DecoderError(str(error)) from error
+
+
+def _transcript(found: tuple[list[Any], list[Any]], detokenizer: Detokenizer) -> Transcript:
+    texts, tokens = found
+    hypotheses = []
+    for spelled, acoustic_score, word_score in texts:
+        words = tuple(map(_WORD, spelled))
+        text = " ".join([word.text for word in words])
+        hypotheses.append(Hypothesis(text, acoustic_score, word_score, words))
+    if not hypotheses:
+        return Transcript("")
+    labels, best = detokenizer.labels, hypotheses[0]
+    timed = tuple([Token(labels[token], start, end) for token, start, end in tokens])
+    return Transcript(best.text, best.words, timed, tuple(hypotheses))

@@ -12,6 +12,7 @@ they have learnt that an utterance begins with a piece that starts a word.
 
 import math
 import unicodedata
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 
 from ..vocabulary import Detokenizer
 from ..wire.contract import Contract
-from .candidates import LEAST_LOG_PROB
 
 PAUSE_S: Final = 0.7
 _SPACE: Final = " "
@@ -42,7 +42,8 @@ class Pauses:
         self._active = has_spaces and not exact_nemo_text
         self._space = labels.index(_SPACE) if has_spaces else contract.blank
         self._blank = contract.blank
-        self._least_step = math.ceil(PAUSE_S / contract.frame_stride_s - 1e-6) + 1  # frames
+        least = math.ceil(PAUSE_S / contract.frame_stride_s - 1e-6)  # frames of a pause
+        self._least_step = max(least, 1) + 1
         spaced = np.array([not _without_spaces(label) for label in labels])
         marks = np.array([label[:1] in detokenizer.marks for label in labels])
         self._may_precede, self._may_follow = spaced, spaced & ~marks  # [V - 1] each
@@ -57,22 +58,13 @@ class Pauses:
         marked[(before[unmarked] + after[unmarked]) // 2] = self._space
         return marked
 
-    def mark_log_probs(
-        self, log_probs: NDArray[Any], best: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """``log_probs [S, V]`` and their best tokens ``[S]``, with a space certain in each pause.
-
-        In each, for a search may leave out a space beside it; of two spaces it makes one.
-        """
-        before, after = self._between(best)
-        if not len(before):
-            return log_probs, best
-        middles = (before + after) // 2
-        log_probs, best = log_probs.copy(), best.copy()
-        log_probs[middles] = LEAST_LOG_PROB
-        log_probs[middles, self._space] = 0.0
-        best[middles] = self._space
-        return log_probs, best
+    def rule(self, make: Callable[[int, int, list[bool], list[bool]], Any]) -> Any:
+        """What the search marks pauses by; ``None`` if it marks none."""
+        if not self._active:
+            return None
+        return make(
+            self._space, self._least_step, self._may_precede.tolist(), self._may_follow.tolist()
+        )
 
     def _between(self, best: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """The last frame before and the first after each pause where a word may end."""

@@ -5,6 +5,8 @@ can move together::
 
     {"version": 1, "decoder": "beam", "options": {"lm": "3-gram.binary", "alpha": 0.7, …},
      "checkpoint_sha256": "…", "tuning": {…}}
+
+Of several language models, ``"lm"`` is ``[{"path": "a.binary", "weight": 1.0}, …]``.
 """
 
 import json
@@ -17,7 +19,17 @@ from typing import Any, Final
 
 from ..errors import DecoderError
 from ..utils.utf8 import json_text
-from .options import BeamOptions, DecoderOptions, GreedyOptions, Hotword
+from .options import (
+    DECODERS,
+    BeamOptions,
+    DecoderOptions,
+    GreedyOptions,
+    Hotword,
+    PyctcdecodeOptions,
+    SearchOptions,
+    WeightedLm,
+    changed,
+)
 
 PRESET_VERSION: Final = 1
 _PATHS: Final = ("lm", "unigrams")
@@ -25,13 +37,13 @@ _PATHS: Final = ("lm", "unigrams")
 
 @dataclass(frozen=True)
 class Preset:
-    """A choice of decoder: ``beam`` options, or for ``None`` greedy decoding with ``greedy``.
+    """A choice of decoder: a ``beam`` search, or for ``None`` greedy decoding with ``greedy``.
 
     ``checkpoint_sha256`` names the acoustic model it was chosen for, empty for any; ``tuning`` is
     the record of how.
     """
 
-    beam: BeamOptions | None
+    beam: BeamOptions | PyctcdecodeOptions | None
     checkpoint_sha256: str = ""
     tuning: Mapping[str, Any] = field(default_factory=dict)
     greedy: GreedyOptions = field(default_factory=GreedyOptions)
@@ -70,11 +82,11 @@ def read_preset(path: Path) -> Preset:
 def write_preset(path: Path, preset: Preset) -> None:
     """Write a preset, options at their defaults left out, paths relative to its folder."""
     data: dict[str, Any] = {"version": PRESET_VERSION}
-    data["decoder"] = "greedy" if preset.beam is None else "beam"
+    data["decoder"] = preset.decoder.name
     if preset.beam is not None:
         data["options"] = _options_as_json(path, preset.beam)
-    elif changed := _changed(preset.greedy):
-        data["options"] = changed
+    elif options := changed(preset.greedy):
+        data["options"] = options
     if preset.checkpoint_sha256:
         data["checkpoint_sha256"] = preset.checkpoint_sha256
     if preset.tuning:
@@ -84,12 +96,12 @@ def write_preset(path: Path, preset: Preset) -> None:
 
 def _preset(path: Path, data: Mapping[str, Any]) -> Preset:
     decoder, options = data.get("decoder"), data.get("options", {})
-    if decoder not in ("greedy", "beam") or not isinstance(options, dict):
+    if decoder not in tuple(DECODERS) or not isinstance(options, dict):
         raise DecoderError(
-            f'"decoder" is {decoder!r} with "options" {options!r}, expected "greedy" or "beam" and'
-            " an object"
+            f'"decoder" is {decoder!r} with "options" {options!r}, expected one of '
+            f"{', '.join(DECODERS)} and an object"
         )
-    chosen = _options(path, options, BeamOptions if decoder == "beam" else GreedyOptions)
+    chosen = _options(path, options, DECODERS[decoder])
     checkpoint, tuning = data.get("checkpoint_sha256", ""), data.get("tuning", {})
     if not isinstance(checkpoint, str) or not isinstance(tuning, dict):
         raise DecoderError(
@@ -122,6 +134,8 @@ def _value(path: Path, name: str, value: Any, default: Any) -> Any:
             return None
         if isinstance(value, str):
             return path.parent / value
+        if name == "lm" and isinstance(value, list):
+            return tuple(_language_model(path, each) for each in value)
         raise DecoderError(f"{name} is {value!r}, expected the path of a file")
     kinds = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
@@ -129,20 +143,31 @@ def _value(path: Path, name: str, value: Any, default: Any) -> Any:
     return value
 
 
-def _options_as_json(path: Path, beam: BeamOptions) -> dict[str, Any]:
-    changed = _changed(beam)
+def _language_model(path: Path, data: Any) -> WeightedLm:
+    """One of several, its path relative to the current folder."""
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        with suppress(TypeError):  # of fields that it does not have
+            return WeightedLm(**{**data, "path": path.parent / data["path"]})
+    raise DecoderError(f'lm has {data!r}, expected {{"path": "…", "weight": 0.5}}')
+
+
+def _options_as_json(path: Path, beam: SearchOptions) -> dict[str, Any]:
+    data = changed(beam)
     # Weights stand there whatever the defaults: they are what a preset is for.
-    changed |= {name: getattr(beam, name) for name in ("alpha", "beta", "beam_width")}
+    data |= {name: getattr(beam, name) for name in ("alpha", "beta", "beam_width")}
     for name in _PATHS:
-        if name in changed:
-            # Of resolved paths: ".." after a symbolic link leads elsewhere than it reads.
-            target, folder = Path(changed[name]).resolve(), path.parent.resolve()
-            changed[name] = os.path.relpath(target, folder)
-    if "hotwords" in changed:
-        changed["hotwords"] = [asdict(hotword) for hotword in beam.hotwords]
-    return changed
+        if name not in data:
+            continue
+        value = data[name]
+        if isinstance(value, tuple):
+            data[name] = [asdict(each) | {"path": _relative(each.path, path)} for each in value]
+        else:
+            data[name] = _relative(value, path)
+    if "hotwords" in data:
+        data["hotwords"] = [asdict(hotword) for hotword in beam.hotwords]
+    return data
 
 
-def _changed(options: DecoderOptions) -> dict[str, Any]:
-    values = ((option, getattr(options, option.name)) for option in fields(options))
-    return {option.name: value for option, value in values if value != option.default}
+def _relative(file: Path | str, preset: Path) -> str:
+    # Of resolved paths: ".." after a symbolic link leads elsewhere than it reads.
+    return os.path.relpath(Path(file).resolve(), preset.parent.resolve())

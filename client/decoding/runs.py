@@ -1,7 +1,7 @@
 """From frames to times: which frames emit each token, and the words and confidence that makes.
 
-Flow: tokens with their first frames → ``Runs``, the frames of each token → words and tokens
-in seconds.
+Flow: the best token of each frame, or tokens with their frames from a search → ``Runs`` → words and
+tokens in seconds.
 
 A word's confidence is the geometric mean over its tokens of the highest probability that the token
 has in its frames, that is e to the length-normalised log-probability of the word's best frames; the
@@ -51,25 +51,6 @@ def with_log_probs(runs: Runs, log_probs: NDArray[Any]) -> Runs:
         for token, start, end in zip(runs.tokens, runs.starts, runs.ends, strict=True)
     ]
     return Runs(runs.tokens, runs.starts, runs.ends, highest)
-
-
-def runs_of_path(tokens: list[int], starts: list[int], log_probs: NDArray[Any], blank: int) -> Runs:
-    """Runs of tokens whose first frames are known, ``log_probs [S, V]``.
-
-    A token goes on while it is likelier than the blank, until the next one starts.
-    """
-    at = log_probs.item
-    ends, highest = [], []
-    limits = [*starts, len(log_probs)][1:]
-    for token, start, limit in zip(tokens, starts, limits, strict=True):
-        best = log_prob = at(start, token)
-        end = start + 1
-        while end < limit and (log_prob := at(end, token)) > at(end, blank):
-            best = max(best, log_prob)
-            end += 1
-        ends.append(end)
-        highest.append(best)
-    return Runs(tokens, starts, ends, highest)
 
 
 class Clock:

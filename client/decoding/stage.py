@@ -1,31 +1,33 @@
-"""Where decoding happens: in the caller's thread, or in worker processes.
+"""Where decoding happens: in the caller's thread, or in threads of its own.
 
 Flow: a future of the model's outputs → ``Stage.begin`` → a future of what ``Stage.finish`` makes
-the transcript of. In the caller's thread all the work is in ``finish``; a pool starts as soon as
-the outputs have arrived, and ``finish`` only waits for it.
+the transcript of. In the caller's thread all the work is in ``finish``; other threads start as soon
+as the outputs have arrived, and ``finish`` only waits for them.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from threading import Condition
 from typing import Any, Final, Protocol
 
 from numpy.typing import NDArray
 
+from ..errors import AsrError, DecoderError
 from ..transcript import Transcript
-from . import BeamDecoder, Decoder
-from .pool import DecoderPool
-from .worker import portable
+from ..wire.top_tokens import Output
+from . import Decoder
 
 _MOST_BYTES: Final = 1 << 28
-"""Of outputs that wait for a pool: those of many utterances, some hours, or one recording."""
+"""Of outputs that wait for a thread: those of many utterances, some hours, or one recording."""
+
+_CLOSED: Final = "decoding has been closed: close the transcriber after its last result"
 
 
 class Stage(Protocol):
     """Decodes many utterances, each begun before it is finished."""
 
-    output: str
-    """The ensemble's tensor that it decodes."""
+    output: Output
+    """What it decodes of the ensemble's outputs."""
     ahead: int
     """How many utterances to begin, at most, before the first of them is finished."""
 
@@ -45,7 +47,7 @@ class InThread:
     ahead: int = 1
 
     def __init__(self, decoder: Decoder) -> None:
-        self.output: str = decoder.output
+        self.output: Output = decoder.output
         self._decoder = decoder
 
     def begin(self, outputs: Future[NDArray[Any]], duration_s: float) -> Future[Any]:  # noqa: ARG002
@@ -54,29 +56,25 @@ class InThread:
 
     def finish(self, begun: Future[Any], duration_s: float) -> Transcript:
         """Decode when the outputs have arrived; what the decoder raises is this item's error."""
-        outputs = begun.result()
-        try:
-            return self._decoder.decode(outputs, duration_s)
-        except Exception as error:
-            raise portable(error, "the decoder failed") from error
+        return decoded(self._decoder, begun.result(), duration_s)
 
     def close(self) -> None:
         """Release what the decoder holds."""
         self._decoder.close()
 
 
-class InPool:
-    """Searches in ``processes`` worker processes, each with a decoder of its own.
+class InThreads:
+    """Decodes in ``threads`` threads, which share a decoder that leaves the interpreter to others.
 
-    ``most`` bounds the utterances in the queue: whoever begins more waits, and so does the thread
-    that sets a future begun before its outputs arrived. Where workers fall behind with hours of
-    audio, it waits too, to bound memory. Raises as ``DecoderPool`` does.
+    At most ``most`` utterances are begun ahead. Where threads fall behind with hours of audio,
+    whoever hands over outputs waits, to bound memory.
     """
 
-    def __init__(self, make: Callable[[], Decoder], processes: int, most: int) -> None:
-        self.output: str = BeamDecoder.output
+    def __init__(self, decoder: Decoder, threads: int, most: int) -> None:
+        self.output: Output = decoder.output
         self.ahead: int = most
-        self._pool = DecoderPool(make, processes, most)
+        self._decoder = decoder
+        self._executor = ThreadPoolExecutor(threads, "decoder")
         self._room = _Room(_MOST_BYTES)
 
     def begin(self, outputs: Future[NDArray[Any]], duration_s: float) -> Future[Any]:
@@ -86,19 +84,21 @@ class InPool:
         def hand_over(result: Future[Any], then: Callable[[Any], None]) -> None:
             try:
                 then(result.result())
-            except Exception as error:  # noqa: BLE001 -- lost here, its caller would wait for ever
+            except CancelledError:
+                begun.set_exception(DecoderError(_CLOSED))
+            except BaseException as error:  # noqa: BLE001 -- lost here, its caller would wait for ever
                 begun.set_exception(error)
 
-        def decode(log_probs: NDArray[Any]) -> None:
-            n_bytes = log_probs.nbytes
+        def decode(arrived: NDArray[Any]) -> None:
+            n_bytes = arrived.nbytes
             self._room.take(n_bytes)
             try:
-                decoded = self._pool.submit(log_probs, duration_s)
-            except BaseException:
+                done = self._executor.submit(decoded, self._decoder, arrived, duration_s)
+            except RuntimeError as error:  # it is shut down
                 self._room.give_back(n_bytes)
-                raise
-            decoded.add_done_callback(lambda _: self._room.give_back(n_bytes))
-            decoded.add_done_callback(lambda future: hand_over(future, begun.set_result))
+                raise DecoderError(_CLOSED) from error
+            done.add_done_callback(lambda _: self._room.give_back(n_bytes))
+            done.add_done_callback(lambda future: hand_over(future, begun.set_result))
 
         outputs.add_done_callback(lambda future: hand_over(future, decode))
         return begun
@@ -109,8 +109,19 @@ class InPool:
         return transcript
 
     def close(self) -> None:
-        """End the worker processes."""
-        self._pool.close()
+        """Wait for what is being decoded; the rest is cancelled."""
+        self._executor.shutdown(cancel_futures=True)
+        self._decoder.close()
+
+
+def decoded(decoder: Decoder, outputs: NDArray[Any], duration_s: float) -> Transcript:
+    """The transcript; raises ``DecoderError`` for anything that is not our own error."""
+    try:
+        return decoder.decode(outputs, duration_s)
+    except AsrError:
+        raise
+    except Exception as error:
+        raise DecoderError(f"the decoder failed: {type(error).__name__}: {error}") from error
 
 
 class _Room:

@@ -36,6 +36,7 @@ from ..transcript import Transcript
 from ..utils.files import check_folder, written_whole
 from ..utils.shortened import shortened
 from ..wire.contract import LOG_PROBS, Contract
+from ..wire.top_tokens import Output
 from ..wire.transport import Transport, TransportOptions, TritonTransport
 
 
@@ -174,7 +175,7 @@ class _Task:
 class _Storing:
     """The stage that writes outputs to files, in the order of the ``paths``."""
 
-    output: str = LOG_PROBS
+    output: Output = LOG_PROBS
     ahead: int = 1
 
     def __init__(self, cache: "AcousticCache", paths: Sequence[Path]) -> None:

@@ -1,29 +1,26 @@
 """Decoding a model's outputs, with the time that each utterance takes.
 
-Flow: ``log_probs`` from their files → the decoder, here or in the processes of a
-``DecoderPool`` → transcripts in order.
+Flow: ``log_probs`` from their files → the decoder, here or in threads → transcripts in order.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from time import thread_time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from numpy.typing import NDArray
 
-from ..decoding import BeamOptions, DecoderOptions, make_decoder
-from ..decoding.pool import DecoderPool
-from ..decoding.worker import portable
+from ..decoding import DecoderOptions, make_decoder
+from ..decoding.options import SearchOptions
+from ..decoding.stage import decoded
 from ..errors import AsrError
 from ..transcript import Transcript
 from ..utils.in_order import in_order
 from ..wire.contract import Contract
 from .acoustics import AcousticOutput
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 _QUEUED: Final = 64
 
@@ -54,28 +51,29 @@ class TimedDecoder:
 
 
 def decode(
-    contract: Contract, options: DecoderOptions, outputs: Iterable[AcousticOutput], processes: int
+    contract: Contract, options: DecoderOptions, outputs: Iterable[AcousticOutput], threads: int
 ) -> Iterator[TimedTranscript | AsrError]:
     """The transcript of each utterance, in order, or why there is none.
 
-    Searches in ``processes`` processes, or in this one for 0, where greedy decoding always is.
-    Raises ``DecoderError`` when there is no such decoder.
+    Searches in ``threads`` threads, or in this one for 0, where greedy decoding always is. Raises
+    ``DecoderError`` when there is no such decoder.
     """
-    make = partial(TimedDecoder, contract, options)
-    if processes and isinstance(options, BeamOptions):
-        with DecoderPool(make, processes, _QUEUED) as pool:
-            futures = (pool.submit(each.log_probs(), each.duration_s) for each in outputs)
+    decoder = TimedDecoder(contract, options)
+
+    def outcome(each: AcousticOutput) -> TimedTranscript | AsrError:
+        try:
+            return cast("TimedTranscript", decoded(decoder, each.log_probs(), each.duration_s))
+        except AsrError as error:
+            return error
+
+    with closing(decoder):
+        if not (threads and isinstance(options, SearchOptions)):
+            yield from map(outcome, outputs)
+            return
+        executor = ThreadPoolExecutor(threads, "decoder")
+        try:
+            futures = (executor.submit(outcome, each) for each in outputs)
             for future in in_order(futures, lambda each: each, _QUEUED):
-                yield _outcome(cast("Future[TimedTranscript]", future).result)
-        return
-    decoder = make()
-    for each in outputs:
-        yield _outcome(partial(decoder.decode, each.log_probs(), each.duration_s))
-    decoder.close()
-
-
-def _outcome(decode: Callable[[], TimedTranscript]) -> TimedTranscript | AsrError:
-    try:
-        return decode()
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is this utterance's
-        return portable(error, "the decoder failed")
+                yield future.result()
+        finally:
+            executor.shutdown(cancel_futures=True)

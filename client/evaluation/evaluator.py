@@ -42,8 +42,8 @@ class EvaluationOptions:
     """Names of ``normalization.STEPS``, done to references and hypotheses alike."""
     by: tuple[str, ...] = ()
     """Fields of the manifest, such as ``speaker``: rates are also given for each value."""
-    processes: int = 0
-    """Worker processes for beam search; 0 decodes in this process."""
+    threads: int = 0
+    """Threads for beam search; 0 decodes in the caller's."""
     tokenizers: Tokenizers = field(default_factory=Tokenizers)
     """For the CTC loss of models with SentencePiece vocabularies."""
     acoustics: AcousticOptions = field(default_factory=AcousticOptions)
@@ -186,7 +186,7 @@ class Evaluator:
         entries = list(self._remaining.values())
         model = self._models[system.model]
         outputs = [model.outputs[entry.line] for entry in entries]
-        outcomes = decode(model.contract, system.decoder, outputs, self._options.processes)
+        outcomes = decode(model.contract, system.decoder, outputs, self._options.threads)
         for entry, output, outcome in zip(entries, outputs, outcomes, strict=True):
             if isinstance(outcome, TimedTranscript):
                 self._texts[system.name][entry.line] = outcome

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from ..decoding import BeamOptions, DecoderOptions
+from ..decoding import DecoderOptions, GreedyOptions
 from .metrics import ErrorCounts
 from .result import Evaluation, Group, Interval, Score, System, Utterance
 from .scoring import mean_loss
@@ -101,13 +101,15 @@ def _origin(system: System) -> dict[str, Any]:
 
 
 def _decoder(options: DecoderOptions) -> dict[str, Any]:
-    if not isinstance(options, BeamOptions):
-        return {"decoder": "greedy", "options": {"exact_nemo_text": options.exact_nemo_text}}
+    if isinstance(options, GreedyOptions):
+        return {"decoder": options.name, "options": {"exact_nemo_text": options.exact_nemo_text}}
     values = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(options).items()
     }
-    return {"decoder": "beam", "options": values}
+    if isinstance(options.lm, tuple):
+        values["lm"] = [asdict(each) | {"path": str(each.path)} for each in options.lm]
+    return {"decoder": options.name, "options": values}
 
 
 def _result(systems: Sequence[System], utterance: Utterance) -> dict[str, Any]:

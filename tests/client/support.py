@@ -16,7 +16,14 @@ import numpy as np
 import soundfile
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from client.wire.contract import LOG_PROBS, LOG_PROBS_LENGTH, TOKENS, Contract
+from client.wire.contract import (
+    LOG_PROBS,
+    LOG_PROBS_LENGTH,
+    TOKENS,
+    TOP_LOG_PROBS,
+    TOP_TOKENS,
+    Contract,
+)
 
 CONTRACT = Contract(
     version=1,
@@ -83,6 +90,34 @@ def peaky(tokens: np.ndarray, n_tokens: int) -> np.ndarray:
     log_probs = np.full((len(tokens), n_tokens), np.log(rest), np.float32)
     log_probs[np.arange(len(tokens)), tokens] = np.log(1 - 1e-3)
     return log_probs
+
+
+def best_of(log_probs: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """``top_tokens`` and ``top_log_probs``, ``[S, K]``, as an exported model makes them."""
+    blank = log_probs.shape[1] - 1
+    tokens = np.argsort(-log_probs, axis=1, kind="stable")[:, :k].astype(np.int32)
+    tokens[~(tokens == blank).any(axis=1), -1] = blank
+    return tokens, np.take_along_axis(log_probs, tokens, axis=1)
+
+
+def scored_reply(
+    log_probs: np.ndarray, request: service_pb2.ModelInferRequest, k: int = 16, padding: int = 2
+) -> service_pb2.ModelInferResponse:
+    """The outputs that ``request`` asks for of an utterance with these ``log_probs [S, V]``."""
+    frames = np.vstack([log_probs, np.zeros((padding, log_probs.shape[1]), np.float32)])
+    tokens, values = best_of(frames, k)
+    outputs = {
+        LOG_PROBS: ("FP32", frames[None]),
+        TOP_TOKENS: ("INT32", tokens[None]),
+        TOP_LOG_PROBS: ("FP32", values[None]),
+        LOG_PROBS_LENGTH: ("INT64", np.array([[len(log_probs)]], np.int64)),
+    }
+    reply = service_pb2.ModelInferResponse(model_name="demo")
+    for name in sorted(output.name for output in request.outputs):
+        datatype, value = outputs[name]
+        reply.outputs.add(name=name, datatype=datatype, shape=value.shape)
+        reply.raw_output_contents.append(value.tobytes())
+    return reply
 
 
 def infer_reply(text: str = "cat", length: int | None = None) -> service_pb2.ModelInferResponse:

@@ -64,11 +64,11 @@ def test_a_result_gives_its_text_or_raises_its_error(server):
         _ = bad.text
 
 
-@pytest.mark.parametrize("processes", [0, 1])
+@pytest.mark.parametrize("threads", [0, 1])
 @pytest.mark.parametrize("decoder", [None, GreedyOptions(confidence=True), BeamOptions()], ids=str)
-def test_results_have_log_probs_on_request(server, decoder, processes):
+def test_results_have_log_probs_on_request(server, decoder, threads):
     expected = peaky(tokens_of("cat"), CONTRACT.blank + 1)
-    options = {"decoder": decoder, "processes": processes}
+    options = {"decoder": decoder, "threads": threads}
     with Transcriber(server, "demo", log_probs=True, **options) as transcriber:
         good, bad = transcriber.transcribe([SAMPLES, "gone.wav"])
     assert good.text == "cat"

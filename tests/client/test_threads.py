@@ -32,8 +32,8 @@ def together(work):
         start.wait()
         return work(number)
 
-    with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(begin, range(THREADS)))
+    with ThreadPoolExecutor(THREADS) as callers:
+        return list(callers.map(begin, range(THREADS)))
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def decoders(model):
         "greedy with confidence": (GreedyOptions(confidence=True), 0),
         "beam in the thread": (BeamOptions(lm=model, hotwords=(Hotword("dog cat"),)), 0),
         "n-best in the thread": (BeamOptions(lm=model, nbest=3), 0),
-        "beam in processes": (BeamOptions(lm=model, hotwords=(Hotword("dog cat"),)), 2),
+        "beam in threads": (BeamOptions(lm=model, hotwords=(Hotword("dog cat"),)), 2),
     }
 
 
 @pytest.mark.parametrize("name", decoders(None))
 def test_threads_get_the_results_of_a_thread_by_itself(name, model):
-    decoder, processes = decoders(model)[name]
+    decoder, threads = decoders(model)[name]
 
     def transcripts(number):
         order = np.random.default_rng(number).permutation(np.arange(len(WORDS)).repeat(10))
@@ -66,7 +66,7 @@ def test_threads_get_the_results_of_a_thread_by_itself(name, model):
 
     with (
         scripted_server(infer) as url,
-        Transcriber(url, "demo", decoder=decoder, processes=processes) as transcriber,
+        Transcriber(url, "demo", decoder=decoder, threads=threads) as transcriber,
     ):
         alone = {(place, transcriber.transcribe_one(item_of(place))) for place in range(len(WORDS))}
         for found in together(transcripts):
@@ -142,8 +142,8 @@ def test_one_threads_bad_items_are_its_own():
         assert together(errors) == [{type(None)}, {AudioError}] * (THREADS // 2)
 
 
-@pytest.mark.parametrize("processes", [0, 1])
-def test_closing_while_others_transcribe_ends_their_items_with_errors(processes):
+@pytest.mark.parametrize("threads", [0, 1])
+def test_closing_while_others_transcribe_ends_their_items_with_errors(threads):
     begun = threading.Barrier(THREADS + 1, timeout=30)
 
     def outcomes(_):
@@ -152,9 +152,9 @@ def test_closing_while_others_transcribe_ends_their_items_with_errors(processes)
         begun.wait()
         return [first, *results]
 
-    with scripted_server(infer) as url, ThreadPoolExecutor(THREADS) as threads:
-        transcriber = Transcriber(url, "demo", decoder=BeamOptions(), processes=processes)
-        running = [threads.submit(outcomes, number) for number in range(THREADS)]
+    with scripted_server(infer) as url, ThreadPoolExecutor(THREADS) as callers:
+        transcriber = Transcriber(url, "demo", decoder=BeamOptions(), threads=threads)
+        running = [callers.submit(outcomes, number) for number in range(THREADS)]
         begun.wait()
         transcriber.close()
         for each in running:

@@ -4,13 +4,11 @@ import ctypes
 import gzip
 import http.client
 import io
-import socket
 import threading
 import zipfile
 import zlib
 from array import array
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from time import sleep
@@ -22,7 +20,7 @@ import pytest
 import client
 from client import AudioOptions, BeamOptions, Clip, Transcriber
 from client.decoding import GreedyDecoder
-from client.decoding.stage import InPool, InThread
+from client.decoding.stage import InThread, InThreads
 from client.errors import (
     AudioError,
     DecoderError,
@@ -34,7 +32,6 @@ from client.long_audio import LongAudioOptions
 from client.pipeline import Pipeline
 from client.wire.failure_policy import FailurePolicy
 from client.wire.transport import TransportOptions, TritonTransport
-from tests.client.decoding.decoders import Gated, Scripted
 from tests.client.support import (
     CONTRACT,
     encoded,
@@ -165,11 +162,11 @@ def in_thread():
     return InThread(GreedyDecoder(CONTRACT))
 
 
-def in_pool():
-    return InPool(Scripted, 1, most=4)
+def in_threads():
+    return InThreads(GreedyDecoder(CONTRACT), 1, most=4)
 
 
-@pytest.mark.parametrize("make_stage", [in_thread, in_pool])
+@pytest.mark.parametrize("make_stage", [in_thread, in_threads])
 def test_a_result_is_given_while_a_live_source_has_no_next_item(make_stage):
     coming = SimpleQueue()
     stage = make_stage()
@@ -261,8 +258,8 @@ def test_whatever_fails_hangs_up(monkeypatch):
     monkeypatch.setattr(
         TritonTransport, "close", lambda transport: closed.append(transport) or close(transport)
     )
-    with scripted_server() as url, pytest.raises(TypeError):
-        Transcriber(url, "demo", decoder=BeamOptions(lm=42))
+    with scripted_server() as url, pytest.raises(AttributeError):
+        Transcriber(url, "demo", decoder="beam")
     assert len(closed) == 1
 
 
@@ -434,34 +431,6 @@ def test_windows_longer_than_the_model_takes_hang_up(monkeypatch):
     with scripted_server() as url, pytest.raises(AudioError, match="choose shorter ones"):
         Transcriber(url, "demo", long_audio=LongAudioOptions(30.0))
     assert len(closed) == 1
-
-
-def test_a_pool_that_falls_behind_takes_no_more_than_memory_allows(monkeypatch):
-    words = [np.array([f"{number}"] * 8) for number in range(4)]
-    monkeypatch.setattr("client.decoding.stage._MOST_BYTES", 2 * words[0].nbytes)
-    begun = []
-
-    def begin_all():
-        for word in words:
-            future = Future()
-            future.set_result(word)
-            begun.append(stage.begin(future, 1.0))
-
-    with socket.create_server(("127.0.0.1", 0)) as gate:
-        stage = InPool(partial(Gated, gate.getsockname()[1]), processes=1, most=9)
-        caller = threading.Thread(target=begin_all)
-        caller.start()
-        calls = [gate.accept()[0]]  # the first is being decoded, and waits
-        caller.join(0.3)
-        assert len(begun) == 2
-        for _ in words[1:]:
-            calls[-1].close()
-            calls.append(gate.accept()[0])
-        calls[-1].close()
-        caller.join(10)
-        decoded = [stage.finish(each, 1.0).text for each in begun]
-        stage.close()
-    assert decoded == ["0", "1", "2", "3"]
 
 
 def test_no_requests_in_flight_would_be_no_use():

@@ -1,4 +1,4 @@
-"""Decoding through a real server: presets, processes, hypotheses, hotwords, words with times."""
+"""Decoding through a real server: presets, threads, hypotheses, hotwords, words with times."""
 
 import json
 
@@ -32,7 +32,7 @@ def results(server_url):
 
 def test_processes_decode_as_the_caller_would(server_url, results):
     options = read_preset(PRESET).beam
-    with Transcriber(server_url, "demo", decoder=options, processes=2) as transcriber:
+    with Transcriber(server_url, "demo", decoder=options, threads=2) as transcriber:
         items = [entry.item for entry in read_manifest(CLIPS)]
         items.insert(3, b"no audio")
         found = list(transcriber.transcribe(items))
@@ -128,13 +128,13 @@ def test_another_language_model_than_the_presets_is_warned_of(server_url, capsys
     [
         (["--alpha", "1"], "needs --decoder beam"),
         (["--decoder", "greedy", "--decoder-config", str(PRESET), "--nbest", "2"], "needs"),
-        (["--processes", "2"], "--processes: needs --decoder beam"),
+        (["--threads", "2"], "--threads: needs --decoder beam"),
         (["--decoder", "beam", "--alpha", "1"], "which --lm FILE names"),
         (["--decoder", "beam", "--unk-score-offset", "-1"], "which --lm FILE names"),
         (["--decoder", "beam", "--nbest", "2"], "--format jsonl"),
         (["--decoder", "beam", "--hotword-weight", "1"], "needs hotwords, --hotword WORD"),
         (["--decoder", "beam", "--hotword", "word=much"], "expected a number as the weight"),
-        (["--decoder", "beam", "--processes", "-1"], "expected a whole number of at least 0"),
+        (["--decoder", "beam", "--threads", "-1"], "expected a whole number of at least 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

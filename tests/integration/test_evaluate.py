@@ -89,9 +89,7 @@ def test_nothing_is_left_behind(evaluate, tmp_path, monkeypatch):
 
 def test_processes_and_thread_decode_the_same(evaluate, tmp_path):
     cache = ["--cache", tmp_path]  # what is heard differs by rounding, as batches form
-    reports = [
-        evaluate(*SYSTEMS, *cache, "--processes", each, "--format", "json") for each in (0, 2)
-    ]
+    reports = [evaluate(*SYSTEMS, *cache, "--threads", each, "--format", "json") for each in (0, 2)]
     assert reports[0]["results"] == reports[1]["results"]
 
 

@@ -62,13 +62,13 @@ def test_pauses_end_words_in_what_the_model_takes_whole(server_url, clips, beam)
         assert errors(marked.transcript.text, session) < errors(exact.transcript.text, session)
 
 
-@pytest.mark.parametrize("processes", [0, 2])
+@pytest.mark.parametrize("threads", [0, 2])
 def test_what_the_model_does_not_take_whole_is_transcribed_in_its_place(
-    server_url, clips, beam, processes
+    server_url, clips, beam, threads
 ):
     session = at_least(clips[1:2], PAUSES, 200)
     items = [clips[0].samples, session.samples, b"noise", clips[1].samples]
-    with Transcriber(server_url, "demo", decoder=beam, processes=processes) as transcriber:
+    with Transcriber(server_url, "demo", decoder=beam, threads=threads) as transcriber:
         first, long, bad, last = transcriber.transcribe(items)
     assert isinstance(bad.error, AudioError)
     assert last.transcript.text == clips[1].text

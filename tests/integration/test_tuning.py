@@ -50,7 +50,7 @@ def base_arguments(url, cache, output):
         "--manifest": CLIPS,
         "--lm": LM,
         "--trials": 20,
-        "--processes": 2,
+        "--threads": 2,
         "--cache": cache,
         "--output": output,
     }
@@ -117,8 +117,8 @@ def test_the_same_seed_gives_the_same_report_and_asks_the_model_nothing_again(
     before = answered(server_url)
     capsys.readouterr()
     reports = []
-    for processes in ("1", "2"):
-        tune("--format", "json", "--processes", processes)
+    for threads in ("1", "2"):
+        tune("--format", "json", "--threads", threads)
         report = json.loads(capsys.readouterr().out)
         report.pop("date")
         for trial in report["trials"]:
@@ -246,7 +246,7 @@ def endless(server_url, cache, tmp_path):
 def test_ctrl_c_ends_it_with_the_best_so_far_and_nothing_written(endless, tmp_path):
     process, wait_for = endless
     wait_for(b"best ")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of the processes
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of the threads
     said = wait_for(b"interrupted")
     assert "of 100000 trials, no preset written; best " in said
     assert "Traceback" not in said

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fit(lm: Path, manifest: Path) -> Fit:
-    measured = fit(load_language_model(lm).kenlm, read_texts([manifest]))
+    measured = fit(load_language_model(lm), read_texts([manifest]))
     if not measured.sentences:
         raise ManifestError(f"{manifest}: holds no text to measure with")
     return measured

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...decoding import BeamOptions, DecoderOptions
+from ...decoding import BeamOptions, DecoderOptions, GreedyOptions
 from ..result import Difference, Evaluation
 
 _SIGNIFICANT_P = 0.05
@@ -59,12 +59,15 @@ def verdict(difference: Difference) -> str:
 
 def decoder(options: DecoderOptions) -> str:
     """How a system decodes."""
-    exact = ", NeMo's exact text" if options.exact_nemo_text else ""
-    if not isinstance(options, BeamOptions):
+    exact = ""
+    if isinstance(options, (GreedyOptions, BeamOptions)) and options.exact_nemo_text:
+        exact = ", NeMo's exact text"
+    if isinstance(options, GreedyOptions):
         return f"greedy{exact}"
-    model = "no language model" if options.lm is None else str(options.lm).rpartition("/")[2]
+    names = (str(each).rpartition("/")[2] for each in options.language_models)
+    model = " + ".join(names) or "no language model"
     hotwords = f", {count(len(options.hotwords), 'hotword')}" if options.hotwords else ""
-    width = unbroken(f"beam {options.beam_width}")
+    width = unbroken(f"{options.name} {options.beam_width}")
     weights = unbroken(f"alpha {options.alpha:g}") + ", " + unbroken(f"beta {options.beta:g}")
     return f"{width}, {model}, {weights}{hotwords}{exact}"
 

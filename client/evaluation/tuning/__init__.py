@@ -1,7 +1,7 @@
 """Choosing a beam search's weights on a development set.
 
 Flow: manifest → ``evaluation.acoustics`` (the model, once; its outputs are kept on disk) →
-``parts`` (to tune on, held out) → ``study`` (which weights to try) and ``processes`` (try them) →
+``parts`` (to tune on, held out) → ``study`` (which weights to try) and ``counting`` (try them) →
 ``comparison`` with greedy decoding on the held-out part → ``result``, ``heat_map``; ``tuner`` has
 all of it.
 

@@ -15,7 +15,7 @@ from typing import Final
 from ...decoding import BeamOptions, GreedyOptions
 from ..metrics import difference_interval
 from ..result import GREEDY
-from .processes import Count, Counted
+from .counting import Count, Counted
 from .trials import Trial, best_of
 
 

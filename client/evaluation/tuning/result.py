@@ -16,11 +16,11 @@ from ...wire.contract import Contract
 from ..metrics import rate_interval
 from ..result import Failure
 from .comparison import Comparison, Measured
+from .counting import Counted
 from .parts import Example, Parts, count_words
-from .processes import Counted
 from .trials import Space, Trial, best_of
 
-_DISTRIBUTIONS: Final = ("nemo-ctc-triton", "kenlm", "optuna")
+_DISTRIBUTIONS: Final = ("nemo-ctc-triton", "nemo-ctc-search", "optuna")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Flow: batch of weights → decoded → word errors back to the sampler → next batch. Batches have one
 size, and are asked and told in order: the trials depend on the seed and on what is tuned, not on
-the number of processes or on which is done first.
+the number of threads or on which is done first.
 """
 
 import itertools
@@ -14,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from ...decoding import BeamOptions
-from .processes import Count
+from .counting import Count
 from .trials import KNOWN, RANGES, Space, Trial, best_of
 
 _DECIMALS: Final = 2  # finer weights change no word

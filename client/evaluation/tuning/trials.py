@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...decoding import BeamOptions
-from .processes import Counted
+from .counting import Counted
 
 RANGES: Final = {"alpha": (0.0, 3.0), "beta": (-2.0, 6.0), "hotword_weight": (0.0, 20.0)}
 """Least and largest of each weight."""

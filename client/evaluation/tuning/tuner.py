@@ -17,8 +17,8 @@ from ..progress import OnProgress, ignore
 from ..references import warn_of_unwritable
 from ..result import Failure
 from .comparison import compare, greedy_beside
+from .counting import Counted, DecodingThreads
 from .parts import Parts, hold_out, read_examples
-from .processes import Counted, DecodingProcesses
 from .result import Tuning
 from .trials import Space, Trial
 
@@ -29,7 +29,7 @@ class TuningOptions:
 
     trials: int = 100
     seed: int = 0
-    processes: int = os.cpu_count() or 1
+    threads: int = os.cpu_count() or 1
     """To decode in."""
     acoustics: AcousticOptions = field(
         default_factory=lambda: AcousticOptions(audio=STRICT, cache=default_folder())
@@ -69,9 +69,6 @@ def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
     ``OutputError`` for a cache that cannot be written, and the errors of ``Transcriber``; those of
     the server during the acoustic pass too: they are no recording's fault, and the cache keeps
     what was done.
-
-    The worker processes import the main script again: call this below
-    ``if __name__ == "__main__":``, in a script that is not read from standard input.
     """
     options = options or TuningOptions()
     import_extra("jiwer", "tune", "tuning")
@@ -79,11 +76,11 @@ def tune(  # noqa: PLR0913, PLR0917 -- what to tune, where, and two callbacks
     manifests = (path_of(manifest), path_of(manifest if held_out is None else held_out))
     with (
         acoustic_models(url, [model], options.acoustics) as models,
-        closing(DecodingProcesses(models[model].contract, options.processes)) as processes,
+        closing(DecodingThreads(models[model].contract, options.threads)) as threads,
     ):
-        processes.check(space.options)  # a bad language model, before hours of acoustics
+        threads.check(space.options)  # a bad language model, before hours of acoustics
         parts, failures = _parts(models[model], manifest, held_out, on_progress, warn)
-        count, check = (partial(processes.count, examples=part) for part in parts)
+        count, check = (partial(threads.count, examples=part) for part in parts)
         (greedy,) = count([greedy_beside(space.options)])
         trials: list[Trial] = []
         on_trial(searched := Searched(trials, options.trials + len(space.narrower), greedy))

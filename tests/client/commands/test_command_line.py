@@ -229,6 +229,16 @@ def test_wrong_usage_is_status_2_with_one_line_and_a_hint(arguments, capsys):
     assert hint == f"hint: {' '.join(['nemo-ctc', *called])} -h explains the options"
 
 
+def test_the_decoder_may_be_pyctcdecode(server, capsys):
+    arguments = ["good.wav", "--decoder", "pyctcdecode", "--nbest", "2", "--format", "jsonl"]
+    assert run("transcribe", *arguments, url=server) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    line = json.loads(captured.out)
+    assert line["pred_text"] == line["nbest"][0]["text"] == "cat"
+    assert line["words"] == [{"word": "cat", "start": 0.0, "end": 0.1, "confidence": None}]
+
+
 @pytest.mark.parametrize("alpha", ["-1", "nan"])
 def test_senseless_options_are_one_clear_line(alpha, server, capsys):
     arguments = ["good.wav", "--decoder", "beam", "--lm", "x.arpa", "--alpha", alpha]

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.commands.flags import FLAGS
-from client.decoding import BeamDecoder, BeamOptions, GreedyDecoder, Hotword
+from client.decoding import BeamDecoder, BeamOptions, GreedyDecoder, Hotword, WeightedLm
 from client.errors import DecoderError, MissingPackage
-from client.language_models import loading, read_words
+from client.language_models import load_language_model, read_words
 from client.vocabulary import Detokenizer
 from tests.client.support import ARPA, CONTRACT, PIECES, peaky, tokens_of
 
@@ -285,11 +285,12 @@ def test_loading_and_decoding_say_nothing(arpa, capfd, caplog):
 
 
 def test_a_decoder_that_is_let_go_releases_the_language_model(arpa):
-    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa))
+    model = load_language_model(arpa)
+    decoder = BeamDecoder(CONTRACT, BeamOptions(lm=arpa), (model,))
     decoder.decode(cot_rather_than_cat())
+    loaded = weakref.ref(model.model)
+    del model, decoder
     gc.collect()
-    loaded = weakref.ref(decoder._search)
-    del decoder
     assert loaded() is None
 
 
@@ -331,9 +332,9 @@ def test_without_kenlm_all_else_works():
     assert done.stdout.split() == [b"cat"], done.stderr
 
 
-def test_a_language_model_without_kenlm_is_refused(arpa, monkeypatch):
-    monkeypatch.setattr(loading, "kenlm", None)
-    with pytest.raises(MissingPackage, match=r"pip install .\.\[beam\]"):
+def test_a_language_model_without_the_native_package_is_refused(arpa, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nemo_ctc_search", None)
+    with pytest.raises(MissingPackage, match=r"pip install \./client/native"):
         BeamDecoder(CONTRACT, BeamOptions(lm=arpa))
 
 
@@ -342,8 +343,13 @@ def test_a_language_model_without_kenlm_is_refused(arpa, monkeypatch):
     [
         {"hotwords": (Hotword(" "),)},
         {"hotwords": (Hotword("a b"), Hotword(" a  b"))},
-        {"hotwords": (Hotword("a", -1.0),)},
+        {"hotwords": (Hotword("a", -101.0),)},
+        {"hotwords": (Hotword("a", float("nan")),)},
         {"hotword_weight": 1e9},
+        {"hotword_weight": -1.0},
+        {"lm": ()},
+        {"lm": ("a.arpa",)},
+        {"lm": (WeightedLm("a.arpa", -0.5),)},
         {"nbest": 0},
         {"unk_score_offset": 1.0},
         {"lm_case": "title"},
@@ -359,6 +365,20 @@ def test_a_language_model_without_kenlm_is_refused(arpa, monkeypatch):
 def test_options_that_make_no_sense_are_named(options):
     with pytest.raises(DecoderError, match=next(iter(options)).removesuffix("s")):
         BeamOptions(**options)
+
+
+def test_one_language_model_is_the_same_with_and_without_its_weight():
+    assert BeamOptions().language_models == ()
+    assert BeamOptions("a.arpa").language_models == (WeightedLm("a.arpa", 1.0),)
+    several = (WeightedLm("a.arpa"), WeightedLm("b.arpa", 0.3))
+    assert BeamOptions(several).language_models == several
+    assert list(map(str, several)) == ["a.arpa", "b.arpa=0.3"]
+
+
+@pytest.mark.parametrize(("path", "weight"), [(7, 1.0), (None, 1.0), ("a.arpa", "much")])
+def test_a_language_model_that_is_none_is_refused(path, weight):
+    with pytest.raises(DecoderError, match="a language model is"):
+        WeightedLm(path, weight)
 
 
 def test_a_language_model_in_another_case_is_refused_or_written_to_in_its_case(tmp_path):

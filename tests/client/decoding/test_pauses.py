@@ -80,6 +80,11 @@ def test_a_search_that_would_rather_have_one_word_hears_two(tmp_path):
     assert make_decoder(CONTRACT, options).decode(log_probs).text == "cat dog"
 
 
+def test_a_pause_has_a_frame_however_long_frames_are():
+    contract = replace(CONTRACT, frame_stride_s=1e9)
+    assert [each.text for each in transcripts(spoken("a", 1, "b"), contract)] == ["a b"] * 3
+
+
 def test_pieces_say_themselves_where_a_word_begins():
     tokens = np.array([1, *[PIECES.blank] * 99, 3], np.int32)
     assert [each.text for each in transcripts(tokens, PIECES)] == ["cat"] * 3

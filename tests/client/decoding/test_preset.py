@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from client.decoding import BeamOptions, GreedyOptions, Hotword
+from client.decoding import BeamOptions, GreedyOptions, Hotword, PyctcdecodeOptions, WeightedLm
 from client.decoding.preset import Preset, read_preset, write_preset
 from client.errors import DecoderError
 
@@ -34,6 +34,8 @@ def path(tmp_path, monkeypatch):
         Preset(None, greedy=GreedyOptions(exact_nemo_text=True)),
         Preset(BeamOptions()),
         Preset(BeamOptions(exact_nemo_text=True)),
+        Preset(PyctcdecodeOptions(alpha=1.0, hotwords=(Hotword("changi"),))),
+        Preset(PyctcdecodeOptions(lm=Path("lm.arpa"))),
     ],
 )
 def test_what_is_written_is_read(path, preset):
@@ -44,6 +46,7 @@ def test_what_is_written_is_read(path, preset):
     if preset.beam is None or preset.beam.lm is None:
         assert read.beam == preset.beam
     else:
+        assert type(read.beam) is type(preset.beam)
         assert Path(read.beam.lm).resolve() == Path(preset.beam.lm).resolve()
 
 
@@ -55,7 +58,7 @@ def test_what_is_written_is_read(path, preset):
     word=st.text("ab '", min_size=1),
 )
 def test_all_options_come_back(path, alpha, beta, width, word):
-    hotwords = (Hotword(word + "c"), Hotword("d", alpha))
+    hotwords = (Hotword(word + "c"), Hotword("d", alpha), Hotword("e", -alpha))
     options = BeamOptions(alpha=alpha, beta=beta, beam_width=width, hotwords=hotwords, nbest=2)
     write_preset(path, Preset(options))
     assert read_preset(path).beam == options
@@ -68,6 +71,17 @@ def test_a_preset_moves_with_its_language_model(path, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     options = read_preset(tmp_path / "elsewhere" / "tuned.json").beam
     assert options.lm == tmp_path / "elsewhere" / "lm.arpa"
+
+
+def test_several_language_models_move_with_the_preset(path, tmp_path, monkeypatch):
+    models = (WeightedLm(Path("presets/a.arpa")), WeightedLm("b.arpa", 0.3))
+    write_preset(path, Preset(BeamOptions(lm=models)))
+    Path("presets").rename("elsewhere")
+    monkeypatch.chdir("/")
+    read = read_preset(tmp_path / "elsewhere" / "tuned.json").beam.lm
+    assert [each.weight for each in read] == [1.0, 0.3]
+    assert read[0].path == tmp_path / "elsewhere" / "a.arpa"
+    assert read[1].path.resolve() == tmp_path / "b.arpa"
 
 
 def test_a_preset_in_a_linked_folder_finds_its_language_model(path, tmp_path):
@@ -103,8 +117,14 @@ BEAM = {"version": 1, "decoder": "beam"}
         (BEAM | {"options": {"hotwords": ["changi"]}}, "hotwords"),
         (BEAM | {"options": {"hotwords": [{"word": "changi"}]}}, "hotwords"),
         (BEAM | {"options": {"lm": 7}}, "lm is 7"),
+        (BEAM | {"options": {"lm": []}}, "names no language model"),
+        (BEAM | {"options": {"lm": ["a.arpa"]}}, "lm has 'a.arpa'"),
+        (BEAM | {"options": {"lm": [{"path": "a", "wait": 1}]}}, "'wait'"),
+        (BEAM | {"options": {"lm": [{"path": "a", "weight": "x"}]}}, "weight 'x'"),
+        (BEAM | {"options": {"unigrams": ["a"]}}, "unigrams is"),
         (BEAM | {"options": {"hotwords": [{"text": 5}]}}, "a hotword is 5"),
         (BEAM | {"options": {"hotwords": [{"text": "a", "weight": "x"}]}}, "weight 'x'"),
+        (BEAM | {"decoder": "pyctcdecode", "options": {"lm_case": "upper"}}, "options lm_case"),
         (BEAM | {"tuning": 5}, "tuning"),
     ],
     ids=str,

@@ -9,9 +9,7 @@ from rich.console import Console
 
 from client.audio import AudioOptions
 from client.decoding import BeamOptions, GreedyOptions
-from client.decoding.pool import DecoderPool
 from client.errors import DecoderError, ServerError
-from client.evaluation import decoding
 from client.evaluation.acoustics import AcousticModel, AcousticOptions
 from client.evaluation.evaluator import EvaluationOptions, Evaluator
 from client.evaluation.result import System
@@ -200,26 +198,17 @@ def test_a_bad_language_model_is_told_before_anything_is_heard(manifest, tmp_pat
     assert server.asked == []
 
 
-def test_processes_decode_the_same(manifest, tmp_path, monkeypatch):
-    started = []
-
-    class Pool(DecoderPool):
-        def __init__(self, make, processes, max_queued):
-            started.append(processes)
-            super().__init__(make, processes, max_queued)
-
-    monkeypatch.setattr(decoding, "DecoderPool", Pool)
+def test_threads_decode_the_same(manifest, tmp_path):
     systems = [GREEDY, System("beam", "demo", BeamOptions(write_arpa(tmp_path)))]
     evaluations = [
-        evaluate(manifest, systems, {"demo": model(tmp_path)}, processes=processes)[0]
-        for processes in (0, 2)
+        evaluate(manifest, systems, {"demo": model(tmp_path)}, threads=threads)[0]
+        for threads in (0, 2)
     ]
     texts = [
         [recognized.text for each in evaluation.utterances for recognized in each.recognized]
         for evaluation in evaluations
     ]
     assert texts[0] == texts[1]
-    assert started == [2]  # for the beam alone
     assert all(each.decoding_s > 0 for each in evaluations[1].scores)
 
 

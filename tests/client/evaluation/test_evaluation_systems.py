@@ -10,7 +10,7 @@ import pytest
 from client.commands.arguments import add_transcriber
 from client.commands.outputs import add_output
 from client.commands.systems import add_systems, read_systems
-from client.decoding import BeamOptions, GreedyOptions, Hotword
+from client.decoding import BeamOptions, GreedyOptions, Hotword, PyctcdecodeOptions, WeightedLm
 from client.decoding.preset import Preset, write_preset
 from client.errors import DecoderError
 
@@ -54,6 +54,32 @@ def system(text):
             "b=lm=a.arpa,alpha=2,beta=-1.5,beam_width=32,model=m",
             ("b", "m", BeamOptions(Path("a.arpa"), alpha=2, beta=-1.5, beam_width=32)),
         ),
+        (
+            "b=lm=a.arpa,lm=b.arpa=0.3",
+            (
+                "b",
+                "demo",
+                BeamOptions((WeightedLm(Path("a.arpa")), WeightedLm(Path("b.arpa"), 0.3))),
+            ),
+        ),
+        ("b=lm=a.arpa=2", ("b", "demo", BeamOptions((WeightedLm(Path("a.arpa"), 2),)))),
+        ("b=hotword=cat=-5", ("b", "demo", BeamOptions(hotwords=(Hotword("cat", -5),)))),
+        ("pyctcdecode", ("pyctcdecode", "demo", PyctcdecodeOptions())),
+        (
+            "p=pyctcdecode,lm=a.arpa,alpha=2,beam_width=32,hotword=cat,hotword_weight=5,nbest=2",
+            (
+                "p",
+                "demo",
+                PyctcdecodeOptions(
+                    Path("a.arpa"),
+                    alpha=2,
+                    beam_width=32,
+                    hotwords=(Hotword("cat"),),
+                    hotword_weight=5,
+                    nbest=2,
+                ),
+            ),
+        ),
         ("b=beam,beam-width=32", ("b", "demo", BeamOptions(beam_width=32))),
         ("b=beam,nbest=3", ("b", "demo", BeamOptions(nbest=3))),
         (
@@ -70,6 +96,14 @@ def test_a_system_is_what_it_says(text, expected):
     assert system(text) == expected
 
 
+def test_a_path_that_exists_is_one_whatever_is_in_it(tmp_path):
+    odd = tmp_path / "k=3"
+    odd.touch()
+    assert system(f"a=lm={odd}") == ("a", "demo", BeamOptions(odd))
+    several = (WeightedLm(odd, 0.5), WeightedLm(Path("b.arpa")))
+    assert system(f"a=lm={odd}=0.5,lm=b.arpa") == ("a", "demo", BeamOptions(several))
+
+
 def test_a_preset_is_a_system_and_may_be_changed(preset):
     lm = preset.parent / "lm.arpa"
     tuned = BeamOptions(lm, alpha=0.7, beam_width=50)
@@ -77,6 +111,20 @@ def test_a_preset_is_a_system_and_may_be_changed(preset):
     assert system(f"{preset}") == (str(preset), "demo", tuned)
     _, _, changed = system(f"narrow={preset},beam_width=5,beta=0")
     assert changed == BeamOptions(lm, alpha=0.7, beta=0, beam_width=5)
+
+
+def test_a_preset_of_one_search_serves_the_other(preset, tmp_path, capsys):
+    lm = preset.parent / "lm.arpa"
+    (other,) = read("--decoder-config", preset, "--decoder", "pyctcdecode", "--beta", "0")
+    assert other.decoder == PyctcdecodeOptions(lm, alpha=0.7, beta=0, beam_width=50)
+    write_preset(tmp_path / "theirs.json", Preset(other.decoder))
+    assert system(f"p={tmp_path / 'theirs.json'}")[2] == other.decoder
+    (back,) = read("--decoder-config", tmp_path / "theirs.json", "--decoder", "beam")
+    assert back.decoder == BeamOptions(lm, alpha=0.7, beta=0, beam_width=50)
+    write_preset(preset, Preset(BeamOptions(lm, lm_case="upper")))
+    with pytest.raises(SystemExit):
+        read("--decoder-config", preset, "--decoder", "pyctcdecode")
+    assert "--lm-case: is not for --decoder pyctcdecode" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("decoder", ["greedy", "beam"])
@@ -124,6 +172,8 @@ def test_without_systems_there_is_one_named_after_what_it_is(preset):
     assert [each.name for each in read("--decoder", "beam")] == ["beam"]
     (beam,) = read("--decoder", "beam", "--lm", "a.arpa", "--alpha", "2")
     assert (beam.name, beam.decoder) == ("beam with a.arpa", BeamOptions(Path("a.arpa"), alpha=2))
+    (several,) = read("--decoder", "beam", "--lm", "a.arpa", "--lm", "b.arpa=0.3")
+    assert several.name == "beam with a.arpa + b.arpa=0.3"
     (tuned,) = read("--decoder-config", preset)
     assert (tuned.name, tuned.decoder.alpha) == (str(preset), 0.7)
 
@@ -139,11 +189,14 @@ def test_without_systems_there_is_one_named_after_what_it_is(preset):
         (["--system", "a=beam,wide"], "'wide' is no option"),
         (["--system", "a=beam,beam_width=wide"], "invalid int value: 'wide'"),
         (["--system", "a=greedy,alpha=1"], "needs --decoder beam"),
+        (["--system", "a=pyctcdecode,exact_nemo_text"], "is not for --decoder pyctcdecode"),
+        (["--decoder", "pyctcdecode", "--lm-case", "upper", "--lm", "a"], "lm-case: is not for"),
         (["--system", "a=alpha=1"], "is for a language model"),
+        (["--system", "a=lm=a.arpa=x"], "'a.arpa=x': no such file, and 'x' is no weight"),
         (["--system", "greedy", "--system", "greedy,model=b"], "several are named greedy"),
         (["--system", "greedy", "--lm", "a.arpa"], "lm: is for one system"),
         (["--system", "greedy", "--decoder", "beam"], "decoder: is for one system"),
-        (["--system", "greedy", "--processes", "2"], "needs a system with beam search"),
+        (["--system", "greedy", "--threads", "2"], "needs a system with beam search"),
     ],
 )
 def test_what_cannot_be_meant_is_wrong_usage(arguments, says, capsys):

@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
-from pathlib import Path
 
 import pytest
 
@@ -69,7 +67,7 @@ def test_a_child_retries_by_itself_after_its_parent_has_retried(server_url):
         assert proxy.connections == 4
 
 
-def test_children_have_decoding_processes_of_their_own(server_url):
+def test_children_have_decoding_threads_of_their_own(server_url):
     run(
         """
         import multiprocessing
@@ -77,7 +75,7 @@ def test_children_have_decoding_processes_of_their_own(server_url):
         def work(_):
             return heard(transcriber, 3)
 
-        transcriber = Transcriber(url, "demo", decoder=BeamOptions(), processes=1)
+        transcriber = Transcriber(url, "demo", decoder=BeamOptions(), threads=1)
         expected = heard(transcriber, 3)
         with multiprocessing.get_context("fork").Pool(2) as pool:
             assert pool.map(work, range(4)) == [expected] * 4
@@ -101,7 +99,7 @@ def test_however_a_child_ends_its_parent_goes_on(server_url, end):
             finally:
                 os._exit(0) if {end != "sys.exit(0)"} else None
 
-        transcriber = Transcriber(url, "demo", decoder=BeamOptions(), processes=1)
+        transcriber = Transcriber(url, "demo", decoder=BeamOptions(), threads=1)
         expected = heard(transcriber)
         results = transcriber.transcribe([SAMPLES] * 20)
         first = next(results)
@@ -116,15 +114,11 @@ def test_what_works_in_its_own_process_alone_says_so_in_a_child(server_url):
     run(
         """
         from functools import partial
-        from client.decoding import make_decoder
-        from client.decoding.pool import DecoderPool
         from client.wire.transport import TritonTransport
 
         def work():
-            log_probs = np.zeros((10, transcriber.contract.blank + 1), np.float32)
             for use in (
                 partial(next, results),
-                partial(pool.submit, log_probs),
                 partial(transport.submit, SAMPLES, "tokens"),
             ):
                 try:
@@ -136,7 +130,6 @@ def test_what_works_in_its_own_process_alone_says_so_in_a_child(server_url):
 
         transcriber = Transcriber(url, "demo")
         transport = TritonTransport(url, "demo")
-        pool = DecoderPool(partial(make_decoder, transcriber.contract, BeamOptions()), 1)
         results = transcriber.transcribe([SAMPLES] * 100)
         next(results)
         assert in_child(work) == 0
@@ -163,42 +156,3 @@ def test_a_child_without_grpcs_support_of_forks_has_an_error_and_does_not_hang(s
         GRPC_ENABLE_FORK_SUPPORT="0",
     )
     assert "spawn" in said
-
-
-def test_a_child_does_not_keep_its_dead_parents_decoding_processes_alive(server_url):
-    said = run(
-        """
-        import pathlib, signal
-
-        def work():
-            transcriber = Transcriber(url, "demo", decoder=BeamOptions(), processes=1)
-            tasks = pathlib.Path("/proc/self/task").iterdir()
-            worker = "".join((task / "children").read_text() for task in tasks)
-            sleeper = os.fork()
-            if sleeper == 0:
-                os.closerange(0, 3)  # the test waits for their end
-                time.sleep(60)
-                os._exit(0)
-            print(worker, sleeper, flush=True)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        assert in_child(work) == -signal.SIGKILL
-        """,
-        server_url,
-    )
-    worker, sleeper = map(int, said.split())
-    try:
-        until = time.monotonic() + 20
-        while is_running(worker) and time.monotonic() < until:
-            time.sleep(0.05)
-        assert not is_running(worker)
-        assert is_running(sleeper)
-    finally:
-        os.kill(sleeper, 9)
-
-
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
-    except FileNotFoundError:
-        return False

@@ -42,7 +42,7 @@ def test_help_needs_neither_package():
     ("arguments", "said"),
     [
         (["--trials", "0"], "'0': expected a whole number of at least 1"),
-        (["--processes", "two"], "'two': expected a whole number of at least 1"),
+        (["--threads", "two"], "'two': expected a whole number of at least 1"),
         (["--beam-width", "10", "0"], "'0': expected a whole number of at least 1"),
         (["--seed", "-1"], "'-1': expected a whole number of at least 0"),
         (["--plot", "map.gif"], "map.gif does not end in .png, .pdf, .svg"),

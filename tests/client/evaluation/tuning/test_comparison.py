@@ -10,8 +10,8 @@ from client.decoding.preset import read_preset, write_preset
 from client.evaluation.acoustics import AcousticOutput
 from client.evaluation.result import GREEDY
 from client.evaluation.tuning.comparison import compare
+from client.evaluation.tuning.counting import Counted
 from client.evaluation.tuning.parts import Example, Parts
-from client.evaluation.tuning.processes import Counted
 from client.evaluation.tuning.result import Tuning
 from client.evaluation.tuning.trials import Space, Trial
 from tests.client.support import CONTRACT
@@ -98,7 +98,7 @@ def test_the_preset_tells_how_it_came_about(tmp_path):
     assert low <= -0.1 <= high
     assert record["tuned"] == {"alpha": 1.0, "beta": 1.5}
     assert (record["chosen"], record["number_of_trials"], record["seed"]) == ("tuned", 3, 5)
-    assert {"optuna", "kenlm"} <= set(record["versions"])
+    assert {"optuna", "nemo-ctc-search"} <= set(record["versions"])
 
 
 def test_a_greedy_preset_keeps_the_figures_that_speak_against_the_language_model(tmp_path):

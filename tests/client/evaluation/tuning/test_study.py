@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from client.decoding import BeamOptions, Hotword
-from client.evaluation.tuning.processes import Counted, DecodingProcesses
+from client.evaluation.tuning.counting import Counted, DecodingThreads
 from client.evaluation.tuning.study import search
 from client.evaluation.tuning.trials import RANGES, Space, Trial, best_of
 from tests.client.evaluation.tuning.support import write_arpa, write_examples
@@ -54,13 +54,13 @@ def test_the_same_seed_tries_the_same_weights_and_another_does_not():
     assert tried(found(seed=3)) != tried(found(seed=4))
 
 
-def test_the_number_of_processes_changes_nothing(tmp_path):
+def test_the_number_of_threads_changes_nothing(tmp_path):
     spoken = [("cat", "cot", "cat", 0.9), ("cot", "cot", "cat", 0.8), ("dog", "cog", "dog", 0.6)]
     utterances = write_examples(tmp_path, spoken * 3)
     space = Space(BeamOptions(write_arpa(tmp_path)))
     results = []
-    for processes in (1, 3):
-        with closing(DecodingProcesses(CONTRACT, processes)) as pool:
+    for threads in (1, 3):
+        with closing(DecodingThreads(CONTRACT, threads)) as pool:
             trials = list(search(space, partial(pool.count, examples=utterances), 25, seed=0))
         results.append([(trial.options, trial.counted.errors) for trial in trials])
     assert results[0] == results[1]

@@ -12,7 +12,7 @@ def test_entries_are_tuned_on_as_a_manifest_is_and_failures_are_told(tmp_path):
     entries = [{"audio_filepath": str(tmp_path / name), "text": "cat"} for name in names]
     space = Space(BeamOptions(write_arpa(tmp_path)))
     options = TuningOptions(
-        trials=1, processes=1, acoustics=AcousticOptions(cache=tmp_path / "cache")
+        trials=1, threads=1, acoustics=AcousticOptions(cache=tmp_path / "cache")
     )
     with scripted_server(lambda *_: infer_reply("cat")) as url:
         held_out = iter(entries[:1])

@@ -1,6 +1,6 @@
-"""Decoders in processes of their own: the same counts in any number of them, and no hanging."""
+"""Decoders in threads of their own: the same counts in any number of them, and no hanging."""
 
-import multiprocessing
+import threading
 from contextlib import closing
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from client.decoding import BeamDecoder, BeamOptions, GreedyOptions
 from client.errors import DecoderError
 from client.evaluation.metrics import errors_by_utterance
-from client.evaluation.tuning.processes import DecodingProcesses
+from client.evaluation.tuning.counting import DecodingThreads
 from tests.client.evaluation.tuning.support import write_arpa, write_examples
 from tests.client.support import CONTRACT
 
@@ -38,11 +38,11 @@ def lm(folder):
     return write_arpa(folder)
 
 
-@pytest.mark.parametrize("processes", [1, 3])
-def test_counts_are_those_of_decoding_here_in_the_order_asked(processes, utterances, lm):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_counts_are_those_of_decoding_here_in_the_order_asked(threads, utterances, lm):
     beams = [BeamOptions(lm, alpha=alpha) for alpha in (0.0, 0.5, 3.0)]
     references = [utterance.reference for utterance in utterances]
-    with closing(DecodingProcesses(CONTRACT, processes)) as pool:
+    with closing(DecodingThreads(CONTRACT, threads)) as pool:
         greedy, *counted = pool.count([GREEDY, *beams], utterances)
         (one,) = pool.count([GREEDY], utterances)
     assert greedy.by_utterance.tolist() == [[1, 1], [0, 2], [0, 1], [1, 2], [1, 0]]
@@ -56,9 +56,9 @@ def test_counts_are_those_of_decoding_here_in_the_order_asked(processes, utteran
     assert len({result.errors for result in counted}) > 1
 
 
-def test_a_process_loads_the_language_model_once(utterances, tmp_path):
+def test_threads_load_a_language_model_once(utterances, tmp_path):
     lm = write_arpa(tmp_path)
-    with closing(DecodingProcesses(CONTRACT, 1)) as pool:
+    with closing(DecodingThreads(CONTRACT, 1)) as pool:
         pool.check(BeamOptions(lm))
         lm.unlink()
         (counted,) = pool.count([BeamOptions(lm, alpha=1.0)], utterances)
@@ -67,24 +67,16 @@ def test_a_process_loads_the_language_model_once(utterances, tmp_path):
 
 def test_a_language_model_that_cannot_be_used_is_the_callers_error(tmp_path):
     with (
-        closing(DecodingProcesses(CONTRACT, 1)) as pool,
+        closing(DecodingThreads(CONTRACT, 1)) as pool,
         pytest.raises(DecoderError, match=r"gone\.arpa"),
     ):
         pool.check(BeamOptions(tmp_path / "gone.arpa"))
 
 
-def test_a_process_that_dies_is_an_error_and_not_a_wait(utterances):
-    with closing(DecodingProcesses(CONTRACT, 1)) as pool:
-        list(pool.count([GREEDY], utterances))
-        (process,) = multiprocessing.active_children()
-        process.kill()
-        with pytest.raises(DecoderError, match="a decoding process died"):
-            list(pool.count([GREEDY] * 3, utterances))
-
-
-def test_closing_ends_the_processes_also_in_the_middle(utterances, lm):
-    pool = DecodingProcesses(CONTRACT, 1)
+def test_closing_ends_the_threads_also_in_the_middle(utterances, lm):
+    before = threading.active_count()
+    pool = DecodingThreads(CONTRACT, 1)
     counts = pool.count([BeamOptions(lm)] * 1000, utterances * 100)
     next(counts)
     pool.close()
-    assert multiprocessing.active_children() == []
+    assert threading.active_count() == before
