@@ -13,7 +13,7 @@ from client.commands.arguments import add_beam_options, read_decoding
 from client.commands.outputs import output_path
 from client.commands.parser import positive
 from client.commands.streams import messages
-from client.decoding import GreedyOptions
+from client.decoding.options import DECODERS
 
 
 def add_target(parser: ArgumentParser) -> None:
@@ -75,9 +75,9 @@ def add_load(parser: ArgumentParser, seconds: float | None = 10.0) -> None:
     add("--timeout", type=positive(float), default=60.0, help="seconds for a request (%(default)s)")
     decoding = parser.add_argument_group("decoding")
     add = decoding.add_argument
-    add("--decoder", choices=("greedy", "beam"), help="default: the preset's, or greedy")
+    add("--decoder", choices=tuple(DECODERS), help="default: the preset's, or greedy")
     add("--decoder-config", type=Path, metavar="PRESET.json", help="options as `tune` wrote them")
-    add("--processes", type=int, default=0, metavar="N", help="beam: decode in N processes (0)")
+    add("--threads", type=int, default=0, metavar="N", help="beam: decode in N threads (0)")
     add_beam_options(decoding, without=("nbest",))
 
 
@@ -129,7 +129,7 @@ def load_options(parser: ArgumentParser, parsed: Namespace) -> LoadOptions:
         warmup_s=parsed.warmup,
         timeout_s=parsed.timeout,
         decoder=preset.decoder,
-        processes=parsed.processes,
+        threads=parsed.threads,
         seed=parsed.seed,
     )
 
@@ -144,7 +144,7 @@ def settings_of(parsed: Namespace, options: LoadOptions) -> dict[str, Any]:
     return {
         **chosen,
         **{name: getattr(options, name) for name in ("seconds", "requests", "warmup_s", "seed")},
-        "decoder": "greedy" if isinstance(options.decoder, GreedyOptions) else "beam",
+        "decoder": options.decoder.name,
         "decoder_options": decoder,
-        "processes": options.processes,
+        "threads": options.threads,
     }

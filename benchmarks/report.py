@@ -17,7 +17,9 @@ from typing import Any, Final, NamedTuple
 from benchmarks.errors import ProviderError
 from client.utils.files import written_whole
 
-PACKAGES: Final = ("tritonclient", "grpcio", "nvidia-pytriton", "onnxruntime", "numpy", "kenlm")
+PACKAGES: Final = (
+    "tritonclient", "grpcio", "nvidia-pytriton", "onnxruntime", "numpy", "nemo-ctc-search",
+)  # fmt: skip
 """Whose versions matter to a load."""
 CPU_INFORMATION = Path("/proc/cpuinfo")
 PROJECT = Path(__file__).resolve().parents[1]

@@ -1,1 +1,1 @@
-"""Decoders side by side: ours, others, ours without one of its speed-ups, on the same log_probs."""
+"""Decoders side by side on the same log_probs: ours and others, in several settings."""

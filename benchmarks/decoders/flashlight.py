@@ -41,14 +41,15 @@ class Flashlight:
         library = optional("flashlight.lib.text.decoder", _PACKAGE)
         kenlm = optional("flashlight.lib.text.decoder.kenlm", _PACKAGE)
         dictionary = optional("flashlight.lib.text.dictionary", _PACKAGE).Dictionary
-        if options.lm is None:
-            raise ProviderError("flashlight-text's decoder needs a language model")
+        if options.lm is None or options.hotwords:
+            raise ProviderError("its decoder needs a language model, and knows no hotwords")
+        [lm] = options.language_models
         self._blank = contract.blank
         self._in_pieces = contract.vocabulary_kind == "sentencepiece"
         self._between = contract.blank + 1  # no token's, as there is no silence
         if not self._in_pieces:
             self._between = contract.vocabulary.index(_SPACE)
-        self._words = sorted(read_words(options.lm))
+        self._words = sorted(read_words(lm.path))
         trie = library.Trie(contract.blank + 2, self._between)
         for label, word in enumerate(self._words):
             written = WORD_START + word if self._in_pieces else word + _SPACE
@@ -67,7 +68,7 @@ class Flashlight:
                 criterion_type=library.CriterionType.CTC,
             ),
             trie=trie,
-            lm=kenlm.KenLM(str(options.lm), dictionary(self._words)),
+            lm=kenlm.KenLM(str(lm.path), dictionary(self._words)),
             sil_token_idx=self._between,
             blank_token_idx=contract.blank,
             unk_token_idx=-1,

@@ -1,11 +1,12 @@
 """Our decoder and the ones it is compared with, each behind ``decode(log_probs) -> text``.
 
-They share a contract and ``BeamOptions``: language model and its words,
-alpha, beta, beam width, and the thresholds of pruning as far as a decoder knows them.
+They share a contract and ``BeamOptions``: language model and its words, alpha, beta, hotwords and
+their weight, beam width, and the thresholds of pruning, as far as a decoder knows them.
 """
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from client.decoding import BeamDecoder, BeamOptions
 from client.language_models import read_words
 from client.wire.contract import Contract
 
+OURS: Final = "ours"
+
 
 class Peer(Protocol):
     """A decoder of one contract's ``log_probs``."""
@@ -25,7 +28,7 @@ class Peer(Protocol):
 
 
 MakePeer: TypeAlias = Callable[[Contract, BeamOptions], Peer]
-"""Raises ``ProviderError`` when the decoder is not installed."""
+"""Raises ``ProviderError`` when the decoder is not installed, or lacks what the options ask for."""
 
 
 class Ours:
@@ -39,34 +42,37 @@ class Ours:
         return self._decoder.decode(log_probs).text
 
 
-class Pyctcdecode:
-    """Plain pyctcdecode, made and called as its README says."""
+class DropIn:
+    """Plain pyctcdecode, or a package with its interface, made and called as its README says."""
 
-    def __init__(self, contract: Contract, options: BeamOptions) -> None:
-        build = optional("pyctcdecode", "pyctcdecode").build_ctcdecoder
+    def __init__(self, module: str, package: str, contract: Contract, options: BeamOptions) -> None:
+        build = optional(module, package).build_ctcdecoder
         # It warns of pieces that they are no letters.
-        logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-        # It appends the blank, and tells pieces by their ``▁`` itself.
+        logging.getLogger(module).setLevel(logging.ERROR)
+        lm = options.language_models[0].path if options.lm else None
+        # It tells pieces by their ``▁`` itself.
         self._decoder = build(
-            list(contract.vocabulary),
-            None if options.lm is None else str(options.lm),
-            None if options.lm is None else sorted(read_words(options.lm)),
+            [*contract.vocabulary, ""],
+            None if lm is None else str(lm),
+            None if lm is None else sorted(read_words(lm)),
             alpha=options.alpha,
             beta=options.beta,
             unk_score_offset=options.unk_score_offset,
         )
-        names = ("beam_width", "beam_prune_logp", "token_min_logp")
+        names = ("beam_width", "beam_prune_logp", "token_min_logp", "hotword_weight")
         self._search = {name: getattr(options, name) for name in names}
+        self._hotwords = [hotword.text for hotword in options.hotwords]
 
     def decode(self, log_probs: NDArray[Any]) -> str:
         """The text of one utterance, ``[S, V]``."""
-        text: str = self._decoder.decode(log_probs, **self._search)
+        text: str = self._decoder.decode(log_probs, hotwords=self._hotwords, **self._search)
         return text
 
 
 PEERS: Final[dict[str, MakePeer]] = {
-    "pyctcdecode": Pyctcdecode,
-    "ours": Ours,
+    "pyctcdecode": partial(DropIn, "pyctcdecode", "pyctcdecode"),
+    "ctc-beam-decoder": partial(DropIn, "ctc_beam_decoder", "ctc-beam-decoder"),
     "flashlight-text": Flashlight,
+    OURS: Ours,
 }
 """The first is what ratios are to."""

@@ -35,6 +35,10 @@ class Speech:
         """Seconds of audio, as frames count them."""
         return sum(map(len, self.log_probs)) * self.contract.frame_stride_s
 
+    def part(self, utterances: int) -> "Speech":
+        """Its first utterances."""
+        return Speech(self.contract, self.log_probs[:utterances], self.references[:utterances])
+
 
 @dataclass(frozen=True)
 class SpeechFacts:
@@ -104,5 +108,5 @@ def describe_speech(name: str, speech: Speech, lm: Path, token_min_logp: float) 
         candidates_per_frame=float(candidates.mean()),
         greedy_errors=errors.errors,
         greedy_wer=errors.rate,
-        perplexity=fit(load_language_model(lm).kenlm, speech.references).perplexity,
+        perplexity=fit(load_language_model(lm), speech.references).perplexity,
     )

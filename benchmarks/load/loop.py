@@ -19,8 +19,9 @@ from benchmarks.load.records import Record, Recorder
 from benchmarks.load.sending import CLOSED, Level, Utterances, poisson_times
 from benchmarks.load.watch import Probe, Watch, Watched
 from client.audio import Pcm
-from client.decoding import BeamOptions, DecoderOptions, GreedyOptions
-from client.decoding.stage import InPool, InThread, Stage
+from client.decoding import DecoderOptions, GreedyOptions
+from client.decoding.options import SearchOptions
+from client.decoding.stage import InThread, InThreads, Stage
 from client.errors import AsrError, ServerError
 from client.evaluation.decoding import TimedDecoder, TimedTranscript
 from client.pipeline import Pipeline, requests_ahead
@@ -31,7 +32,7 @@ FAILURES_TO_CHECK: Final = 20
 """Failures in a row after which the server is health-checked."""
 FAILING_S: Final = 10.0
 """How long every request may fail before the run is aborted; an overloaded server answers some."""
-_OPEN_MOST: Final = 4096  # utterances that may wait for the decoding processes
+_OPEN_MOST: Final = 4096  # utterances that may wait for the decoding threads
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class LoadOptions:
     warmup_s: float = 2.0
     timeout_s: float = 60.0
     decoder: DecoderOptions = field(default_factory=GreedyOptions)
-    processes: int = 0
+    threads: int = 0
     seed: int = 0
 
 
@@ -226,8 +227,8 @@ class _Health:
 
 def _decoding(contract: Contract, options: LoadOptions, most: int) -> Stage:
     make = partial(TimedDecoder, contract, options.decoder)
-    if isinstance(options.decoder, BeamOptions) and options.processes:
-        return InPool(make, options.processes, requests_ahead(most))
+    if isinstance(options.decoder, SearchOptions) and options.threads:
+        return InThreads(make(), options.threads, requests_ahead(most))
     return InThread(make())
 
 

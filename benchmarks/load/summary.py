@@ -70,9 +70,9 @@ def about(document: Mapping[str, Any]) -> list[str]:
         f"{settings['requests']} requests" if settings["requests"] else f"{settings['seconds']:g} s"
     )
     decoder = "greedy decoding"
-    if settings["decoder"] == "beam":
+    if settings["decoder"] != "greedy":
         decoder = "beam search " + (
-            f"in {settings['processes']} processes" if settings["processes"] else "in one thread"
+            f"in {settings['threads']} threads" if settings["threads"] else "in one thread"
         )
     machine = f"{document['cpu']} with {document['cpus']} processors"
     shape = f"{min(lengths):.1f} to {max(lengths):.1f} s, {statistics.mean(lengths):.1f} s"

@@ -1,8 +1,7 @@
 """A server under load: statistics, CPU time and memory before, after, and each second in between.
 
 CPU time and memory of both sides are as the kernel counts them, and GPU use if there is any. A
-server is a tree of processes: Triton and a stub for each model instance. Its decoding processes
-belong to the client.
+server is a tree of processes: Triton and a stub for each model instance. Decoding is the client's.
 """
 
 import os

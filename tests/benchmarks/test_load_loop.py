@@ -65,7 +65,7 @@ def test_exactly_so_many_requests_are_measured(level):
 
 
 def test_processes_decode_too():
-    options = LoadOptions(seconds=0.3, warmup_s=0.1, decoder=BeamOptions(beam_width=2), processes=1)
+    options = LoadOptions(seconds=0.3, warmup_s=0.1, decoder=BeamOptions(beam_width=2), threads=1)
     with scripted_server() as url:
         outcome = apply_load(url, Level(OPEN, 30.0), options)
     assert {each.error for each in outcome.records} == {None}
