@@ -245,7 +245,7 @@ def endless(server_url, cache, tmp_path):
 def test_ctrl_c_ends_it_with_the_best_so_far_and_nothing_written(endless, tmp_path):
     process, wait_for = endless
     wait_for(b"best ")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of the threads
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     said = wait_for(b"interrupted")
     assert "of 100000 trials, no preset written; best " in said
     assert "Traceback" not in said
