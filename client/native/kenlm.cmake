@@ -113,14 +113,17 @@ function(patch_kenlm)
 ]])
 endfunction()
 
-# Made once for each content of this file, so that configuring again compiles nothing again.
+# Made once for each content of this file, so that configuring again compiles nothing again; from a
+# source that is named, always.
+set(source "${KENLM_SOURCE}")
+if(NOT source)
+  set(source "${folder}/kenlm-${KENLM_VERSION}")
+endif()
 file(SHA256 "${CMAKE_CURRENT_LIST_FILE}" key)
 set(patched "${folder}/patched-${key}")
-if(NOT EXISTS "${patched}/done")
-  set(source "${KENLM_SOURCE}")
-  if(NOT source)
+if(KENLM_SOURCE OR NOT EXISTS "${patched}/done")
+  if(NOT KENLM_SOURCE)
     download_kenlm()
-    set(source "${folder}/kenlm-${KENLM_VERSION}")
   endif()
   file(REMOVE_RECURSE "${patched}")
   file(COPY "${source}/lm" "${source}/util" DESTINATION "${patched}")
