@@ -51,12 +51,8 @@ class Detokenizer:
             text = text.lstrip(WORD_START).replace(WORD_START, " ")
         return self.close_up(text)
 
-    def words(self, tokens: Sequence[int], *, squeeze: bool = False) -> list[WordSpan]:
-        """The words of ``text(tokens)``, as ``split()`` has them, and where they come from.
-
-        With ``squeeze``, several spaces in a row count as one: a mark closes up over them too,
-        where NeMo's text leaves one.
-        """
+    def words(self, tokens: Sequence[int]) -> list[WordSpan]:
+        """The words of ``text(tokens)``, as ``split()`` has them, and where they come from."""
         written = [self.written[token] for token in tokens]
         text = "".join(written)
         ends = list(accumulate(map(len, written)))  # of each token in the text
@@ -65,8 +61,7 @@ class Detokenizer:
             word, first = match[0], bisect_right(ends, match.start())
             last = bisect_right(ends, match.end() - 1)
             one_space_before = match.start() > 1 and not text[match.start() - 2].isspace()
-            closes_up = word[0] in self.marks and (one_space_before or squeeze)
-            if closes_up and words:
+            if words and word[0] in self.marks and one_space_before:
                 word, first = words[-1].text + word, words.pop().first
             words.append(WordSpan(word, first, last))
         return words

@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from ..errors import DecoderError
 from ..language_models import LanguageModel
 from ..transcript import Hypothesis, Token, Transcript, Word
-from ..utils.extras import import_native
 from ..vocabulary import Detokenizer
 from ..wire.contract import Contract
 from ..wire.top_tokens import beam_output, is_top
+from .log_probs import check_shape
 from .native import make_decoder
 from .options import BeamOptions
 
 _LAYOUT: Final = ("C_CONTIGUOUS", "ALIGNED")
-_WORD: Final = partial(
-    tuple.__new__, Word
-)  # half the cost of calling it, with a tuple of its fields
+_WORD: Final = partial(tuple.__new__, Word)
+"""Makes one of a tuple of its fields, at half the cost of calling it."""
 
 
 class Partial(NamedTuple):
@@ -53,7 +52,6 @@ class BeamDecoder:
         self.output: Final = beam_output(contract, options.token_min_logp)
         self._stride_s = contract.frame_stride_s
         self._detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
-        self._native = import_native("beam search")
         self._decoder = make_decoder(contract, self._detokenizer, options, language_models)
 
     def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> Transcript:
@@ -65,12 +63,12 @@ class BeamDecoder:
         """
         outputs = _checked(outputs, self._detokenizer)
         with _told():
-            found = self._native.decode(self._decoder, outputs, self._stride_s, duration_s)
+            found = self._decoder.decode(outputs, self._stride_s, duration_s)
         return _transcript(found, self._detokenizer)
 
     def start(self) -> "BeamSearch":
         """Begin the search of an utterance whose outputs come in pieces."""
-        return BeamSearch(self._native.Search(self._decoder), self._detokenizer, self._stride_s)
+        return BeamSearch(self._decoder.start(), self._detokenizer, self._stride_s)
 
     def close(self) -> None:
         """Nothing to release: the language models go with the decoder."""
@@ -98,8 +96,7 @@ class BeamSearch:
     def partial(self) -> Partial:
         """The best text of the frames so far. Words at its end may be unfinished."""
         with self._lent() as native:
-            tokens, n_stable = native.partial()
-        return Partial(self._text(tokens), self._text(tokens[:n_stable]))
+            return Partial(*native.partial())
 
     def copy(self) -> "BeamSearch":
         """A search that goes on by itself from here."""
@@ -112,9 +109,6 @@ class BeamSearch:
     def finish(self, duration_s: float = math.inf) -> Transcript:
         """End the search; no word ends after ``duration_s``."""
         return _transcript(self._take().finish(self._stride_s, duration_s), self._detokenizer)
-
-    def _text(self, tokens: list[int]) -> str:
-        return " ".join([word.text for word in self._detokenizer.words(tokens, squeeze=True)])
 
     @contextmanager
     def _lent(self) -> Iterator[Any]:
@@ -140,12 +134,7 @@ def _checked(outputs: NDArray[Any], detokenizer: Detokenizer) -> NDArray[Any]:
             raise DecoderError(f"best tokens have shape {outputs.shape}, expected [frames, K]")
         top = np.require(outputs, requirements=_LAYOUT).view(np.int32)
         return top.reshape(*outputs.shape, 2)
-    n_tokens = len(detokenizer.labels) + 1
-    if outputs.ndim != 2 or outputs.shape[1] != n_tokens:
-        raise DecoderError(
-            f"log_probs have shape {outputs.shape}, expected [frames, {n_tokens}] "
-            "(vocabulary and blank): export the model and its contract together"
-        )
+    check_shape(outputs, len(detokenizer.labels) + 1)
     return np.require(outputs, np.float32, _LAYOUT)
 
 

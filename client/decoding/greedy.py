@@ -13,7 +13,7 @@ from ..errors import DecoderError
 from ..transcript import Transcript
 from ..vocabulary import Detokenizer
 from ..wire.contract import LOG_PROBS, TOKENS, Contract
-from .candidates import check_log_probs
+from .log_probs import check_log_probs
 from .options import GreedyOptions
 from .pauses import Pauses
 from .runs import Clock, Runs, runs_of_best_tokens, with_log_probs

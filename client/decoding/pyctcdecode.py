@@ -23,7 +23,7 @@ from ..transcript import Hypothesis, Transcript, Word
 from ..utils.extras import import_extra
 from ..vocabulary import Detokenizer
 from ..wire.contract import LOG_PROBS, Contract
-from .candidates import check_log_probs
+from .log_probs import check_log_probs
 from .options import PyctcdecodeOptions
 from .writable import check_hotwords, check_words
 

@@ -54,17 +54,11 @@ def with_log_probs(runs: Runs, log_probs: NDArray[Any]) -> Runs:
 
 
 class Clock:
-    """Turns runs into words and tokens with times, at one model's frame stride.
+    """Turns runs into words and tokens with times, at one model's frame stride."""
 
-    ``squeeze`` is that of ``Detokenizer.words``.
-    """
-
-    def __init__(
-        self, detokenizer: Detokenizer, frame_stride_s: float, *, squeeze: bool = False
-    ) -> None:
+    def __init__(self, detokenizer: Detokenizer, frame_stride_s: float) -> None:
         self._detokenizer = detokenizer
         self._stride_s = frame_stride_s
-        self._squeeze = squeeze
 
     def words(self, runs: Runs, duration_s: float) -> tuple[Word, ...]:
         """The words of the runs, none of them ending after ``duration_s``."""
@@ -75,7 +69,7 @@ class Clock:
                 min(runs.ends[word.last] * self._stride_s, duration_s),
                 _confidence(runs, word.first, word.last + 1),
             )
-            for word in self._detokenizer.words(runs.tokens, squeeze=self._squeeze)
+            for word in self._detokenizer.words(runs.tokens)
         )
 
     def tokens(self, runs: Runs, duration_s: float) -> tuple[Token, ...]:

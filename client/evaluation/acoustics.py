@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import AudioOptions, Clip
-from ..decoding.candidates import check_log_probs
+from ..decoding.log_probs import check_log_probs
 from ..errors import AsrError, AudioError, ManifestError, OutputError
 from ..long_audio import LongAudioOptions, plan_windows
 from ..manifests.manifest import Entry

@@ -90,6 +90,14 @@ std::pair<std::vector<Text>, std::vector<TimedToken>> finish(Search& search, dou
   return {std::move(texts), std::move(tokens)};
 }
 
+// The best text so far, and what all hypotheses share of it.
+std::pair<std::string, std::string> partial(const Search& search) {
+  const Partial found = search.partial();
+  const auto end = found.tokens.begin() + static_cast<std::ptrdiff_t>(found.n_stable);
+  return {text_of(found.tokens, search.labels()),
+          text_of({found.tokens.begin(), end}, search.labels())};
+}
+
 // A whole search at once: threads that take turns at the GIL lose more time than it takes.
 template <class Outputs>
 auto decode(const std::shared_ptr<Decoder>& decoder, const Outputs& outputs, double stride_s,
@@ -155,26 +163,20 @@ NB_MODULE(_native, module) {
            },
            nb::kw_only(), "labels"_a, "marks"_a, "token_min_logp"_a, "beam_width"_a,
            "beam_prune_logp"_a, "nbest"_a, "pauses"_a.none(), "models"_a, "lexicon"_a.none(),
-           "letters"_a, "alpha"_a, "beta"_a, "unk_score_offset"_a, "hotwords"_a);
+           "letters"_a, "alpha"_a, "beta"_a, "unk_score_offset"_a, "hotwords"_a)
+      .def("start", [](std::shared_ptr<Decoder> self) { return Search(std::move(self)); })
+      .def("decode", &decode<LogProbs>, "log_probs"_a, "stride_s"_a, "duration_s"_a,
+           nb::call_guard<WithoutGil>())
+      .def("decode", &decode<TopTokens>, "top_tokens"_a, "stride_s"_a, "duration_s"_a,
+           nb::call_guard<WithoutGil>());
 
   nb::class_<Search>(module, "Search")
-      .def("__init__", [](Search* self, std::shared_ptr<Decoder> decoder) {
-        new (self) Search(std::move(decoder));
-      }, "decoder"_a)
       .def("copy", [](const Search& self) { return Search(self); },
            nb::call_guard<WithoutGil>())
       .def("advance", nb::overload_cast<Search&, const LogProbs&>(&advance), "log_probs"_a,
            nb::call_guard<WithoutGil>())
       .def("advance", nb::overload_cast<Search&, const TopTokens&>(&advance), "top_tokens"_a,
            nb::call_guard<WithoutGil>())
-      .def("partial", [](const Search& self) {
-        Partial partial = self.partial();
-        return std::pair(std::move(partial.tokens), partial.n_stable);
-      })
+      .def("partial", &partial, nb::call_guard<WithoutGil>())
       .def("finish", &finish, "stride_s"_a, "duration_s"_a, nb::call_guard<WithoutGil>());
-
-  module.def("decode", &decode<LogProbs>, "decoder"_a, "log_probs"_a, "stride_s"_a, "duration_s"_a,
-             nb::call_guard<WithoutGil>());
-  module.def("decode", &decode<TopTokens>, "decoder"_a, "top_tokens"_a, "stride_s"_a,
-             "duration_s"_a, nb::call_guard<WithoutGil>());
 }

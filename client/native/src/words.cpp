@@ -12,12 +12,13 @@ struct Span {
   std::size_t last = 0;
 };
 
-std::vector<Span> spans_of(const std::vector<Emission>& emissions,
+template <class TokenAt>
+std::vector<Span> spans_of(std::size_t n_tokens, TokenAt token_at,
                            const std::vector<Label>& labels) {
   std::vector<Span> spans;
   bool is_open = false;  // whether the last one may go on
-  for (std::size_t i = 0; i < emissions.size(); ++i) {
-    const Label& label = labels[emissions[i].token];
+  for (std::size_t i = 0; i < n_tokens; ++i) {
+    const Label& label = labels[token_at(i)];
     for (std::size_t part = 0; part < label.parts.size(); ++part) {
       if (part > 0) is_open = false;
       if (label.parts[part].empty()) continue;
@@ -35,8 +36,9 @@ std::vector<Span> spans_of(const std::vector<Emission>& emissions,
 
 std::vector<Word> words_of(const std::vector<Emission>& emissions,
                            const std::vector<Label>& labels) {
+  const auto token_at = [&](std::size_t i) { return emissions[i].token; };
   std::vector<Word> words;
-  for (Span& span : spans_of(emissions, labels)) {
+  for (Span& span : spans_of(emissions.size(), token_at, labels)) {
     double log_prob = 0.0;
     for (std::size_t i = span.first; i <= span.last; ++i) log_prob += emissions[i].log_prob;
     const auto n_tokens = static_cast<double>(span.last - span.first + 1);
@@ -44,6 +46,15 @@ std::vector<Word> words_of(const std::vector<Emission>& emissions,
                      std::min(std::exp(log_prob / n_tokens), 1.0)});
   }
   return words;
+}
+
+std::string text_of(const std::vector<std::int32_t>& tokens, const std::vector<Label>& labels) {
+  std::string text;
+  for (const Span& span : spans_of(tokens.size(), [&](std::size_t i) { return tokens[i]; }, labels)) {
+    if (!text.empty()) text += ' ';
+    text += span.text;
+  }
+  return text;
 }
 
 }  // namespace nemo_ctc

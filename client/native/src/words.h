@@ -21,4 +21,7 @@ struct Word {
 // As the search spells them: a mark after a space closes up with the word before the space.
 std::vector<Word> words_of(const std::vector<Emission>& emissions, const std::vector<Label>& labels);
 
+// The same words with a space between.
+std::string text_of(const std::vector<std::int32_t>& tokens, const std::vector<Label>& labels);
+
 }  // namespace nemo_ctc

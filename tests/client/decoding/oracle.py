@@ -6,9 +6,10 @@ the vocabulary's rules, the cases of letters, and KenLM, through PyPI's ``kenlm`
 
 import math
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import kenlm
@@ -19,6 +20,23 @@ from client.vocabulary import Detokenizer
 
 LEAST = -35.0
 PAUSE_S = 0.7
+
+
+def spans_of(detokenizer, tokens):
+    """The words that tokens write, each with its first and last token.
+
+    A mark closes up with the word before it, over any number of spaces.
+    """
+    written = [detokenizer.written[token] for token in tokens]
+    ends = list(accumulate(map(len, written)))  # of each token in the text
+    spans = []
+    for match in re.finditer(r"\S+", "".join(written)):
+        word, first = match[0], bisect_right(ends, match.start())
+        if word[0] in detokenizer.marks and spans:
+            before, first, _ = spans.pop()
+            word = before + word
+        spans.append((word, first, bisect_right(ends, match.end() - 1)))
+    return spans
 
 
 class Prefix(NamedTuple):

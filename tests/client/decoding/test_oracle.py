@@ -14,8 +14,9 @@ from client.decoding import BeamDecoder, BeamOptions, Hotword
 from client.decoding.options import WeightedLm
 from client.decoding.runs import Clock, Runs
 from client.language_models import load_language_model, read_words
+from client.transcript import Word
 from client.vocabulary import Detokenizer
-from tests.client.decoding.oracle import Oracle
+from tests.client.decoding.oracle import Oracle, spans_of
 from tests.client.support import ARPA, CONTRACT, PIECES
 
 CASES = int(os.environ.get("ORACLE_CASES", "300"))
@@ -86,11 +87,20 @@ def cases(draw):
 
 
 def timed(contract, emissions):
-    """The tokens and words of emissions, as greedy decoding has them of its own."""
+    """The tokens and words of emissions."""
     detokenizer = Detokenizer(contract.vocabulary, contract.vocabulary_kind)
-    clock = Clock(detokenizer, contract.frame_stride_s, squeeze=True)
+    clock = Clock(detokenizer, contract.frame_stride_s)
     runs = Runs(*([each[field] for each in emissions] for field in range(4)))
-    return clock.tokens(runs, math.inf), clock.words(runs, math.inf)
+    words = [
+        Word(
+            text,
+            emissions[first].start * contract.frame_stride_s,
+            emissions[last].end * contract.frame_stride_s,
+            math.exp(sum(runs.log_probs[first : last + 1]) / (last + 1 - first)),
+        )
+        for text, first, last in spans_of(detokenizer, runs.tokens)
+    ]
+    return clock.tokens(runs, math.inf), words
 
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))

@@ -1,4 +1,4 @@
-"""Whether a model's outputs are the log-probabilities that greedy decoding needs."""
+"""Whether a model's outputs are log-probabilities of its tokens."""
 
 from typing import Any, Final
 
@@ -12,11 +12,7 @@ _ROUNDING: Final = 1e-3  # of float32 or float16 above log-probability 0
 
 def check_log_probs(log_probs: NDArray[Any], n_tokens: int) -> None:
     """Raise ``DecoderError`` unless these are ``[S, n_tokens]`` natural logarithms."""
-    if log_probs.ndim != 2 or log_probs.shape[1] != n_tokens:
-        raise DecoderError(
-            f"log_probs have shape {log_probs.shape}, expected [frames, {n_tokens}] "
-            "(vocabulary and blank): export the model and its contract together"
-        )
+    check_shape(log_probs, n_tokens)
     if log_probs.size == 0:
         return
     most = log_probs.max()
@@ -26,4 +22,13 @@ def check_log_probs(log_probs: NDArray[Any], n_tokens: int) -> None:
         raise DecoderError(
             f"log_probs reach {most:.3g}, expected natural logarithms of "
             "probabilities (at most 0): pass log-softmax values"
+        )
+
+
+def check_shape(log_probs: NDArray[Any], n_tokens: int) -> None:
+    """Raise ``DecoderError`` unless these are ``[S, n_tokens]``."""
+    if log_probs.ndim != 2 or log_probs.shape[1] != n_tokens:
+        raise DecoderError(
+            f"log_probs have shape {log_probs.shape}, expected [frames, {n_tokens}] "
+            "(vocabulary and blank): export the model and its contract together"
         )
