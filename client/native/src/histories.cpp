@@ -23,7 +23,6 @@ Id Spellings::intern(const std::string& text, Lexicon::Range range) {
   if (!is_new) return at->second;
   Spelling spelling;
   spelling.text = text;
-  spelling.n_characters = utf8::length(text);
   spelling.range = range;
   if (!scorer_->letters.empty()) {
     for (std::size_t begin = 0, end; begin < text.size(); begin = end) {
@@ -36,7 +35,7 @@ Id Spellings::intern(const std::string& text, Lexicon::Range range) {
   if (scorer_->lexicon && !text.empty()) {
     const std::string& written = scorer_->letters.empty() ? text : spelling.written;
     spelling.range = scorer_->lexicon->narrow(range, written);
-    if (spelling.range.empty()) spelling.penalty = scorer_->penalty(spelling.n_characters);
+    if (spelling.range.empty()) spelling.penalty = scorer_->penalty(utf8::length(text));
   }
   all_.push_back(std::move(spelling));
   return at->second;

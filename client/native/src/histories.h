@@ -35,7 +35,6 @@ Id shared_ancestor(const std::vector<Id>& ids, Parent parent) {
 struct Spelling {
   std::string text;
   std::string written;  // for the language model, if that differs
-  std::size_t n_characters = 0;
   Lexicon::Range range;  // the words that begin with it
   double penalty = 0.0;  // if there are none
 };

@@ -37,13 +37,18 @@ Emission Paths::emission(const Node& node, std::int64_t limit) const {
 }
 
 std::vector<Emission> Paths::emissions(Id path) const {
+  std::vector<Emission> found = settled_;
+  const auto unsettled = emissions_until(path, std::numeric_limits<std::int64_t>::max());
+  found.insert(found.end(), unsettled.begin(), unsettled.end());
+  return found;
+}
+
+std::vector<Emission> Paths::emissions_until(Id path, std::int64_t limit) const {
   std::vector<Emission> found;
-  std::int64_t limit = std::numeric_limits<std::int64_t>::max();
   for (Id id = path; id != kRoot; id = nodes_[id].parent) {
     found.push_back(emission(nodes_[id], limit));
     limit = nodes_[id].frame;
   }
-  found.insert(found.end(), settled_.rbegin(), settled_.rend());
   std::reverse(found.begin(), found.end());
   return found;
 }
@@ -65,13 +70,8 @@ void Paths::compact(std::vector<Id>& paths) {
   const Id shared_node = shared(paths);
   const Id root = shared_node == kRoot ? kRoot : nodes_[shared_node].parent;
   if (root != kRoot) {
-    std::vector<Emission> settled;
-    std::int64_t limit = nodes_[shared_node].frame;
-    for (Id id = root; id != kRoot; id = nodes_[id].parent) {
-      settled.push_back(emission(nodes_[id], limit));
-      limit = nodes_[id].frame;
-    }
-    settled_.insert(settled_.end(), settled.rbegin(), settled.rend());
+    const auto settled = emissions_until(root, nodes_[shared_node].frame);
+    settled_.insert(settled_.end(), settled.begin(), settled.end());
   }
   std::vector<bool> wanted(nodes_.size());
   for (Id id : paths) {

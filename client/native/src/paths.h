@@ -53,6 +53,8 @@ class Paths {
   };
 
   Emission emission(const Node& node, std::int64_t limit) const;
+  // Those of a path after the root, the last of which ends at `limit` or before.
+  std::vector<Emission> emissions_until(Id path, std::int64_t limit) const;
 
   std::int32_t blank_;
   std::vector<Node> nodes_{{kNone, -1, 0}};

@@ -10,8 +10,8 @@
 // These are pyctcdecode's terms. docs/decoding.md has them for users.
 #pragma once
 
-#include <memory>
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
