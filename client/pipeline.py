@@ -131,7 +131,7 @@ class Pipeline:
             recording = request.recording
             if (outputs := recording.take(request)) is not None:
                 decoded = self._decoding.begin(outputs, recording.duration_s)
-                yield _Decoding(recording, outputs, decoded)
+                yield _Decoding(recording, decoded, outputs if self._keep_log_probs else None)
 
     def _finish(self, begun: "_Decoding") -> Result:
         recording = begun.recording
@@ -140,7 +140,7 @@ class Pipeline:
             transcript = self._decoding.finish(begun.decoded, recording.duration_s)
         except AsrError as error:
             return replace(result, error=error)
-        log_probs = begun.outputs.result() if self._keep_log_probs else None
+        log_probs = None if begun.outputs is None else begun.outputs.result()
         return replace(result, transcript=transcript, log_probs=log_probs)
 
 
@@ -208,8 +208,8 @@ def _of_item(error: Exception, item: Item) -> AsrError:
 
 @dataclass(frozen=True)
 class _Decoding:
-    """An item whose outputs have arrived and are being decoded."""
+    """An item that is being decoded, with its outputs where the result has them."""
 
     recording: _Recording
-    outputs: Future[NDArray[Any]]
     decoded: Future[Any]
+    outputs: Future[NDArray[Any]] | None

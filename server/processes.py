@@ -49,6 +49,12 @@ def used_s(pid: int) -> float:
     return used.cpu_s if used else 0.0
 
 
+def resident_bytes() -> int:
+    """The resident memory of this process."""
+    used = usage(os.getpid())
+    return used.rss_bytes if used else 0
+
+
 def machine_s() -> float:
     """Seconds of CPU that everybody on the machine has had, all CPUs together."""
     line = (_PROC / "stat").read_text(encoding="ascii").partition("\n")[0]

@@ -3,12 +3,10 @@
 Threads share a decoder, and are measured by the clock.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.decoders.peers import Ours
 from benchmarks.decoders.settings import Setting
 from benchmarks.measurement import Speed, summarise, time_in_turns
+from server.processes import resident_bytes
 
 WARM: Final = 1_000
 """Utterances after which memory is first looked at."""
@@ -65,5 +64,4 @@ def _decoded(decoder: Ours, log_probs: Sequence[NDArray[Any]]) -> float:
     """Resident memory in MB when these are decoded."""
     for each in log_probs:
         decoder.decode(each)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / _MEGA
+    return resident_bytes() / _MEGA

@@ -3,7 +3,6 @@
 ``test_oracle`` has pieces of every size for every option; here is what it is used for.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 from client.decoding import BeamDecoder, BeamOptions, GreedyDecoder, Hotword
 from client.errors import DecoderError
 from client.wire.top_tokens import pack
+from server.processes import resident_bytes
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
 
 N_TOKENS = CONTRACT.blank + 1
@@ -146,11 +146,6 @@ def test_an_hour_is_searched_in_bounded_memory(arpa, kind):
     assert grown < MOST_GROWTH_BYTES
     if kind != "doubt":
         assert text == " ".join(GreedyDecoder(SMALL).decode(tokens).text.split())
-
-
-def resident_bytes():
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_best_tokens_make_what_all_log_probs_make(arpa):
