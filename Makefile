@@ -110,8 +110,10 @@ setup: .venv/.installed .venv-export/.installed ## Make both Python environments
 	$(RUNTIME) $(PIP) --no-deps --force-reinstall dist/nemo_ctc_search-*.whl
 	@touch $@
 
+# pip builds in build/, where modules that were deleted since would stay and be shipped.
 .PHONY: wheel
 wheel: dist/.search ## Build dist/: the client's wheel, and its search's, which installs without a compiler
+	rm -rf build
 	$(WHEEL) .
 
 dist/.search: $(NATIVE) | .venv/bin/python
@@ -124,7 +126,7 @@ dist/.search: $(NATIVE) | .venv/bin/python
 .venv/bin/python:
 	@PYTHON=$(PYTHON) constraints/system-packages.sh build
 	@$(CHECK_PYTHON)
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .PHONY: extras
 extras: $(EXTRAS:%=.venv/.with-%) ## Add EXTRAS="tune ray tokenizer" to .venv, for the commands and options that need them
@@ -241,4 +243,4 @@ kenlm-tools: .kenlm/bin/lmplz ## Compile KenLM's lmplz and build_binary
 
 .PHONY: clean
 clean: ## Remove environments and caches; exported models stay
-	rm -rf .venv .venv-export .venv-peers .kenlm dist client/native/build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-export .venv-peers .kenlm build dist client/native/build .mypy_cache .ruff_cache .pytest_cache .hypothesis
