@@ -146,7 +146,7 @@ extras: $(EXTRAS:%=.venv/.with-%) ## Add EXTRAS="tune ray tokenizer" to .venv, f
 
 .venv-export/.with-test: .venv-export/.installed
 	@echo "installing into .venv-export: test" >&2
-	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[test]'
+	$(EXPORT) $(PIP) -c constraints/export.txt -e '.[test-export]'
 	@touch $@
 
 $(REPOSITORY)/demo/config.pbtxt: demo/demo.nemo client/wire/contract.py $(wildcard export/*.py export/*/*.py) | setup

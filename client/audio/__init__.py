@@ -13,12 +13,14 @@ Flow, block by block::
       → reading       the piece of the clip
       → conversion    mean of the channels or one of them, soxr (resample) → ``int16 [n_samples]``
 
+and ``voice_activity`` finds the speech in them.
+
 Sixteen-bit mono audio at the right rate comes through bit by bit.
 """
 
 from .conversion import Pcm, to_pcm
 from .items import AudioItem, is_single, item_name, read_item
-from .options import AudioOptions, AudioSource, Clip, RawFormat, Warn
+from .options import AudioOptions, AudioSource, Clip, RawFormat, Span, Warn
 from .reading import length_of, load_audio, read_blocks
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Clip",
     "Pcm",
     "RawFormat",
+    "Span",
     "Warn",
     "is_single",
     "item_name",

@@ -8,12 +8,12 @@ import soxr
 from numpy.typing import NDArray
 
 from ..errors import AudioError
-from .options import MOST_CHANNELS, check_channel, check_format
+from .options import EACH, MOST_CHANNELS, Channel, check_channel, check_format
 
 Pcm: TypeAlias = NDArray[np.int16]
 
 NO_SAMPLES: Final = "holds no samples: record or export it again"
-_FULL_SCALE: Final = 32768
+FULL_SCALE: Final = 32768
 _BLOCK_FRAMES: Final = 1 << 16
 _MOST_PEAK: Final = 10.0
 """Of an array's floating samples, +20 dBFS. Loud masters and the overshoot of resampling stay below
@@ -31,9 +31,9 @@ def to_pcm(samples: NDArray[Any], rate_hz: int, sample_rate_hz: int) -> Pcm:
 
 
 def pcm_blocks(
-    samples: NDArray[Any], rate_hz: int, sample_rate_hz: int, channel: int | None = None
+    samples: NDArray[Any], rate_hz: int, sample_rate_hz: int, channel: Channel | None = None
 ) -> Iterator[Pcm]:
-    """What ``to_pcm`` gives, in blocks ``int16 [n]``; of ``channel``, counted from 1, or the mean.
+    """What ``to_pcm`` gives, in blocks ``int16 [n]``; the ``channel`` is chosen as by ``chosen``.
 
     Raises what ``to_pcm`` raises, for the values when their block is reached.
     """
@@ -41,19 +41,21 @@ def pcm_blocks(
     check_format(rate_hz, channels=1)
     check_channel(channel, 1 if samples.ndim == 1 else samples.shape[1])
     starts = range(0, len(samples), _BLOCK_FRAMES)
-    blocks = (_to_scale(mono(samples[at : at + _BLOCK_FRAMES], channel)) for at in starts)
+    blocks = (_to_scale(chosen(samples[at : at + _BLOCK_FRAMES], channel)) for at in starts)
     yield from converted(blocks, rate_hz, sample_rate_hz)
 
 
-def mono(samples: NDArray[Any], channel: int | None = None) -> NDArray[Any]:
+def chosen(samples: NDArray[Any], channel: Channel | None = None) -> NDArray[Any]:
     """The channel, counted from 1, or the mean of all: ``[n]`` or ``[n, channels]`` → ``[n]``.
 
-    Floating, not clipped; an overflow is infinite.
+    For ``"each"`` all of them, ``[n, channels]``. Floating, not clipped; an overflow is infinite.
     """
-    scaled = samples.astype(np.float32) / _FULL_SCALE if samples.dtype == np.int16 else samples
+    scaled = samples.astype(np.float32) / FULL_SCALE if samples.dtype == np.int16 else samples
+    if channel == EACH:
+        return scaled.reshape(len(scaled), -1)
     if scaled.ndim == 1:
         return scaled
-    if channel is not None:
+    if isinstance(channel, int):
         return scaled[:, channel - 1]
     with np.errstate(over="ignore", invalid="ignore"):  # _check_finite() finds what is not finite
         mean: NDArray[Any] = scaled.mean(axis=1)
@@ -61,21 +63,23 @@ def mono(samples: NDArray[Any], channel: int | None = None) -> NDArray[Any]:
 
 
 def converted(blocks: Iterable[NDArray[Any]], rate_hz: int, sample_rate_hz: int) -> Iterator[Pcm]:
-    """Floating mono blocks ``[n]`` at ``rate_hz`` → ``int16 [m]`` at ``sample_rate_hz``.
+    """Floating blocks at ``rate_hz`` → ``int16`` at ``sample_rate_hz``: ``[n]``, ``[n, channels]``.
 
     Raises ``AudioError`` for NaN and infinite samples.
     """
     resampler = None
-    if rate_hz != sample_rate_hz:
-        resampler = soxr.ResampleStream(rate_hz, sample_rate_hz, 1, dtype="float32")
+    waveform = np.zeros(0, np.float32)
     for block in blocks:
         _check_finite(block)
-        waveform = np.clip(block, -1, 1).astype(np.float32)  # [n]
-        if resampler is not None:
-            waveform = resampler.resample_chunk(waveform)  # [about n * new rate / rate]
+        waveform = np.clip(block, -1, 1).astype(np.float32)  # [n, ...]
+        if rate_hz != sample_rate_hz:
+            if resampler is None:
+                channels = 1 if waveform.ndim == 1 else waveform.shape[1]
+                resampler = soxr.ResampleStream(rate_hz, sample_rate_hz, channels, dtype="float32")
+            waveform = resampler.resample_chunk(waveform)  # [about n * new rate / rate, ...]
         yield _rounded(waveform)
     if resampler is not None:
-        yield _rounded(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        yield _rounded(resampler.resample_chunk(waveform[:0], last=True))
 
 
 def joined(blocks: Iterable[Pcm]) -> Pcm:
@@ -84,14 +88,16 @@ def joined(blocks: Iterable[Pcm]) -> Pcm:
     It grows in place: a list of blocks, concatenated, would take twice the memory.
     """
     pcm = bytearray()
+    shape: tuple[int, ...] = (-1,)
     for block in blocks:
         pcm += block.data
-    return np.frombuffer(pcm, np.int16)
+        shape = (-1, *block.shape[1:])
+    return np.frombuffer(pcm, np.int16).reshape(shape)
 
 
 def _rounded(waveform: NDArray[np.float32]) -> Pcm:
-    scaled = np.rint(waveform * _FULL_SCALE)
-    pcm: Pcm = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+    scaled = np.rint(waveform * FULL_SCALE)
+    pcm: Pcm = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     return pcm
 
 
@@ -126,6 +132,6 @@ def _to_scale(samples: NDArray[Any]) -> NDArray[Any]:
     if _MOST_PEAK < peak < np.inf:
         raise AudioError(
             f"floating samples reach {peak:,.6g}, expected a scale of [-1, 1]: divide by "
-            f"{_FULL_SCALE} if they were 16-bit integers"
+            f"{FULL_SCALE} if they were 16-bit integers"
         )
     return samples

@@ -1,10 +1,11 @@
 """What to read of a recording, how, and how much at most."""
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, Literal, TypeAlias
 
 from ..errors import AudioError, AudioWarning
 from ..utils.shortened import shortened
@@ -16,6 +17,10 @@ Warn: TypeAlias = Callable[[str], None]
 """Called with what is wrong with a recording that is read all the same."""
 
 MOST_CHANNELS: Final = 8
+EACH: Final = "each"
+Channel: TypeAlias = int | Literal["each"]
+"""Counted from 1, as by sox, sph2pipe and CTM files (Kaldi's programs and NeMo count from 0), or
+each channel by itself."""
 RATES_HZ: Final = (1_000, 1_000_000)  # outside is a damaged header; resampling it fills memory
 
 ENCODINGS: Final = {
@@ -37,6 +42,29 @@ ENCODINGS: Final = {
 """Encodings of headerless audio under ffmpeg's names → libsndfile's subtype and byte order."""
 
 
+@dataclass(frozen=True)
+class Span:
+    """Where somebody speaks in a recording, in seconds from its start."""
+
+    start_s: float
+    end_s: float
+    channel: int | None = None
+    """Counted from 1; ``None`` for the channel that is read, or the mean of all."""
+    speaker: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``AudioError`` for what is no time, and for a channel below 1."""
+        if not 0 <= self.start_s < self.end_s < math.inf:  # also where one is NaN
+            raise AudioError(
+                f"the segment goes from {self.start_s} to {self.end_s} s, expected a start of at "
+                "least 0 and a later end"
+            )
+        if self.channel is not None and not 1 <= self.channel <= MOST_CHANNELS:
+            raise AudioError(
+                f"the channel is {self.channel}, expected 1 to {MOST_CHANNELS}: they count from 1"
+            )
+
+
 @dataclass(frozen=True, repr=False)
 class Clip:
     """A piece of a recording: from ``offset_s`` on, ``duration_s`` long (``None``: to the end)."""
@@ -44,6 +72,9 @@ class Clip:
     source: AudioSource
     offset_s: float = 0.0
     duration_s: float | None = None
+    segments: tuple[Span, ...] | None = None
+    """The parts to transcribe, each by itself; times are the piece's. ``None`` if none are known:
+    then ``SegmentationOptions`` decide."""
 
     def __repr__(self) -> str:
         source = shortened(self.source)
@@ -74,9 +105,8 @@ class RawFormat:
 class AudioOptions:
     """How to read recordings, and the largest ones accepted."""
 
-    channel: int | None = None
-    """The one channel to take, counted from 1 as by sox, sph2pipe and CTM files (Kaldi's programs
-    and NeMo count from 0); ``None`` for the mean of all."""
+    channel: Channel | None = None
+    """The one channel to take, or ``"each"``; ``None`` for the mean of all."""
     raw: RawFormat | None = None
     """Sources are headerless audio of this format; ``None`` for files that say what they are."""
     strict: bool = False
@@ -90,9 +120,12 @@ class AudioOptions:
 
     def __post_init__(self) -> None:
         """Raise ``AudioError`` for options that no recording could meet."""
-        if self.channel is not None and not 1 <= self.channel <= MOST_CHANNELS:
+        chosen = self.channel
+        known = isinstance(chosen, int) and 1 <= chosen <= MOST_CHANNELS
+        if not (known or chosen in (None, EACH)):
             raise AudioError(
-                f"the channel is {self.channel}, expected 1 to {MOST_CHANNELS}: they count from 1",
+                f"the channel is {chosen!r}, expected 1 to {MOST_CHANNELS} or {EACH!r}: they count "
+                "from 1",
                 options=("AudioOptions.channel",),
             )
         if not (self.max_bytes >= 1 and self.max_duration_s > 0):
@@ -120,9 +153,9 @@ def check_format(rate_hz: int, channels: int) -> None:
         )
 
 
-def check_channel(channel: int | None, channels: int) -> None:
+def check_channel(channel: Channel | None, channels: int) -> None:
     """Raise ``AudioError`` when a recording of so many channels lacks the one asked for."""
-    if channel is not None and channel > channels:
+    if isinstance(channel, int) and channel > channels:
         raise AudioError(
             f"has {channels} channels, expected at least {channel}: choose one that is there",
             options=("AudioOptions.channel",),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from ..errors import AudioError
-from .conversion import NO_SAMPLES, Pcm, converted, joined, mono
+from .conversion import NO_SAMPLES, Pcm, chosen, converted, joined
 from .options import (
     SLACK_S,
     STRICT,
@@ -35,6 +35,8 @@ def load_audio(
     warn: Warn = as_warning,
 ) -> Pcm:
     """Decode a recording to mono PCM, ``int16 [n_samples]`` at ``sample_rate_hz``.
+
+    With ``options.channel`` ``"each"`` it is ``[n_samples, channels]``.
 
     Reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, NIST SPHERE, AU, CAF and W64 through libsndfile,
     and what else ffmpeg reads when that is installed, at any rate and with up to eight channels.
@@ -72,7 +74,7 @@ def read_blocks(
         check_format(recording.rate_hz, recording.channels)
         check_channel(options.channel, recording.channels)
         frames = _piece(recording, clip, options.max_duration_s)
-        blocks = (mono(block, options.channel) for block in frames)
+        blocks = (chosen(block, options.channel) for block in frames)
         yield from filter(len, converted(blocks, recording.rate_hz, sample_rate_hz))
 
 

@@ -117,7 +117,7 @@ def test_the_wheel_has_every_module_and_every_asset(wheel):
     client = PROJECT / "client"
     others = {"native", "node"}  # packages of their own
     modules = [path for path in client.rglob("*.py") if others.isdisjoint(path.parts)]
-    assets = (client / "evaluation" / "report" / "assets").iterdir()
+    assets = [client / "audio" / "vad.onnx", *(client / "evaluation/report/assets").iterdir()]
     expected = {path.relative_to(client).as_posix() for path in (*modules, *assets)}
     names = zipfile.ZipFile(wheel).namelist()
     package = {name.removeprefix("nemo_ctc/") for name in names if name.startswith("nemo_ctc/")}
