@@ -20,7 +20,7 @@ from ..errors import ManifestError
 from ..utils.shortened import shortened
 
 AUDIO_FIELDS: Final = ("audio_filepath", "audio_filename")
-_HEAD_BYTES: Final = 1 << 16
+HEAD_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Entry:
         """
         file = self.fields.get("text_filepath")
         if "text" not in self.fields and isinstance(file, str):
-            return _read_text(_located(self.folder, file))
+            return _read_text(located(self.folder, file))
         text = self.fields.get("text", self.fields.get("normalized_text"))
         return text if isinstance(text, str) else None
 
@@ -96,7 +96,7 @@ def parse_entry(path: Path, number: int, line: bytes) -> Entry:
     """One line of the manifest at ``path``; its error, if any, is in the entry."""
     fields: Mapping[str, Any] = {}
     try:
-        fields = _parse(line)
+        fields = parse_object(line)
         return Entry(number, fields, _clip(path.parent, fields), path.parent)
     except ManifestError as error:
         message = f"{path} line {number}: {error.message}"
@@ -141,7 +141,7 @@ def survey(path: Path) -> Size | None:
     for _, line in _lines(path):
         entries += 1
         try:
-            audio_s += _duration_s(_parse(line))
+            audio_s += _duration_s(parse_object(line))
         except ManifestError:
             audio_s = math.nan
     return Size(entries, audio_s if math.isfinite(audio_s) else None)
@@ -160,8 +160,8 @@ def _duration_s(fields: Mapping[str, Any]) -> float:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers."""
     try:
-        with path.open("rb", _HEAD_BYTES) as lines:
-            check_json_lines(path, lines.peek(_HEAD_BYTES))  # type: ignore[attr-defined]
+        with path.open("rb", HEAD_BYTES) as lines:
+            check_json_lines(path, lines.peek(HEAD_BYTES))  # type: ignore[attr-defined]
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, line
@@ -171,7 +171,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         ) from error
 
 
-def _parse(line: bytes) -> Mapping[str, Any]:
+def parse_object(line: bytes) -> Mapping[str, Any]:
+    """The JSON object on a line; raises ``ManifestError``, without a place, for anything else."""
     try:
         fields = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -189,23 +190,30 @@ def _clip(folder: Path, fields: Mapping[str, Any]) -> Clip:
         )
     if not isinstance(fields.get("text", ""), str | None):
         raise ManifestError(f"text is {shortened(repr(fields['text']))}, expected a string")
-    path = _located(folder, audio)
+    path = located(folder, audio)
     if fields.get("offset") is None:
         return Clip(path)
-    offset_s = _seconds(fields, "offset")
+    offset_s = seconds_of(fields, "offset")
     if fields.get("duration") is None:
         return Clip(path, offset_s)
-    return Clip(path, offset_s, _seconds(fields, "duration") or None)
+    return Clip(path, offset_s, seconds_of(fields, "duration") or None)
 
 
-def _located(folder: Path, name: str) -> Path:
+def located(folder: Path, name: str) -> Path:
     """The file of that name where NeMo looks: beside the manifest, else at ``name`` itself."""
     beside = folder / name
-    # Unlike Path's, these do not raise if a name cannot be a path or there is no home folder.
+    # Unlike Path's, these do not raise if a name cannot be a path.
     if os.path.isabs(name) or os.path.isfile(beside):  # noqa: PTH113, PTH117
         return beside
-    elsewhere = os.path.expanduser(name)  # noqa: PTH111
+    elsewhere = _expanded(name)
     return Path(elsewhere) if elsewhere != name or os.path.isfile(name) else beside  # noqa: PTH113
+
+
+def _expanded(name: str) -> str:
+    try:
+        return os.path.expanduser(name)  # noqa: PTH111 -- does not raise if there is no home folder
+    except ValueError:  # no user has such a name
+        return name
 
 
 def _read_text(path: Path) -> str:
@@ -219,10 +227,11 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
-def _seconds(fields: Mapping[str, Any], name: str) -> float:
-    value = _number(fields[name])
+def seconds_of(fields: Mapping[str, Any], name: str) -> float:
+    """A field's seconds; raises ``ManifestError``, without a place, for any that are no time."""
+    value = _number(fields.get(name))
     if value is None:
-        raise ManifestError(f"{name} is {shortened(repr(fields[name]))}, expected seconds")
+        raise ManifestError(f"{name} is {shortened(repr(fields.get(name)))}, expected seconds")
     if not (math.isfinite(value) and value >= 0):
         raise ManifestError(f"{name} is {value}, expected seconds, at least 0")
     return value
@@ -238,7 +247,7 @@ def _number(value: object) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
-_UNPACK: Final = "is compressed with {0}, expected JSON Lines: unpack it ({1})"
+_UNPACK: Final = "is compressed with {0}, expected {{}}: unpack it ({1})"
 _CONVERT: Final = "is {0}, expected UTF-8: convert it (iconv -f {0} -t UTF-8 OLD > NEW)"
 _AUDIO: Final = (
     "is a recording, expected JSON Lines that name recordings: transcribe it without a manifest"
@@ -258,10 +267,19 @@ _SIGNATURES: Final = (
     (b"\xfe\xff", _CONVERT.format("UTF-16")),
     (b"{\0", _CONVERT.format("UTF-16LE")),
     (b"\0{", _CONVERT.format("UTF-16BE")),
-    *((magic, _AUDIO) for magic in (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"NIST_1A")),
 )
+AUDIO_SIGNATURES: Final = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"NIST_1A")
 _MAKE: Final = "make a manifest of it and its recordings"
 _TABLES: Final = ((b"\t", "tabs"), (b"|", "|"), (b";", ";"), (b",", "commas"))
+
+
+def packed_or_encoded(head: bytes, expected: str) -> str:
+    """How a file that begins with ``head`` is compressed, or encoded if not as UTF-8, and the cure.
+
+    Empty for any other; ``expected`` is what the caller reads.
+    """
+    found = (what for signature, what in _SIGNATURES if head.startswith(signature))
+    return next(found, "").format(expected)
 
 
 def check_json_lines(path: Path, head: bytes) -> None:
@@ -269,9 +287,10 @@ def check_json_lines(path: Path, head: bytes) -> None:
 
     One line with an object is enough: the errors of other lines are their own.
     """
-    for signature, what in _SIGNATURES:
-        if head.startswith(signature):
-            raise _error(path, what)
+    if what := packed_or_encoded(head, "JSON Lines"):
+        raise _error(path, what)
+    if head.startswith(AUDIO_SIGNATURES):
+        raise _error(path, _AUDIO)
     lines = [
         line for each in head.removeprefix(b"\xef\xbb\xbf").splitlines() if (line := each.strip())
     ]

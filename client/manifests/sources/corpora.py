@@ -102,7 +102,7 @@ def read_kaldi(source: Source) -> Found:
     """Each utterance in order, then the transcripts that have no audio."""
     folder = source.transcripts
     recordings, texts = _read(folder / RECORDINGS), _read(folder / "text")
-    segments, speakers = _read_if_there(folder / "segments"), _read_if_there(folder / "utt2spk")
+    segments, speakers = read_if_there(folder / "segments"), read_if_there(folder / "utt2spk")
     utterances = segments or recordings
     for keyed in (recordings, texts, segments):
         yield from keyed.problems if keyed else ()
@@ -124,11 +124,21 @@ def _read(path: Path) -> KeyedLines:
     return KeyedLines(path, keyed_lines(path))
 
 
-def _read_if_there(path: Path) -> KeyedLines | None:
+def read_if_there(path: Path) -> KeyedLines | None:
+    """The lines of a file that may be missing; raises ``ManifestError`` as ``open_text`` does."""
     return _read(path) if path.exists() else None
 
 
 def _piece(line: Line) -> _Piece:
+    recording, start_s, end_s = segment_of(line)
+    return _Piece(recording, start_s, None if math.isinf(end_s) else end_s - start_s)
+
+
+def segment_of(line: Line) -> tuple[str, float, float]:
+    """Recording, start and end (seconds, infinite for its own) in a line of ``segments``.
+
+    The line is without its key. Raises ``LeftOut`` for anything else.
+    """
     try:
         recording, start, end = line.text.split()
         start_s, end_s = float(start), float(end)
@@ -140,7 +150,7 @@ def _piece(line: Line) -> _Piece:
         found = shortened(repr(line.text))
         reason = f"has {found}, expected RECORDING START END in seconds, END -1 for all"
         raise LeftOut(reason, fault=Fault.MALFORMED)
-    return _Piece(recording, start_s, None if math.isinf(end_s) else end_s - start_s)
+    return recording, start_s, end_s
 
 
 def _file_of(recording: Line) -> str:

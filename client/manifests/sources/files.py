@@ -190,9 +190,13 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def keyed_lines(path: Path) -> Iterator[tuple[str, Line]]:
     """Lines of a key and the rest, as Kaldi and LibriSpeech have them; raises as open_text does."""
-    for line in read_lines(path):
-        key, _, rest = line.text.replace("\t", " ").partition(" ")
-        yield key, Line(line.where, rest.strip())
+    return map(keyed, read_lines(path))
+
+
+def keyed(line: Line) -> tuple[str, Line]:
+    """The key that a line begins with, and the rest."""
+    key, _, rest = line.text.replace("\t", " ").partition(" ")
+    return key, Line(line.where, rest.strip())
 
 
 class KeyedLines:

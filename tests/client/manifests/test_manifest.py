@@ -105,7 +105,16 @@ def test_audio_is_found_beside_the_manifest_or_where_its_path_says(manifest, tmp
         path.touch()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(here)
-    names = ["a.wav", "~/h.wav", "~/gone.wav", "c.wav", "gone.wav", "a\0.wav"]
+    names = [
+        "a.wav",
+        "~/h.wav",
+        "~/gone.wav",
+        "c.wav",
+        "gone.wav",
+        "a\0.wav",
+        "~a\0/a",
+        "~\ud800/a",
+    ]
     entries = read_manifest(manifest(*({"audio_filepath": name} for name in names)))
     assert [str(entry.item.source) for entry in entries] == [
         f"{tmp_path}/a.wav",
@@ -114,6 +123,8 @@ def test_audio_is_found_beside_the_manifest_or_where_its_path_says(manifest, tmp
         "c.wav",
         f"{tmp_path}/gone.wav",
         f"{tmp_path}/a\0.wav",
+        f"{tmp_path}/~a\0/a",
+        f"{tmp_path}/~\ud800/a",
     ]
 
 
