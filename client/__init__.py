@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from .audio import AudioOptions as AudioOptions
     from .audio import Clip as Clip
     from .audio import RawFormat as RawFormat
+    from .audio import Span as Span
     from .audio import load_audio as load_audio
     from .audio import to_pcm as to_pcm
+    from .audio.voice_activity import SpeechDetector as SpeechDetector
+    from .audio.voice_activity import VadOptions as VadOptions
     from .decoding import BeamOptions as BeamOptions
     from .decoding import GreedyOptions as GreedyOptions
     from .decoding import Hotword as Hotword
@@ -33,11 +36,12 @@ if TYPE_CHECKING:
     from .decoding import WeightedLm as WeightedLm
     from .errors import AsrError as AsrError
     from .errors import AudioWarning as AudioWarning
-    from .long_audio import LongAudioOptions as LongAudioOptions
     from .result import Result as Result
+    from .segmentation import SegmentationOptions as SegmentationOptions
     from .transcriber import Transcriber as Transcriber
     from .transcriber import transcribe as transcribe
     from .transcript import Hypothesis as Hypothesis
+    from .transcript import Segment as Segment
     from .transcript import Token as Token
     from .transcript import Transcript as Transcript
     from .transcript import Word as Word
@@ -50,13 +54,14 @@ _HOMES = {
     name: module
     for module, names in {
         ".asynchronous": "AsyncTranscriber",
-        ".audio": "AudioOptions Clip RawFormat load_audio to_pcm",
+        ".audio": "AudioOptions Clip RawFormat Span load_audio to_pcm",
+        ".audio.voice_activity": "SpeechDetector VadOptions",
         ".decoding": "BeamOptions GreedyOptions Hotword PyctcdecodeOptions WeightedLm",
         ".errors": "AsrError AudioWarning",
-        ".long_audio": "LongAudioOptions",
         ".result": "Result",
+        ".segmentation": "SegmentationOptions",
         ".transcriber": "Transcriber transcribe",
-        ".transcript": "Hypothesis Token Transcript Word",
+        ".transcript": "Hypothesis Segment Token Transcript Word",
         ".wire.connection": "ConnectionOptions",
         ".wire.contract": "Contract",
         ".wire.failure_policy": "FailurePolicy",

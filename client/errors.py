@@ -83,7 +83,7 @@ class AudioError(AsrError):
 
 
 class AudioWarning(UserWarning):
-    """A recording is damaged or truncated; the readable part was read."""
+    """A recording is damaged or truncated, and the readable part was read; or part is left out."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

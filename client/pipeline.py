@@ -1,12 +1,13 @@
 """From items to results: in order, many requests in flight, one failure for one item.
 
-Flow: item → ``audio`` → windows (``long_audio``; most recordings are one) → ``wire.transport`` →
-stitched → ``decoding`` → ``Result``. A thread takes and reads items while the server works on the
-requests in flight; decoding happens in the caller's thread, or in threads of its own. Memory is
-bounded by the number of windows, not by the length of recordings.
+Flow: item → ``audio`` → windows of segments (``segmentation``; most recordings are one) →
+``wire.transport`` → stitched → ``decoding``, segment by segment → joined → ``Result``. A thread
+takes and reads items while the server works on the requests in flight; decoding happens in the
+caller's thread, or in threads of its own. Memory is bounded by the number of windows, not by the
+length of recordings.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from threading import BoundedSemaphore, Event
@@ -14,11 +15,22 @@ from typing import Any, Final, TypeAlias
 
 from numpy.typing import NDArray
 
-from .audio import AudioItem, AudioOptions, Pcm, Warn, item_name, read_item
+from .audio import AudioItem, AudioOptions, Clip, Pcm, Span, Warn, item_name, read_item
+from .audio.options import EACH
 from .decoding.stage import Stage
 from .errors import AsrError, AudioError
-from .long_audio import Window, WindowPlan, cut, plan_windows, stitch
 from .result import Result
+from .segmentation import (
+    NONE,
+    Plan,
+    SegmentationOptions,
+    SegmentLabel,
+    Window,
+    cut,
+    plan_segmentation,
+)
+from .stitching import stitch
+from .transcript import Segment, Transcript, joined
 from .utils.in_order import in_order
 from .utils.shortened import shortened
 from .wire.contract import LOG_PROBS
@@ -38,14 +50,43 @@ class Reader:
     """How items become samples at ``rate_hz``, and windows of them."""
 
     rate_hz: int
-    plan: WindowPlan
+    plan: Plan
     audio: AudioOptions = field(default_factory=AudioOptions)
 
-    def windows(self, item: Item, warn: Warn) -> Iterator[Window]:
-        """The item's windows, read as they are needed; raises the item's ``AsrError``."""
+    def blocks(self, item: Item, warn: Warn) -> Iterator[Pcm]:
+        """The item's samples, read as they are needed; raises the item's ``AsrError``.
+
+        ``[n]``, or ``[n, channels]`` where each channel is transcribed.
+        """
         if isinstance(item, AsrError):
             raise item
-        return cut(read_item(item, self.rate_hz, self.audio, warn), self.plan)
+        audio = self.audio
+        if any(span.channel for span in _spans(item) or ()):
+            audio = replace(audio, channel=EACH)
+        return read_item(item, self.rate_hz, audio, warn)
+
+    def spans(self, item: Item) -> tuple[Span, ...] | None:
+        """The item's segments, where some name a channel each with its own."""
+        spans, channel = _spans(item), self.audio.channel
+        if spans is None or not isinstance(channel, int):
+            return spans
+        if not any(span.channel for span in spans):
+            return spans
+        return tuple(span if span.channel else replace(span, channel=channel) for span in spans)
+
+    def windows(self, item: Item, warn: Warn, read: Callable[[int], None]) -> Iterator[Window]:
+        """The item's windows; ``read`` is called with the length of each block that is read."""
+
+        def counted() -> Iterator[Pcm]:
+            for block in self.blocks(item, warn):
+                read(len(block))
+                yield block
+
+        return cut(counted(), self.plan, self.spans(item), warn)
+
+
+def _spans(item: Item) -> tuple[Span, ...] | None:
+    return item.segments if isinstance(item, Clip) else None
 
 
 class Pipeline:
@@ -69,7 +110,8 @@ class Pipeline:
         self.transport: Final = transport
         self.max_in_flight: Final = max_in_flight
         self._decoding = decoding
-        self._reader = reader or Reader(contract.sample_rate_hz, plan_windows(contract, None))
+        plan = plan_segmentation(contract, SegmentationOptions(NONE))
+        self._reader = reader or Reader(contract.sample_rate_hz, plan)
         self._permits = BoundedSemaphore(max_in_flight)
         self._n_tokens = contract.blank + 1
         self._keep_log_probs = keep_log_probs
@@ -84,7 +126,9 @@ class Pipeline:
         requests = in_order(sent, lambda each: each.outputs, ahead, stop)
         begun = self._begin(requests)
         for each in in_order(begun, lambda each: each.decoded, self._decoding.ahead):
-            yield self._finish(each)
+            self._finish(each)
+            if each.ends:
+                yield each.recording.result()
 
     def close(self) -> None:
         """Disconnect and release what the decoder holds."""
@@ -96,24 +140,38 @@ class Pipeline:
         for index, item in enumerate(items):
             if stop.is_set():
                 return
-            recording = _Recording(index, self._n_tokens)
+            recording = _Recording(index, self._reader.rate_hz)
+            end: Future[Any] = Future()
             try:
                 yield from self._windows(recording, item, stop)
+                end.set_result(None)
+            except _StoppedError:
+                return
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 -- items are others' code: files, arrays
-                failed: Future[NDArray[Any]] = Future()
-                failed.set_exception(_of_item(error, item))
-                yield _Request(recording, 0, failed, last=True)
+                end.set_exception(_of_item(error, item))
+            if not recording.sent:
+                yield _Request(recording, end)
 
     def _windows(self, recording: "_Recording", item: Item, stop: Event) -> "Iterator[_Request]":
-        for piece in self._reader.windows(item, recording.warnings.append):
-            if recording.ended or stop.is_set():  # it ends early where a window failed
+        reader = self._reader
+
+        def read(n_samples: int) -> None:
+            if stop.is_set():  # also within hours without speech, of which nothing is sent
+                raise _StoppedError
+            recording.read(n_samples)
+
+        for window in reader.windows(item, recording.warnings.append, read):
+            if recording.error is not None:  # of a window before
                 return
-            end = piece.start_frame * self._reader.plan.frame + len(piece.samples)
-            recording.duration_s = end / self._reader.rate_hz
-            outputs = self._submit(piece.samples)
-            yield _Request(recording, piece.start_frame, outputs, piece.last)
+            if stop.is_set():
+                raise _StoppedError
+            end = window.start_frame * reader.plan.frame + len(window.samples)
+            outputs = self._submit(window.samples)
+            place = _Place(window.label, window.start_frame, end / reader.rate_hz, window.last)
+            recording.sent = place.is_all
+            yield _Request(recording, outputs, place)
 
     def _submit(self, samples: Pcm) -> Future[NDArray[Any]]:
         self._permits.acquire()
@@ -126,22 +184,46 @@ class Pipeline:
         return outputs
 
     def _begin(self, requests: "Iterable[_Request]") -> "Iterator[_Decoding]":
-        """The recordings whose windows have all been answered; taking one begins to decode it."""
-        for request in requests:
-            recording = request.recording
-            if (outputs := recording.take(request)) is not None:
-                decoded = self._decoding.begin(outputs, recording.duration_s)
-                yield _Decoding(recording, decoded, outputs if self._keep_log_probs else None)
+        """The segments whose windows have all been answered, and each recording's end.
 
-    def _finish(self, begun: "_Decoding") -> Result:
-        recording = begun.recording
-        result = Result(recording.index, recording.duration_s, warnings=tuple(recording.warnings))
+        Taking a segment begins to decode it.
+        """
+        for request in requests:
+            recording, place = request.recording, request.place
+            if recording.ended:
+                continue
+            try:
+                outputs = request.outputs.result()
+                if place is None:
+                    recording.ended = True
+                    yield _Decoding(recording, request.outputs)
+                elif (whole := recording.take(outputs, place, self._n_tokens)) is not None:
+                    recording.ended = place.is_all
+                    yield self._begun(recording, place, whole)
+            except AsrError as error:
+                recording.fail(error)
+                recording.ended = True
+                yield _Decoding(recording, request.outputs)
+
+    def _begun(
+        self, recording: "_Recording", place: "_Place", outputs: NDArray[Any]
+    ) -> "_Decoding":
+        arrived: Future[NDArray[Any]] = Future()
+        arrived.set_result(outputs)
+        decoded = self._decoding.begin(arrived, place.end_s)
+        kept = outputs if self._keep_log_probs else None
+        return _Decoding(recording, decoded, place, kept)
+
+    def _finish(self, begun: "_Decoding") -> None:
+        recording, place = begun.recording, begun.place
+        if place is None:
+            return
         try:
-            transcript = self._decoding.finish(begun.decoded, recording.duration_s)
+            transcript = self._decoding.finish(begun.decoded, place.end_s)
         except AsrError as error:
-            return replace(result, error=error)
-        log_probs = None if begun.outputs is None else begun.outputs.result()
-        return replace(result, transcript=transcript, log_probs=log_probs)
+            recording.fail(error)
+        else:
+            recording.add(place, transcript, begun.outputs)
 
 
 def requests_ahead(max_in_flight: int) -> int:
@@ -149,49 +231,100 @@ def requests_ahead(max_in_flight: int) -> int:
     return _AHEAD * max_in_flight
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a window belongs: its segment, the frame of it, and the segment's length so far."""
+
+    label: SegmentLabel | None
+    start_frame: int
+    end_s: float
+    last: bool
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing of the recording comes after it."""
+        return self.label is None and self.last
+
+
+class _StoppedError(Exception):
+    """Nothing more is to be sent."""
+
+
 class _Recording:
-    """An item whose windows are in flight; their outputs are stitched when all have arrived."""
+    """An item while its windows are in flight and its segments are decoded.
 
-    def __init__(self, index: int, n_tokens: int) -> None:
-        self.index = index
-        self.duration_s = 0.0
+    The thread that reads items writes ``warnings`` and ``sent``, and stops after an ``error``; the
+    one that takes requests in order writes ``ended``, and with the caller's ``error``.
+    """
+
+    def __init__(self, index: int, rate_hz: int) -> None:
         self.warnings: list[str] = []
+        self.sent = False
+        """Whether no end follows its windows."""
         self.ended = False
-        self._n_tokens = n_tokens
-        self._starts: list[int] = []  # in frames, of each window
-        self._windows: list[NDArray[Any]] = []
+        """Whether requests that still come are in vain."""
+        self.error: AsrError | None = None
+        """The first one."""
+        self._index = index
+        self._rate_hz = rate_hz
+        self._n_samples = 0
+        self._windows: dict[SegmentLabel | None, list[tuple[int, NDArray[Any]]]] = {}
+        self._decoded: list[tuple[Segment, Transcript]] = []
+        self._whole: Result | None = None
 
-    def take(self, request: "_Request") -> Future[NDArray[Any]] | None:
-        """Wait for the next window; the last one, or the first that fails, ends the recording.
+    def read(self, n_samples: int) -> None:
+        """Note that so many more samples were read."""
+        self._n_samples += n_samples
 
-        Returns a future of the recording's outputs, ``[S]``, ``[S, V]`` or ``[S, K]``, or of its
-        error, at the end; ``None`` before and after.
+    def fail(self, error: AsrError) -> None:
+        """Note what went wrong, if nothing has before."""
+        self.error = self.error or error
+
+    def take(self, outputs: NDArray[Any], place: _Place, n_tokens: int) -> NDArray[Any] | None:
+        """Take the outputs of a window; those of its segment, if it is the last one.
+
+        Raises ``ServerError`` when windows do not fit together.
         """
-        if self.ended:
+        windows = self._windows.setdefault(place.label, [])
+        windows.append((place.start_frame, outputs))
+        if not place.last:
             return None
-        outputs: Future[NDArray[Any]] = Future()
-        try:
-            self._windows.append(request.outputs.result())
-            self._starts.append(request.start_frame)
-            if not request.last:
-                return None
-            windows = alike(self._windows, self._n_tokens)
-            outputs.set_result(stitch(zip(self._starts, windows, strict=True)))
-        except AsrError as error:
-            outputs.set_exception(error)
-        self.ended = True
-        self._windows.clear()
-        return outputs
+        del self._windows[place.label]
+        starts = [start for start, _ in windows]
+        return stitch(zip(starts, alike([each for _, each in windows], n_tokens), strict=True))
+
+    def add(self, place: _Place, transcript: Transcript, log_probs: NDArray[Any] | None) -> None:
+        """Take the transcript of a segment, or of the whole."""
+        if (label := place.label) is None:
+            self._whole = Result(self._index, 0, transcript, log_probs=log_probs)
+            return
+        start_s = label.start / self._rate_hz
+        segment = Segment(
+            text="",
+            start_s=start_s,
+            end_s=start_s + place.end_s,
+            channel=label.channel,
+            speaker=label.speaker,
+            log_probs=log_probs,
+        )
+        self._decoded.append((segment, transcript))
+
+    def result(self) -> Result:
+        """What became of it."""
+        whole = self._whole or Result(self._index, transcript=joined(self._decoded))
+        if self.error is not None:
+            whole = Result(self._index, error=self.error)
+        duration_s = self._n_samples / self._rate_hz
+        return replace(whole, duration_s=duration_s, warnings=tuple(self.warnings))
 
 
 @dataclass(frozen=True)
 class _Request:
-    """A window in flight."""
+    """A window in flight; without a ``place`` the recording's end, or why it cannot be read."""
 
     recording: _Recording
-    start_frame: int
     outputs: Future[NDArray[Any]]
-    last: bool
+    place: _Place | None = None
 
 
 def _of_item(error: Exception, item: Item) -> AsrError:
@@ -208,8 +341,17 @@ def _of_item(error: Exception, item: Item) -> AsrError:
 
 @dataclass(frozen=True)
 class _Decoding:
-    """An item that is being decoded, with its outputs where the result has them."""
+    """A segment that is being decoded, with its outputs where the result has them.
+
+    Without a ``place`` it is the recording's end.
+    """
 
     recording: _Recording
     decoded: Future[Any]
-    outputs: Future[NDArray[Any]] | None
+    place: _Place | None = None
+    outputs: NDArray[Any] | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing of the recording comes after it."""
+        return self.place is None or self.place.is_all

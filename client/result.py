@@ -15,10 +15,10 @@ from .utils.shortened import shortened
 class Result:
     """What became of the item at position ``index``: a transcript, or an error.
 
-    ``duration_s`` is the length of the audio that was sent, 0 where none was. ``warnings`` say what
+    ``duration_s`` is the length of the audio that was read, 0 where none was. ``warnings`` say what
     is wrong with a recording whose intact part was transcribed. ``log_probs``, ``float32 [S, V]``,
     are the model's own, natural logarithms with the blank last, where the transcriber was asked for
-    them.
+    them; of a recording that was cut, its segments have them.
     """
 
     index: int

@@ -8,23 +8,21 @@ import warnings
 from collections.abc import Generator, Iterable, Sequence, Sized
 from dataclasses import replace
 from threading import Event
-from typing import Final, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from .audio import AudioItem, AudioOptions, is_single
 from .decoding import DecoderOptions, GreedyOptions, make_decoder
 from .decoding.options import SearchOptions
 from .decoding.stage import InThread, InThreads, Stage
 from .errors import AudioWarning
-from .long_audio import LongAudioOptions, plan_windows
 from .pipeline import Item, Pipeline, Reader, requests_ahead
 from .result import Result
+from .segmentation import SegmentationOptions, plan_segmentation
 from .transcript import Transcript
 from .utils.closing import Closing
 from .utils.forks import PerProcess
 from .wire.contract import Contract
 from .wire.transport import TransportOptions, TritonTransport
-
-_LONG_AUDIO: Final = LongAudioOptions()
 
 
 class TranscriberOptions(TypedDict, total=False):
@@ -34,7 +32,7 @@ class TranscriberOptions(TypedDict, total=False):
     threads: int
     options: TransportOptions | None
     audio: AudioOptions | None
-    long_audio: LongAudioOptions | None
+    segmentation: SegmentationOptions | None
     log_probs: bool
 
 
@@ -43,8 +41,8 @@ class Transcriber(Closing):
 
     ``decoder`` chooses greedy decoding (``None``) or beam search. Beam search runs in ``threads``
     threads, or for 0 in the thread that takes the results. ``audio`` says how recordings
-    are read, and ``long_audio`` how those longer than the model takes are cut and stitched; with
-    ``None`` they are errors. With ``log_probs``, results have the model's outputs, ``float32
+    are read, and ``segmentation`` how they are cut: by default at pauses where they are longer than
+    the model takes. With ``log_probs``, results have the model's outputs, ``float32
     [S, V]``, and words of greedy decoding a confidence; a reply is then V times as large.
 
     Any number of threads may call all methods at once. They share ``options.max_in_flight``
@@ -55,7 +53,7 @@ class Transcriber(Closing):
     where gRPC does not survive the fork, and by iterators of results from before it.
 
     Raises the errors of ``TritonTransport``, ``DecoderError`` for a language model that cannot be
-    used, and those of ``plan_windows``.
+    used, and those of ``plan_segmentation``.
     """
 
     def __init__(  # noqa: PLR0913  # all but two are options that most callers leave alone
@@ -67,7 +65,7 @@ class Transcriber(Closing):
         threads: int = 0,
         options: TransportOptions | None = None,
         audio: AudioOptions | None = None,
-        long_audio: LongAudioOptions | None = _LONG_AUDIO,
+        segmentation: SegmentationOptions | None = None,
         log_probs: bool = False,
     ) -> None:
         self._model = f"{model!r} at {url!r}"
@@ -81,7 +79,7 @@ class Transcriber(Closing):
             contract = transport.contract
             decoding: Stage
             try:
-                plan = plan_windows(contract, long_audio)
+                plan = plan_segmentation(contract, segmentation or SegmentationOptions())
                 reader = Reader(contract.sample_rate_hz, plan, audio or AudioOptions())
                 made = make_decoder(contract, decoder)
                 if threads and isinstance(decoder, SearchOptions):

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from benchmarks.errors import SpeechError
 from client.audio.options import STRICT
 from client.decoding import GreedyDecoder
-from client.evaluation.acoustics import AcousticOptions, acoustic_models, default_folder
+from client.evaluation.acoustic_cache import default_folder
+from client.evaluation.acoustics import AcousticOptions, acoustic_models
 from client.evaluation.metrics import word_errors
 from client.evaluation.tuning.parts import Example, read_examples
 from client.language_models import load_language_model
 from client.language_models.inspection import fit
+from client.segmentation import WINDOW, SegmentationOptions
 from client.wire.contract import Contract
 
 
@@ -71,7 +73,8 @@ def load_speech(url: str, model: str, manifests: Sequence[Path]) -> Speech:
     manifest or the server cannot.
     """
     examples: list[Example] = []
-    options = AcousticOptions(audio=STRICT, cache=default_folder())
+    whole = SegmentationOptions(WINDOW)  # each recording is one utterance
+    options = AcousticOptions(audio=STRICT, segmentation=whole, cache=default_folder())
     with acoustic_models(url, [model], options) as models:
         for manifest in manifests:
             found, failures = read_examples(manifest, models[model])

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ..audio import AudioOptions, RawFormat
+from ..audio.options import EACH, Channel
+from ..audio.voice_activity import VadOptions
 from ..decoding import BeamOptions, GreedyOptions, Hotword, PyctcdecodeOptions, WeightedLm
 from ..decoding.options import DECODERS, changed
 from ..decoding.pauses import PAUSE_S
 from ..decoding.preset import Preset, read_preset
 from ..errors import AudioError
 from ..language_models.cases import WORD_CASES
-from ..long_audio import LongAudioOptions
+from ..segmentation import METHODS, SegmentationOptions
 from ..transcriber import Transcriber
 from .flags import flags
 from .parser import whole_number
@@ -31,14 +33,19 @@ def add_model(parser: ArgumentParser, *, required: bool = True) -> None:
 
 
 def add_transcriber(
-    parser: ArgumentParser, *, model_required: bool = True, without: Iterable[str] = ()
+    parser: ArgumentParser,
+    *,
+    model_required: bool = True,
+    without: Iterable[str] = (),
+    each_channel: bool = False,
 ) -> None:
     """The server, the model, recordings and how to decode; see ``open_transcriber``.
 
-    Options of beam search called as in ``without`` are left out.
+    Options of beam search called as in ``without`` are left out. ``each_channel`` allows to
+    transcribe all channels.
     """
     add_model(parser, required=model_required)
-    add_recordings(parser)
+    add_recordings(parser, each_channel=each_channel)
     group = parser.add_argument_group("decoding")
     add = group.add_argument
     text = (
@@ -178,7 +185,7 @@ def make_transcriber(
         threads=args.threads,
         options=transport_options(args),
         audio=audio_options(args),
-        long_audio=long_audio_options(args),
+        segmentation=segmentation_options(args),
     )
 
 
@@ -216,15 +223,24 @@ def _hotword(text: str) -> Hotword:
         raise argparse.ArgumentTypeError(f"{weight!r}: expected a number as the weight") from error
 
 
-def add_recordings(parser: ArgumentParser, *, always_strict: bool = False) -> None:
-    """How recordings are read; ``audio_options`` and ``long_audio_options`` read them.
+def add_recordings(
+    parser: ArgumentParser, *, always_strict: bool = False, each_channel: bool = False
+) -> None:
+    """How recordings are read; ``audio_options`` and ``segmentation_options`` read them.
 
     With ``always_strict`` damaged ones are rejected, without an option for it.
     """
     group = parser.add_argument_group("recordings")
     add = group.add_argument
-    text = "transcribe channel N, counted from 1 (default: the mean of all channels)"
-    add("--channel", type=int, metavar="N", help=text)
+    if each_channel:
+        text = (
+            "transcribe channel N, counted from 1, or each of them by itself, cut at its pauses "
+            "(default: the mean of all channels)"
+        )
+        add("--channel", type=_channel, metavar="N|each", help=text)
+    else:
+        text = "transcribe channel N, counted from 1 (default: the mean of all channels)"
+        add("--channel", type=int, metavar="N", help=text)
     text = (
         "the recordings have no header: their rate, channels and encoding, such as "
         "8000:1:mulaw (default 1 channel, s16le)"
@@ -239,10 +255,21 @@ def add_recordings(parser: ArgumentParser, *, always_strict: bool = False) -> No
         add("--strict-audio", action="store_true", help=text)
     text = "reject longer recordings (default %(default)g s)"
     add("--max-duration", type=float, default=AudioOptions.max_duration_s, metavar="S", help=text)
-    default = LongAudioOptions()
+    default = SegmentationOptions()
     text = (
-        "cut recordings longer than S seconds into windows of S seconds (default: windows of "
-        "30 s, for recordings that are too long for the model)"
+        "how to cut recordings (default: only those that are too long for the model, at their "
+        "pauses); vad: all of them at their pauses, leaving out what is no speech; window: long "
+        "ones into overlapping windows; none: reject long ones"
+    )
+    add("--segment", choices=METHODS, help=text)
+    vad = default.vad
+    text = "voice activity: how probable speech must be to begin, 0 to 1 (default %(default)g)"
+    add("--vad-threshold", type=float, default=vad.threshold, metavar="P", help=text)
+    text = "voice activity: the least pause to cut at, in seconds (default %(default)g)"
+    add("--min-silence", type=float, default=vad.min_silence_s, metavar="S", help=text)
+    text = (
+        "cut recordings and segments longer than S seconds into windows of S seconds (default: "
+        "windows of 30 s, for speech without a pause that is too long for the model)"
     )
     add("--window", type=float, default=default.window_s, metavar="S", help=text)
     text = "seconds that neighbouring windows share (default %(default)g)"
@@ -259,12 +286,21 @@ def audio_options(args: Namespace) -> AudioOptions:
     )
 
 
-def long_audio_options(args: Namespace) -> LongAudioOptions:
-    """How long ones are cut; raises ``AudioError`` for windows that cannot be."""
+def segmentation_options(args: Namespace) -> SegmentationOptions:
+    """How they are cut; raises ``AudioError`` for options that make no sense."""
+    vad = VadOptions(threshold=args.vad_threshold, min_silence_s=args.min_silence)
+    return SegmentationOptions(args.segment, args.window, args.overlap, vad)
+
+
+def _channel(text: str) -> Channel:
+    if text == EACH:
+        return EACH
     try:
-        return LongAudioOptions(args.window, args.overlap)
-    except ValueError as error:
-        raise AudioError(f"--window, --overlap: {error}") from error
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a channel, counted from 1, or {EACH}"
+        ) from None
 
 
 def _raw_format(text: str) -> RawFormat:

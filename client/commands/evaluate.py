@@ -25,11 +25,11 @@ from ..evaluation import (
     write_csv,
     write_report,
 )
-from ..evaluation.acoustics import cache_folder
+from ..evaluation.acoustic_cache import cache_folder
 from ..evaluation.normalization import MEANINGS
 from ..evaluation.text import print_evaluation
 from ..utils.utf8 import json_text
-from .arguments import add_transcriber, audio_options, long_audio_options
+from .arguments import add_transcriber, audio_options, segmentation_options
 from .outputs import (
     STANDARD_OUTPUT,
     add_output,
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
             args.threads,
             Tokenizers(args.tokenizers),
             AcousticOptions(
-                transport_options(args), audio_options(args), long_audio_options(args), folder
+                transport_options(args), audio_options(args), segmentation_options(args), folder
             ),
         )
         with Display() as display:

@@ -5,9 +5,14 @@ sorted by name.
 
 Text has one line for each recording, ``path<TAB>text``; a recording that failed has no text. JSON
 Lines keep the manifest's fields and add ``pred_text``, ``words`` with their times in seconds and
-confidence, ``nbest`` with scores after a beam search, ``error`` where a recording failed, and
-``warnings`` where it is damaged. CTM has one line for each word. Subtitles (SRT, WebVTT) are one
-file for each recording: for several, ``--output`` names their folder.
+confidence, ``nbest`` with scores after a beam search, ``segments`` where a recording was cut,
+``error`` where it failed, and ``warnings`` where it is damaged. CTM has one line for each word.
+Subtitles (SRT, WebVTT) are one file for each recording: for several, ``--output`` names their
+folder.
+
+Recordings that are too long for the model are cut at pauses; ``--segment vad`` does it with all.
+``--channel each`` transcribes every channel of a call by itself, ``--segments FILE`` what a
+diarizer has found; results then say who speaks.
 
 With ``--manifest``, ``--format jsonl`` and ``--output``, each result is written as soon as it is
 there, with its ``line`` in the manifest. After any interruption, or to retry what failed,
@@ -31,6 +36,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, TextIO
 
 from ..audio import Clip
+from ..audio.options import Channel
 from ..bulk.formats import FORMATS
 from ..bulk.formats.lines import MONO, ctm, json_fields, recording_name
 from ..bulk.ray_engine import Job, RayEngine, RayOptions
@@ -45,10 +51,10 @@ from ..utils.files import is_stream, written_whole
 from .arguments import (
     add_transcriber,
     audio_options,
-    long_audio_options,
     make_transcriber,
     open_transcriber,
     read_decoding,
+    segmentation_options,
 )
 from .outputs import (
     STANDARD_OUTPUT,
@@ -60,6 +66,7 @@ from .outputs import (
 from .parser import CommandParser
 from .progress import shown
 from .ray import add_ray, ray_options
+from .segments import add_segments, read_given, segment_files, segmented
 from .streams import messages, open_output, report, report_failure, transcribe_entries
 
 JSON_LINES: Final = "jsonl"
@@ -68,7 +75,7 @@ Pairs = Iterator[tuple[Entry, Result]]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; 1 when any recording failed."""
+    """Run the command; 1 when any recording failed, or a line of --segments."""
     parser = _parser()
     args = parser.parse_args(arguments)
     _check(parser, args)
@@ -80,6 +87,8 @@ def main(arguments: Sequence[str]) -> int:
         raise ManifestError(
             f"{args.manifest}: holds no recordings, expected JSON Lines with audio_filepath"
         )
+    given = read_given(parser, args)
+    bad_lines = len(given.problems) if given else 0
     if (ray := ray_options(parser, args)) is not None:
         return _on_ray(args, preset, size, ray)
     with ExitStack() as stack:
@@ -90,9 +99,12 @@ def main(arguments: Sequence[str]) -> int:
         if write is None:
             settings = _settings(transcriber, preset, args)
             with Results(args.output, settings, resume=args.resume) as results:
-                return _in_bulk(_added(transcriber, args.manifest, results), results, size)
-        failed = 0
-        for entry, result in shown(transcribe_entries(transcriber, _entries(args)), size):
+                missing = segmented(results.missing(read_manifest(args.manifest)), given)
+                failed = _in_bulk(_added(transcriber, missing, results), results, size)
+                return 1 if failed or bad_lines else 0
+        failed = bad_lines
+        entries = segmented(_entries(args), given)
+        for entry, result in shown(transcribe_entries(transcriber, entries), size):
             written = write(entry, result)
             failed += result.error is not None or not written
     return 1 if failed else 0
@@ -121,8 +133,8 @@ def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
     messages.print(f"{results.done:,} recordings are in {results.path}")
     if damaged:
         messages.print(
-            f"{damaged:,} of them are damaged or truncated, see their warnings: the readable part "
-            "was transcribed (--strict-audio rejects them)"
+            f"{damaged:,} of them have warnings: of those that are damaged or truncated the "
+            "readable part was transcribed (--strict-audio rejects them)"
         )
     if results.failed:
         messages.print(
@@ -132,9 +144,9 @@ def _in_bulk(pairs: Pairs, results: Results, size: Size | None) -> int:
     return 1 if results.failed else 0
 
 
-def _added(transcriber: Transcriber, manifest: Path, results: Results) -> Pairs:
+def _added(transcriber: Transcriber, missing: Iterable[Entry], results: Results) -> Pairs:
     """Transcribe what is missing in ``results``, and add it to them."""
-    for entry, result in transcribe_entries(transcriber, results.missing(read_manifest(manifest))):
+    for entry, result in transcribe_entries(transcriber, missing):
         results.add(entry, json_fields(entry, result))
         yield entry, result
 
@@ -157,7 +169,8 @@ def _settings(transcriber: Transcriber, preset: Preset, args: Namespace) -> dict
         "decoder_options": asdict(preset.decoder),
         "decoder_files": _states(language_files(preset.beam)) if preset.beam else [],
         "audio": asdict(audio_options(args)),
-        "long_audio": asdict(long_audio_options(args)),
+        "segmentation": asdict(segmentation_options(args)),
+        "segments": _states(segment_files(args)),
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings, default=str))
     return plain
@@ -187,7 +200,7 @@ def _writer(args: Namespace, stack: ExitStack) -> Any:
 
 
 def _write_ctm(
-    stream: TextIO, channel: int | None, written: dict[str, str], entry: Entry, result: Result
+    stream: TextIO, channel: Channel | None, written: dict[str, str], entry: Entry, result: Result
 ) -> bool:
     """The words of a recording, which CTM knows by its name alone: another's must not join them."""
     recording, name = PurePath(entry.name).as_posix(), recording_name(entry)
@@ -199,7 +212,7 @@ def _write_ctm(
         )
         report_failure(entry.name, error)
         result = replace(result, transcript=None, error=error)
-    stream.write(ctm(entry, result, channel or MONO))
+    stream.write(ctm(entry, result, channel if isinstance(channel, int) else MONO))
     stream.flush()
     return alone
 
@@ -243,6 +256,7 @@ def _outputs(args: Namespace) -> Iterator[Path]:
 
 def _inputs(args: Namespace, preset: Preset) -> Iterator[Path | None]:
     yield args.decoder_config
+    yield from segment_files(args)
     if preset.beam:
         yield from language_files(preset.beam)
     yield from (Path(name) for name in args.audio if name != "-")
@@ -274,7 +288,8 @@ def _parser() -> ArgumentParser:
     text = "audio files or folders; - is standard input"
     add("audio", nargs="*", metavar="AUDIO", help=text)
     add("--manifest", type=Path, metavar="M.jsonl", help="recordings as NeMo's JSON Lines")
-    add_transcriber(parser)
+    add_transcriber(parser, each_channel=True)
+    add_segments(parser)
     add_output(parser, tuple(FORMATS), folder=True)
     add("--resume", action="store_true", help="continue the results in --output OUT.jsonl")
     add_ray(parser)

@@ -20,7 +20,7 @@ from typing import Any, Final, TextIO
 from ..decoding import BeamOptions
 from ..decoding.preset import write_preset
 from ..evaluation import AcousticOptions, Space, TuningOptions, tune
-from ..evaluation.acoustics import default_folder
+from ..evaluation.acoustic_cache import default_folder
 from ..evaluation.tuning.result import Tuning, tables_of
 from ..evaluation.tuning.trials import RANGES, best_of
 from ..evaluation.tuning.tuner import Searched, optional
@@ -33,7 +33,7 @@ from .arguments import (
     add_recordings,
     audio_options,
     beam_arguments,
-    long_audio_options,
+    segmentation_options,
 )
 from .outputs import language_files, output_path, refuse_overwriting, with_recordings
 from .parser import CommandParser, whole_number
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _tune(args: Namespace, space: Space) -> Tuning:
     acoustics = AcousticOptions(
-        transport_options(args), audio_options(args), long_audio_options(args), args.cache
+        transport_options(args), audio_options(args), segmentation_options(args), args.cache
     )
     done: list[Searched] = []
     with Display() as display:

@@ -9,18 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from time import thread_time
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from numpy.typing import NDArray
 
 from ..decoding import DecoderOptions, make_decoder
 from ..decoding.options import SearchOptions
-from ..decoding.stage import decoded
 from ..errors import AsrError
 from ..transcript import Transcript
 from ..utils.in_order import in_order
 from ..wire.contract import Contract
-from .acoustics import AcousticOutput
+from .acoustic_cache import AcousticOutput
 
 _QUEUED: Final = 64
 
@@ -58,11 +57,13 @@ def decode(
     Searches in ``threads`` threads, or in this one for 0, where greedy decoding always is. Raises
     ``DecoderError`` when there is no such decoder.
     """
-    decoder = TimedDecoder(contract, options)
+    decoder = make_decoder(contract, options)
 
     def outcome(each: AcousticOutput) -> TimedTranscript | AsrError:
         try:
-            return cast("TimedTranscript", decoded(decoder, each.log_probs(), each.duration_s))
+            start_s = thread_time()
+            transcript = each.decoded(decoder)
+            return TimedTranscript(**vars(transcript), decoding_s=thread_time() - start_s)
         except AsrError as error:
             return error
 

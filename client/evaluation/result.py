@@ -14,7 +14,7 @@ from ..audio import Clip
 from ..decoding import DecoderOptions, GreedyOptions
 from ..transcript import Transcript
 from ..wire.contract import Contract
-from .acoustics import AcousticOutput
+from .acoustic_cache import AcousticOutput
 from .metrics import ErrorCounts
 
 GREEDY: Final = GreedyOptions(confidence=True)
@@ -163,6 +163,11 @@ class Evaluation:
     outputs: Mapping[str, Mapping[int, AcousticOutput]] = field(default_factory=dict, repr=False)
 
     def log_probs(self, utterance: Utterance, model: str) -> NDArray[Any] | None:
-        """A model's outputs for an utterance, ``float32 [S, V]``, as long as the cache has them."""
+        """A model's outputs for an utterance, ``float32 [S, V]``, as long as the cache has them.
+
+        ``None`` for a recording that was cut into segments.
+        """
         output = self.outputs.get(model, {}).get(utterance.line)
-        return output.log_probs() if output and output.path.exists() else None
+        if output is None or output.segments is not None or not output.path.exists():
+            return None
+        return output.log_probs()

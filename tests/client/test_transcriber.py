@@ -28,8 +28,8 @@ from client.errors import (
     ManifestError,
     ServerError,
 )
-from client.long_audio import LongAudioOptions
 from client.pipeline import Pipeline
+from client.segmentation import SegmentationOptions
 from client.wire.failure_policy import FailurePolicy
 from client.wire.transport import TransportOptions, TritonTransport
 from tests.client.support import (
@@ -263,6 +263,7 @@ def test_whatever_fails_hangs_up(monkeypatch):
     assert len(closed) == 1
 
 
+WINDOWS = SegmentationOptions("window")
 FRAME = 320
 TEXT = " ".join(f"{word}{word[::-1]}" for word in "abcd efgh ijkl mnop qrst uvwx".split() * 9)
 
@@ -282,7 +283,9 @@ def heard(request):
     return samples, reply
 
 
-@pytest.mark.parametrize("options", [LongAudioOptions(), LongAudioOptions(1.01, 0.1)])
+@pytest.mark.parametrize(
+    "options", [SegmentationOptions("window"), SegmentationOptions("window", 1.01, 0.1)]
+)
 def test_a_recording_longer_than_the_model_takes_is_transcribed_whole(options):
     lengths = []
 
@@ -294,7 +297,10 @@ def test_a_recording_longer_than_the_model_takes_is_transcribed_whole(options):
     long = audible(TEXT)  # 11 s, of which the model takes 2 s at a time
     assert len(long) > 5 * CONTRACT.max_samples
     items = [audible("cat"), long, encoded(long), long / 32768, audible("dog")]
-    with scripted_server(infer) as url, Transcriber(url, "demo", long_audio=options) as transcriber:
+    with (
+        scripted_server(infer) as url,
+        Transcriber(url, "demo", segmentation=options) as transcriber,
+    ):
         results = list(transcriber.transcribe(items))
     assert texts(results) == ["cat", TEXT, TEXT, TEXT, "dog"]
     assert [result.duration_s for result in results[1:4]] == [len(long) / 16000] * 3
@@ -313,10 +319,16 @@ def test_a_recording_that_fits_is_one_request_unless_windows_are_chosen():
 
     item = np.zeros(CONTRACT.max_samples, np.int16)
     with scripted_server(infer) as url:
-        for options in (None, LongAudioOptions(), LongAudioOptions(1.0, 0.0)):
-            with Transcriber(url, "demo", long_audio=options) as transcriber:
+        for by in (None, "window", "none"):
+            options = SegmentationOptions(by)
+            with Transcriber(url, "demo", segmentation=options) as transcriber:
                 next(transcriber.transcribe([item]))
-    assert requests == [32000, 32000, 16000, 16000]
+        assert requests == [32000] * 3
+        for by in (None, "window"):
+            options = SegmentationOptions(by, window_s=1.0, overlap_s=0.0)
+            with Transcriber(url, "demo", segmentation=options) as transcriber:
+                next(transcriber.transcribe([item]))
+    assert requests[3:] == [16000] * 4
 
 
 def test_words_are_kept_apart_at_pauses_in_recordings_of_every_length():
@@ -325,13 +337,16 @@ def test_words_are_kept_apart_at_pauses_in_recordings_of_every_length():
     long = np.concatenate([short, np.tile(pause, 2)])
     with (
         scripted_server(lambda request, _: heard(request)[1]) as url,
-        Transcriber(url, "demo") as transcriber,
+        Transcriber(url, "demo", segmentation=WINDOWS) as transcriber,
     ):
         assert texts(transcriber.transcribe([short, long])) == ["cat dog", "cat dog"]
 
 
 def test_without_long_audio_such_a_recording_is_an_error():
-    with scripted_server() as url, Transcriber(url, "demo", long_audio=None) as transcriber:
+    with (
+        scripted_server() as url,
+        Transcriber(url, "demo", segmentation=SegmentationOptions("none")) as transcriber,
+    ):
         (long, short) = transcriber.transcribe([np.zeros(32001, np.int16), SAMPLES])
     assert isinstance(long.error, AudioError)
     assert "too long" in str(long.error)
@@ -351,7 +366,10 @@ def test_a_window_that_fails_is_its_recordings_error_alone_and_ends_it():
     bad = np.full(100 * CONTRACT.max_samples, CONTRACT.vocabulary.index("z"), np.int16)
     items = [audible(TEXT), bad, audible(TEXT), bad[:320], audible("cat")]
     options = TransportOptions(max_in_flight=2)
-    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+    with (
+        scripted_server(infer) as url,
+        Transcriber(url, "demo", options=options, segmentation=WINDOWS) as transcriber,
+    ):
         results = list(transcriber.transcribe(items))
     errors = [result.error and type(result.error) for result in results]
     assert errors == [None, InvalidRequest, None, InvalidRequest, None]
@@ -369,7 +387,10 @@ def test_no_more_windows_are_in_flight_than_allowed():
         return heard(request)[1]
 
     options = TransportOptions(max_in_flight=3)
-    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+    with (
+        scripted_server(infer) as url,
+        Transcriber(url, "demo", options=options, segmentation=WINDOWS) as transcriber,
+    ):
         results = list(transcriber.transcribe([audible(TEXT)] * 3))
     assert texts(results) == [TEXT] * 3
 
@@ -385,7 +406,10 @@ def test_results_before_a_long_recording_do_not_wait_for_its_end():
 
     long = np.full(10 * CONTRACT.max_samples, CONTRACT.vocabulary.index("z"), np.int16)
     options = TransportOptions(max_in_flight=2)
-    with scripted_server(infer) as url, Transcriber(url, "demo", options=options) as transcriber:
+    with (
+        scripted_server(infer) as url,
+        Transcriber(url, "demo", options=options, segmentation=WINDOWS) as transcriber,
+    ):
         results = transcriber.transcribe([audible("cat"), long])
         assert next(results).transcript.text == "cat"  # while no window is answered
         for _ in range(30):
@@ -415,7 +439,10 @@ def test_every_error_of_a_recording_names_it(tmp_path):
         (tiny, 16000),
         BROKEN["name raises"][0](tmp_path),
     ]
-    with scripted_server() as url, Transcriber(url, "demo", long_audio=None) as transcriber:
+    with (
+        scripted_server() as url,
+        Transcriber(url, "demo", segmentation=SegmentationOptions("none")) as transcriber,
+    ):
         sources = [result.error.source for result in transcriber.transcribe(items)]
     assert sources[:3] == [str(path)] * 3
     assert sources[3:5] == ["an item of type ndarray"] * 2
@@ -429,7 +456,7 @@ def test_windows_longer_than_the_model_takes_hang_up(monkeypatch):
         TritonTransport, "close", lambda transport: closed.append(transport) or close(transport)
     )
     with scripted_server() as url, pytest.raises(AudioError, match="choose shorter ones"):
-        Transcriber(url, "demo", long_audio=LongAudioOptions(30.0))
+        Transcriber(url, "demo", segmentation=SegmentationOptions(window_s=30.0))
     assert len(closed) == 1
 
 
@@ -577,7 +604,7 @@ def test_a_long_recording_has_each_warning_once():
     promising_more = encoded(np.append(long, long))[: 44 + 2 * len(long)]
     with (
         scripted_server(lambda request, _: heard(request)[1]) as url,
-        Transcriber(url, "demo") as transcriber,
+        Transcriber(url, "demo", segmentation=WINDOWS) as transcriber,
     ):
         (result,) = transcriber.transcribe([promising_more])
     assert texts([result]) == [TEXT]

@@ -5,12 +5,12 @@ import json
 import pytest
 import soundfile
 
+from benchmarks.recordings.sessions import Joining, join, load_utterances
 from client import BeamOptions, Hotword, Transcriber
 from client.__main__ import main
 from client.decoding.preset import Preset, read_preset, write_preset
 from client.manifests.manifest import read_manifest
 from demo.paths import DEMO
-from tests.sessions import Joining, join, load_utterances
 
 CLIPS = DEMO / "clips" / "manifest.jsonl"
 PRESET = DEMO / "beam.json"

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.recordings.hour import Command, expected_words, measure, write
+from benchmarks.recordings.sessions import Joining, at_least, join, load_utterances
 from client import GreedyOptions, Transcriber
 from client.decoding.preset import read_preset
 from client.errors import AudioError
 from client.evaluation.metrics import word_errors
-from client.long_audio import LongAudioOptions
+from client.segmentation import SegmentationOptions
 from demo.paths import DEMO, SPEECH_DATA
-from tests.integration.hour import Command, expected_words, measure, write
 from tests.needs import needs_speech
-from tests.sessions import Joining, at_least, join, load_utterances
 
 AN4 = SPEECH_DATA / "an4" / "test_manifest.json"
 RATE_HZ = 16000
@@ -37,9 +37,11 @@ def errors(text, session):
 
 def test_windows_err_no_more_than_a_single_pass(server_url, clips):
     session = join(clips, PAUSES)  # 66 s
-    with Transcriber(server_url, "demo", long_audio=None) as transcriber:
+    with Transcriber(server_url, "demo", segmentation=SegmentationOptions("none")) as transcriber:
         (whole,) = transcriber.transcribe([session.samples])
-    with Transcriber(server_url, "demo", long_audio=LongAudioOptions(10.0, 2.0)) as transcriber:
+    with Transcriber(
+        server_url, "demo", segmentation=SegmentationOptions("window", 10.0, 2.0)
+    ) as transcriber:
         (stitched,) = transcriber.transcribe([session.samples])
     assert whole.duration_s == stitched.duration_s
     assert errors(stitched.transcript.text, session) <= errors(whole.transcript.text, session)
@@ -78,19 +80,19 @@ def test_what_the_model_does_not_take_whole_is_transcribed_in_its_place(
 
 
 def test_an_hour_goes_through_the_command_line(server_url, clips, tmp_path):
-    """In less than 1 GiB, every word right and at its time to the end."""
+    """In less than 300 MiB, every word right and at its time to the end."""
     session = at_least(clips[1:2], PAUSES, 3600)
     write(session, RATE_HZ, tmp_path / "hour.flac")
     with Transcriber(server_url, "demo") as transcriber:
         expected = expected_words(transcriber, session)
-    command = Command("greedy", ["--url", server_url, "--model", "demo"])
+    command = Command("greedy", "at pauses", ["--url", server_url, "--model", "demo"])
     outcome = measure(command, session, tmp_path / "hour.flac", expected)
     assert outcome.audio_s >= 3600
-    assert outcome.peak_mib <= 512
+    assert outcome.peak_mib <= 300
     assert outcome.errors <= 0.001 * outcome.words
     assert outcome.end_words > 300
     assert outcome.end_median_ms <= 20  # a frame
-    assert outcome.end_largest_ms <= 60
+    assert outcome.end_largest_ms <= 40
 
 
 @needs_an4

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from client import BeamOptions, LongAudioOptions, Transcriber, TransportOptions
+from benchmarks.recordings.sessions import Joining, join, load_utterances
+from client import BeamOptions, SegmentationOptions, Transcriber, TransportOptions
 from client.__main__ import main
 from client.evaluation.metrics import word_errors
 from client.manifests.manifest import read_manifest
@@ -18,7 +19,6 @@ from demo.paths import DEMO, SPEECH_DATA
 from server import EmbeddedServer, ServerOptions, free_ports
 from tests.conftest import ASSETS
 from tests.needs import needs_speech
-from tests.sessions import Joining, join, load_utterances
 
 NAME = "subwords"
 CHECKPOINT = ASSETS / "subwords.nemo"
@@ -187,9 +187,10 @@ def test_too_few_for_a_low_threshold_are_followed_by_all(url):
 def test_windows_of_both_kinds_are_stitched(url, token_min_logp):
     session = join(load_utterances(CLIPS, 16000), Joining(16000, (0.7, 1.3)))  # 66 s
     beam = BeamOptions(LANGUAGE_MODEL, **WEIGHTS, nbest=3, token_min_logp=token_min_logp)
-    cut = LongAudioOptions(window_s=4.0, overlap_s=1.0)
+    cut = SegmentationOptions(window_s=4.0, overlap_s=1.0)
     small, everything = (
-        run(url, [session.samples], beam, long_audio=cut, log_probs=keep) for keep in (False, True)
+        run(url, [session.samples], beam, segmentation=cut, log_probs=keep)
+        for keep in (False, True)
     )
     assert everything.replies < small.replies < 2 * everything.replies
     assert_same(small, everything)

@@ -2,7 +2,9 @@
 
 Text is ``name<TAB>text``, without text where there is none. JSON Lines keep the manifest's fields
 and add ``pred_text``, ``words`` with their times in seconds and confidence, of a beam search
-``nbest`` with scores, or ``error``, and ``warnings`` of what is wrong with the recording.
+``nbest`` with scores, or ``error``, and ``warnings`` of what is wrong with the recording. One that
+was cut has ``segments`` with times, text and ``nbest``. They and their words have a ``channel`` and
+a ``speaker``, where these are known.
 
 CTM, which NIST's scoring tools read (``sclite``), has a line for each word: ``file channel start
 duration word confidence``, the confidence only where it is known. The file goes by its name without
@@ -10,10 +12,11 @@ folder and ending, and times are the file's, so that the pieces of a recording t
 go together. ``;;`` begins a comment.
 """
 
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from ...transcript import Hypothesis, Word
+from ...transcript import Hypothesis, Segment, Transcript, Word
 from ...utils.utf8 import json_text
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ MONO: Final = 1
 """The channel of recordings that have one, or of the mean of several."""
 
 WARNINGS = "warnings"
-_OURS = ("pred_text", "words", "nbest", "error", WARNINGS)
+_OURS = ("pred_text", "words", "segments", "nbest", "error", WARNINGS)
 
 
 def text_line(entry: "Entry", result: "Result") -> str:
@@ -49,20 +52,40 @@ def json_fields(entry: "Entry", result: "Result") -> dict[str, Any]:
         return fields
     fields.setdefault("duration", round(result.duration_s, 3))
     fields["pred_text"] = result.transcript.text
-    fields["words"] = list(map(_word, result.transcript.words))
+    fields["words"] = [
+        {**_word(word), **_whose(segment)} for segment, word in _labelled(result.transcript)
+    ]
+    if result.transcript.segments is not None:
+        fields["segments"] = list(map(_segment, result.transcript.segments))
     if result.transcript.nbest:
         fields["nbest"] = list(map(_hypothesis, result.transcript.nbest))
     return fields
 
 
 def ctm(entry: "Entry", result: "Result", channel: int = MONO) -> str:
-    """A line for each word of the ``channel``, from 1; a comment for a failed recording."""
+    """A line for each word, by channel and time; a comment for a failed recording.
+
+    ``channel``, from 1, is that of words of which none is known.
+    """
     name = recording_name(entry)
     if result.transcript is None:
         reason = "" if result.error is None else result.error.message
         return f";; {name}: {' '.join(reason.split())}\n"
     offset_s = float(entry.fields.get("offset") or 0.0)
-    return "".join(_ctm_line(name, channel, word, offset_s) for word in result.transcript.words)
+    words = [
+        ((segment and segment.channel) or channel, word)
+        for segment, word in _labelled(result.transcript)
+    ]
+    words.sort(key=lambda each: (each[0], each[1].start_s))
+    return "".join(_ctm_line(name, number, word, offset_s) for number, word in words)
+
+
+def _labelled(transcript: Transcript) -> Iterator[tuple[Segment | None, Word]]:
+    """Each word with its segment, if the recording was cut into any."""
+    if transcript.segments is None:
+        yield from ((None, word) for word in transcript.words)
+    for segment in transcript.segments or ():
+        yield from ((segment, word) for word in segment.words)
 
 
 def recording_name(entry: "Entry") -> str:
@@ -74,6 +97,26 @@ def _ctm_line(name: str, channel: int, word: Word, offset_s: float) -> str:
     duration_s = word.end_s - word.start_s
     line = f"{name} {channel} {offset_s + word.start_s:.3f} {duration_s:.3f} {word.text}"
     return f"{line}\n" if word.confidence is None else f"{line} {word.confidence:.4f}\n"
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    fields = {
+        "start": round(segment.start_s, 3),
+        "end": round(segment.end_s, 3),
+        **_whose(segment),
+        "text": segment.text,
+    }
+    if segment.nbest:
+        fields["nbest"] = list(map(_hypothesis, segment.nbest))
+    return fields
+
+
+def _whose(segment: Segment | None) -> dict[str, Any]:
+    """The channel and speaker that are known."""
+    if segment is None:
+        return {}
+    known = {"channel": segment.channel, "speaker": segment.speaker}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _word(word: Word) -> dict[str, Any]:

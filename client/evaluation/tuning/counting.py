@@ -95,7 +95,7 @@ class DecodingThreads:
         for example in examples:
             if self._closed.is_set():
                 raise CancelledError
-            texts.append(decoder.decode(example.output.log_probs()).text)
+            texts.append(example.output.decoded(decoder).text)
         decoding_s = thread_time() - start_s
         references = [example.reference for example in examples]
         return Counted(errors_by_utterance(references, texts), decoding_s)

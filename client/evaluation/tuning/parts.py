@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ...errors import InvalidRequest, ManifestError, ServerError
 from ...manifests.manifest import Manifest, entries_of, path_of, with_text
-from ..acoustics import AcousticModel, AcousticOutput
+from ..acoustic_cache import AcousticOutput
+from ..acoustics import AcousticModel
 from ..progress import OnProgress, ignore, tracked
 from ..result import Failure
 

@@ -12,7 +12,8 @@ from ...audio import Warn
 from ...audio.options import STRICT
 from ...manifests.manifest import Manifest, path_of
 from ...utils.extras import import_extra
-from ..acoustics import AcousticModel, AcousticOptions, acoustic_models, default_folder
+from ..acoustic_cache import default_folder
+from ..acoustics import AcousticModel, AcousticOptions, acoustic_models
 from ..progress import OnProgress, ignore
 from ..references import warn_of_unwritable
 from ..result import Failure

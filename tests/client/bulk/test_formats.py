@@ -14,7 +14,7 @@ from client.bulk.formats.subtitles import cues
 from client.errors import AudioError
 from client.manifests.manifest import Entry
 from client.result import Result
-from client.transcript import Transcript, Word
+from client.transcript import Segment, Transcript, Word, joined
 
 
 def said(text, every_s=0.5, first_s=0.0, confidence=None):
@@ -158,3 +158,53 @@ def test_subtitles_have_the_form_that_players_read(words):
     assert re.fullmatch(rf"(\d+\n{span}([^\n]+\n){{1,2}}(\n(?!\Z)|\Z))*", srt)
     vtt = written("vtt", words)
     assert re.fullmatch(rf"WEBVTT\n(\n{span}([^\n<]+\n){{1,2}})*", vtt)
+
+
+def call():
+    """Two channels that speak at the same time, and a speaker whose name looks like a tag."""
+    parts = [
+        (Segment("", 0.0, 2.0, channel=1), "good morning"),
+        (Segment("", 0.5, 1.5, channel=2, speaker="<Ann> &\n co"), "hello"),
+        (Segment("", 3.0, 3.5, channel=1), ""),
+    ]
+    return joined(
+        (segment, Transcript(text, said(text, confidence=0.5))) for segment, text in parts
+    )
+
+
+def written_call(name):
+    entry = Entry(1, {"audio_filepath": "call.wav"}, Clip("call.wav"))
+    return FORMATS[name].write(entry, Result(0, 4.0, call()))
+
+
+def test_subtitles_say_who_speaks_and_may_overlap():
+    assert written_call("vtt") == (
+        "WEBVTT\n"
+        "\n00:00:00.000 --> 00:00:01.000\n<v Channel 1>good morning\n"
+        "\n00:00:00.500 --> 00:00:01.500\n<v &lt;Ann&gt; &amp; co>hello\n"
+    )
+    assert written_call("srt") == (
+        "1\n00:00:00,000 --> 00:00:01,000\nChannel 1: good morning\n"
+        "\n2\n00:00:00,500 --> 00:00:01,500\n<Ann> & co: hello\n"
+    )
+
+
+def test_ctm_has_the_channel_of_each_word_in_order():
+    assert written_call("ctm") == (
+        "call 1 0.000 0.250 good 0.5000\n"
+        "call 1 0.500 0.250 morning 0.5000\n"
+        "call 2 0.500 0.250 hello 0.5000\n"
+    )
+
+
+def test_json_has_segments_and_labels_their_words():
+    fields = json.loads(written_call("jsonl"))
+    assert fields["pred_text"] == "good morning hello"
+    assert [word["word"] for word in fields["words"]] == fields["pred_text"].split()
+    assert [word["channel"] for word in fields["words"]] == [1, 1, 2]
+    assert [word.get("speaker") for word in fields["words"]] == [None, None, "<Ann> &\n co"]
+    assert fields["segments"] == [
+        {"start": 0.0, "end": 2.0, "channel": 1, "text": "good morning"},
+        {"start": 0.5, "end": 1.5, "channel": 2, "speaker": "<Ann> &\n co", "text": "hello"},
+        {"start": 3.0, "end": 3.5, "channel": 1, "text": ""},
+    ]

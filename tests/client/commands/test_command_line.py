@@ -457,7 +457,7 @@ def test_damaged_recordings_are_transcribed_and_told(strict, folder, server, cap
     assert half["duration"] == 0.5
     assert [warning.startswith(found) for warning in half["warnings"]] == [True]
     assert f"warning: {found}" in said
-    assert "1 of them are damaged or truncated, see their warnings" in said
+    assert "1 of them have warnings: of those that are damaged or truncated the" in said
 
 
 def test_names_are_shown_as_they_stand_and_shortly(folder, server, capsys):

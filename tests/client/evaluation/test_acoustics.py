@@ -12,7 +12,8 @@ import pytest
 
 from client.audio import AudioOptions
 from client.errors import AudioError, DecoderError, InvalidRequest, ManifestError, ServerUnavailable
-from client.evaluation.acoustics import AcousticModel, AcousticOptions, default_folder
+from client.evaluation.acoustic_cache import default_folder
+from client.evaluation.acoustics import AcousticModel, AcousticOptions
 from client.evaluation.tuning.parts import read_examples
 from client.manifests.manifest import read_manifest, with_text
 from client.wire.contract import LOG_PROBS

@@ -15,8 +15,8 @@ from client.evaluation.evaluator import EvaluationOptions, Evaluator
 from client.evaluation.result import System
 from client.evaluation.serialization import as_json
 from client.evaluation.text import print_evaluation
-from client.long_audio import LongAudioOptions
 from client.manifests.manifest import read_manifest, with_text
+from client.segmentation import SegmentationOptions
 from tests.client.evaluation.tuning.support import Server, log_probs_of, write_arpa, write_wav
 from tests.client.support import CONTRACT, peaky
 
@@ -127,7 +127,8 @@ def test_outputs_that_are_there_are_not_asked_for_again(manifest, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"audio": AudioOptions(channel=1)}, {"long_audio": LongAudioOptions(1.5, 0.5)}]
+    "options",
+    [{"audio": AudioOptions(channel=1)}, {"segmentation": SegmentationOptions("window", 1.5, 0.5)}],
 )
 def test_outputs_of_recordings_read_otherwise_are_others(manifest, tmp_path, options):
     evaluate(manifest, [GREEDY], {"demo": model(tmp_path)})

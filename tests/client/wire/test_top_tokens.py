@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from client import BeamOptions, Transcriber
 from client.decoding import BeamDecoder
 from client.errors import DeadlineExceeded, DecoderError, ServerError
-from client.long_audio import LongAudioOptions
+from client.segmentation import SegmentationOptions
 from client.wire.contract import LOG_PROBS
 from client.wire.failure_policy import FailurePolicy
 from client.wire.top_tokens import (
@@ -313,12 +313,12 @@ def test_windows_are_stitched_where_some_were_asked_for_twice(loud):
     samples = np.zeros(4 * 16000, np.int16)
     for second in loud:
         samples[second * 16000 + 4000 : second * 16000 + 12000] = 1
-    cut = LongAudioOptions(window_s=1.5, overlap_s=0.5)
+    cut = SegmentationOptions(window_s=1.5, overlap_s=0.5)
     found = []
     with served(by_loudness) as url:
         for keep in (False, True):
             with Transcriber(
-                url, "demo", decoder=NARROW, long_audio=cut, log_probs=keep
+                url, "demo", decoder=NARROW, segmentation=cut, log_probs=keep
             ) as transcriber:
                 (result,) = transcriber.transcribe([samples])
                 found.append(result)

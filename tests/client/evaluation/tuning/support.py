@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from client.evaluation.acoustics import AcousticOutput
+from client.evaluation.acoustic_cache import AcousticOutput
 from client.evaluation.tuning.parts import Example
 from tests.client.support import ARPA, CONTRACT, peaky, tokens_of
 

@@ -7,7 +7,7 @@ import pytest
 
 from client.decoding import BeamOptions
 from client.decoding.preset import read_preset, write_preset
-from client.evaluation.acoustics import AcousticOutput
+from client.evaluation.acoustic_cache import AcousticOutput
 from client.evaluation.result import GREEDY
 from client.evaluation.tuning.comparison import compare
 from client.evaluation.tuning.counting import Counted

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from client.commands.flags import FLAGS
 from client.errors import ManifestError
-from client.evaluation.acoustics import AcousticOutput
+from client.evaluation.acoustic_cache import AcousticOutput
 from client.evaluation.tuning.parts import Example, Parts, count_words, hold_out
 
 SENTENCES = st.lists(

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.audio.voice_activity import VadOptions
 from client.errors import AudioError, ContractError, ServerError
-from client.long_audio import (
-    LongAudioOptions,
-    Stitcher,
-    WindowPlan,
-    cut,
-    plan_windows,
-)
+from client.segmentation import Plan, SegmentationOptions, cut, plan_segmentation
+from client.stitching import Stitcher
 from tests.client.support import CONTRACT
 
 BLANK = 7
 FRAME = 4  # samples
+
+
+def windows_of(window, hop, longest, vad=None):
+    return Plan(16000, 1, FRAME, window, hop, longest, longest, vad)
 
 
 @st.composite
@@ -26,7 +26,7 @@ def plans(draw):
     window = draw(st.integers(2, 15)) * FRAME + draw(st.integers(0, FRAME - 1))
     hop = draw(st.integers(1, window // FRAME)) * FRAME
     longest = window + draw(st.integers(0, 30))
-    return WindowPlan(FRAME, window, hop, longest)
+    return windows_of(window, hop, longest)
 
 
 def blocks_of(samples, sizes):
@@ -99,7 +99,7 @@ def test_a_model_that_hears_locally_gives_the_same_in_windows(samples, plan, wit
 
 @given(speech, st.integers(4, 15), st.integers(1, 2))
 def test_with_context_too_if_half_of_the_overlap_covers_it(samples, overlap, context):
-    plan = WindowPlan(FRAME, 20 * FRAME, (20 - overlap) * FRAME, 20 * FRAME)
+    plan = windows_of(20 * FRAME, (20 - overlap) * FRAME, 20 * FRAME)
     parts = [
         (window.start_frame, local_model(window.samples, context))
         for window in cut([samples], plan)
@@ -110,7 +110,7 @@ def test_with_context_too_if_half_of_the_overlap_covers_it(samples, overlap, con
 def test_blocks_are_read_when_they_are_needed():
     read = []
     blocks = (read.append(number) or np.full(10, number, np.int16) for number in range(1000))
-    windows = cut(blocks, WindowPlan(FRAME, window=100, hop=80, longest=100))
+    windows = cut(blocks, windows_of(window=100, hop=80, longest=100))
     next(windows)
     assert len(read) == 11
     next(windows)
@@ -143,32 +143,38 @@ def test_windows_that_do_not_fit_together_are_the_servers_fault(start_frame, fra
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window_s": 0.5}, "window_s is 0.5, expected at least 1"),
-        ({"window_s": float("nan")}, "window_s is nan"),
-        ({"window_s": float("inf")}, "window_s is inf"),
-        ({"overlap_s": -1.0}, "overlap_s is -1.0, expected 0 to"),
+        ({"window_s": 0.5}, r"windows are 0\.5 s long, expected at least 1"),
+        ({"window_s": float("nan")}, "windows are nan s long"),
+        ({"window_s": float("inf")}, "windows are inf s long"),
+        ({"overlap_s": -1.0}, r"windows overlap by -1\.0 s, expected 0 to"),
+        ({"method": "silence"}, "is 'silence', expected one of vad, window, none"),
+        ({"method": "none", "window_s": 10.0}, "although recordings are not cut"),
         ({"window_s": 10.0, "overlap_s": 5.1}, "expected 0 to 5, half a window"),
     ],
 )
 def test_windows_that_make_no_sense_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        LongAudioOptions(**options)
+    with pytest.raises(AudioError, match=message):
+        SegmentationOptions(**options)
 
 
 def test_a_window_longer_than_the_model_takes_is_refused():
     with pytest.raises(AudioError, match=r"windows are 3 s long, the model takes at most 2 s"):
-        plan_windows(CONTRACT, LongAudioOptions(3.0, 1.0))
+        plan_segmentation(CONTRACT, SegmentationOptions("window", 3.0, 1.0))
 
 
 def test_frames_between_samples_cannot_be_aligned():
     odd = replace(CONTRACT, frame_stride_s=0.02001)
     with pytest.raises(ContractError, match=r"320\.16 samples apart"):
-        plan_windows(odd, LongAudioOptions())
-    assert plan_windows(odd, None).longest > 1 << 40
+        plan_segmentation(odd, SegmentationOptions())
+    assert plan_segmentation(odd, SegmentationOptions("none")).longest > 1 << 40
 
 
 def test_windows_begin_at_frames_and_fit_the_model():
-    chosen = plan_windows(CONTRACT, LongAudioOptions(1.5, 0.333))
-    assert chosen == WindowPlan(frame=320, window=24000, hop=18560, longest=24000)
-    default = plan_windows(CONTRACT, LongAudioOptions())  # longer than this model takes
-    assert default == WindowPlan(frame=320, window=32000, hop=16000, longest=32000)
+    chosen = plan_segmentation(CONTRACT, SegmentationOptions("window", 1.5, 0.333))
+    assert (chosen.frame, chosen.window, chosen.hop) == (320, 24000, 18560)
+    assert chosen.longest == chosen.whole == 24000
+    assert chosen.vad is None
+    default = plan_segmentation(CONTRACT, SegmentationOptions())  # longer than this model takes
+    assert (default.frame, default.window, default.hop) == (320, 32000, 16000)
+    assert default.longest == default.whole == 32000
+    assert default.vad == VadOptions()

@@ -5,21 +5,25 @@ spectrum of the quietest piece of the utterance before (``room``). Digital silen
 microphone records it, and it moves the mean that features are normalised by.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.errors import SpeechError
 from client.audio import Pcm, load_audio
-from client.manifests.manifest import Entry, read_manifest
+from client.errors import AsrError
+from client.manifests.manifest import Entry, read_manifest, with_text
 
 HISS: Final = "hiss"
 ROOM: Final = "room"
+PAUSES: Final = (HISS, ROOM)
+"""What can fill them."""
 _HISS_LEVEL: Final = 20.0  # of 32,768: -64 dB
 _QUIET_S: Final = 0.1
 
@@ -59,14 +63,16 @@ class Joining:
     seed: int = 0
 
 
-def load_utterances(manifest: Path, rate_hz: int) -> list[Spoken]:
+def load_utterances(manifest: Path, rate_hz: int, many: int | None = None) -> list[Spoken]:
     """The manifest's utterances in the order of their files, which keeps speakers together.
 
-    Raises ``TypeError`` for one that cannot be used.
+    Only the first so ``many``, or all. Raises ``SpeechError`` for one that cannot be used, and
+    where there are none.
     """
-    entries = list(read_manifest(manifest))
-    entries.sort(key=lambda entry: Path(entry.name).stem)
-    return [_spoken(entry, rate_hz) for entry in entries]
+    entries = sorted(with_text(read_manifest(manifest)), key=lambda entry: Path(entry.name).stem)
+    if not entries:
+        raise SpeechError(f"{manifest}: holds no recordings, expected JSON Lines with text")
+    return [_spoken(entry, rate_hz) for entry in entries[:many]]
 
 
 def join(utterances: Iterable[Spoken], joining: Joining) -> Session:
@@ -94,26 +100,33 @@ def at_least(utterances: Sequence[Spoken], joining: Joining, least_s: float) -> 
     return join(islice(cycle(utterances), n_times), joining)
 
 
-def at_most(utterances: Sequence[Spoken], joining: Joining, most_s: float) -> list[Session]:
-    """Each utterance once, in recordings of at most ``most_s``."""
-    groups: list[list[Spoken]] = [[]]
+def at_most(utterances: Iterable[Spoken], joining: Joining, most_s: float) -> Iterator[Session]:
+    """Each utterance once, in recordings of at most ``most_s`` that are joined one at a time."""
+    group: list[Spoken] = []
     length_s = 0.0
     for each in utterances:
         added_s = len(each.samples) / joining.rate_hz + joining.pauses_s[1]
-        if groups[-1] and length_s + added_s > most_s:
-            groups.append([])
-            length_s = 0.0
-        groups[-1].append(each)
+        if group and length_s + added_s > most_s:
+            yield join(group, joining)
+            group, length_s = [], 0.0
+        group.append(each)
         length_s += added_s
-    return [join(group, joining) for group in groups]
+    yield join(group, joining)
+
+
+def hiss(length: int, rng: np.random.Generator) -> Pcm:
+    """White noise as of a quiet microphone, ``int16 [length]``."""
+    return _as_pcm(_HISS_LEVEL * rng.standard_normal(length))
 
 
 def _pause(samples: Pcm, joining: Joining, rng: np.random.Generator) -> Pcm:
     length = round(rng.uniform(*joining.pauses_s) * joining.rate_hz)
     if joining.noise == HISS:
-        noise = _HISS_LEVEL * rng.standard_normal(length)
-    else:
-        noise = _room_noise(samples, length, round(_QUIET_S * joining.rate_hz), rng)
+        return hiss(length, rng)
+    return _as_pcm(_room_noise(samples, length, round(_QUIET_S * joining.rate_hz), rng))
+
+
+def _as_pcm(noise: NDArray[np.float64]) -> Pcm:
     pcm: Pcm = np.rint(noise).astype(np.int16)
     return pcm
 
@@ -137,7 +150,9 @@ def _room_noise(
 
 
 def _spoken(entry: Entry, rate_hz: int) -> Spoken:
-    text: Any = entry.fields.get("text")
-    if isinstance(entry.item, Exception) or not isinstance(text, str):
-        raise TypeError(f"{entry.name}: expected a recording with its text")
-    return Spoken(load_audio(entry.item, rate_hz), text)
+    if isinstance(entry.item, Exception):
+        raise SpeechError(f"{entry.name}: {entry.item}")
+    try:
+        return Spoken(load_audio(entry.item, rate_hz), entry.fields["text"])
+    except AsrError as error:
+        raise SpeechError(f"{entry.name}: {error}") from error
