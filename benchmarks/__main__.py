@@ -25,6 +25,7 @@ _BENCHMARKS = Program(
         "scale": "cost against audio length and requests in flight",
         "crosscheck": "the same load from Triton's perf_analyzer",
         "peers": "NeMo, onnx-asr, sherpa-onnx and ours on the same weights and clips, in turns",
+        "recordings": "long recordings cut at pauses and into windows, and noise without speech",
         "decode": "our beam search and other decoders on the same log_probs, one core each",
     },
 )
