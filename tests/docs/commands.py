@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests.conftest import PROJECT
 
@@ -125,6 +126,9 @@ class Workplace:
             time.sleep(0.2)
 
 
+_CALLS: Final = {"c": "call.wav", "d": "meeting.wav"}
+
+
 @contextmanager
 def workplace(folder: Path, repository: Path) -> Iterator[Workplace]:
     """The folder while the block lasts, its servers stopped after it."""
@@ -147,6 +151,8 @@ def _write_files(folder: Path) -> None:
     manifest = "".join(json.dumps(entry) + "\n" for entry in entries)
     for name in ("calls", "test", "dev", "train", "speech"):
         (folder / f"{name}.jsonl").write_text(manifest, encoding="utf-8")
+    speaker = "SPEAKER meeting 1 0.5 2.0 <NA> <NA> anna <NA> <NA>\n"
+    (folder / "meeting.rttm").write_text(speaker, encoding="utf-8")
     sentences = "".join(f"{entry['text']}\n" for entry in entries)
     (folder / "sentences.txt").write_text(sentences, encoding="utf-8")
     copies: Mapping[str, Path] = {
@@ -167,5 +173,7 @@ def _own_recordings(folder: Path, entries: list[dict[str, str]]) -> None:
             (folder / recording).symlink_to(source)
         for place in ("clips", "dev", "test"):
             (folder / place / f"{name}.flac").symlink_to(source)
+        if name in _CALLS:
+            (folder / _CALLS[name]).symlink_to(source)
         for place in ("texts", "dev", "test"):
             (folder / place / f"{name}.txt").write_text(entry["text"], encoding="utf-8")
