@@ -18,6 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from ..errors import AudioError
+from ..utils.exits import Gate
 from ..utils.extras import import_extra
 from .conversion import FULL_SCALE, Pcm
 
@@ -258,10 +259,15 @@ class _Network:
     def _run(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
         h, c = self._state
         probabilities: NDArray[np.float32]
-        probabilities, *self._state = self._session.run(
-            ["speech", "next_h", "next_c"], {"chunks": chunks, "h": h, "c": c}
-        )
+        with _gate.entered():
+            probabilities, *self._state = self._session.run(
+                ["speech", "next_h", "next_c"], {"chunks": chunks, "h": h, "c": c}
+            )
         return probabilities
+
+
+_gate: Final = Gate()
+"""Closes when the interpreter exits: threads that read recordings may still run then."""
 
 
 @cache
@@ -273,4 +279,5 @@ def _session() -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     network = Path(__file__).with_name("vad.onnx")
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    with _gate.entered():
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
