@@ -122,28 +122,33 @@ class Pipeline:
     ) -> Generator[Result, None, None]:
         """One result for each item, in order; items not yet sent when ``stop`` is set get none."""
         ahead = requests_ahead(self.max_in_flight)
-        sent = self._requests(items, stop or Event())
+        closed = Event()
+        stops = [closed] if stop is None else [closed, stop]
+        sent = self._requests(items, lambda: any(each.is_set() for each in stops))
         requests = in_order(sent, lambda each: each.outputs, ahead, stop)
         begun = self._begin(requests)
-        for each in in_order(begun, lambda each: each.decoded, self._decoding.ahead):
-            self._finish(each)
-            if each.ends:
-                yield each.recording.result()
+        try:
+            for each in in_order(begun, lambda each: each.decoded, self._decoding.ahead):
+                self._finish(each)
+                if each.ends:
+                    yield each.recording.result()
+        finally:
+            closed.set()  # for the thread that reads: hours of silence may send nothing
 
     def close(self) -> None:
         """Disconnect and release what the decoder holds."""
         self.transport.close()
         self._decoding.close()
 
-    def _requests(self, items: Iterable[Item], stop: Event) -> "Iterator[_Request]":
+    def _requests(self, items: Iterable[Item], stopped: Callable[[], bool]) -> "Iterator[_Request]":
         """At least one request for each item; taking it sends it."""
         for index, item in enumerate(items):
-            if stop.is_set():
+            if stopped():
                 return
             recording = _Recording(index, self._reader.rate_hz)
             end: Future[Any] = Future()
             try:
-                yield from self._windows(recording, item, stop)
+                yield from self._windows(recording, item, stopped)
                 end.set_result(None)
             except _StoppedError:
                 return
@@ -154,18 +159,20 @@ class Pipeline:
             if not recording.sent:
                 yield _Request(recording, end)
 
-    def _windows(self, recording: "_Recording", item: Item, stop: Event) -> "Iterator[_Request]":
+    def _windows(
+        self, recording: "_Recording", item: Item, stopped: Callable[[], bool]
+    ) -> "Iterator[_Request]":
         reader = self._reader
 
         def read(n_samples: int) -> None:
-            if stop.is_set():  # also within hours without speech, of which nothing is sent
+            if stopped():  # also within hours without speech, of which nothing is sent
                 raise _StoppedError
             recording.read(n_samples)
 
         for window in reader.windows(item, recording.warnings.append, read):
             if recording.error is not None:  # of a window before
                 return
-            if stop.is_set():
+            if stopped():
                 raise _StoppedError
             end = window.start_frame * reader.plan.frame + len(window.samples)
             outputs = self._submit(window.samples)

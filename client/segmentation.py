@@ -333,7 +333,7 @@ class _Spans:
         self._warn = warn
         self._at = 0
         self._too_short = 0
-        self._coming = sorted(spans, key=lambda span: -span.start_s)  # the next one last
+        self._coming = sorted(spans, key=lambda span: span.start_s)[::-1]  # the next one last
         self._open: list[tuple[int, int, _Windows]] = []
 
     def advance(self, samples: Pcm) -> Iterator[Window]:

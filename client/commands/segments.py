@@ -44,6 +44,10 @@ def read_given(parser: ArgumentParser, args: Namespace) -> SegmentFile | None:
     if args.engine == "ray":
         parser.error("--segments: needs --engine local")
     given = read_segments(args.segments)
+    if args.channel is not None and any(
+        span.channel for spans in given.by_recording.values() for span in spans
+    ):
+        parser.error(f"--channel: {args.segments} names the channels itself, expected no --channel")
     for problem in given.problems:
         messages.print(f"error: {problem.text(FLAGS)}")
     if unused := given.unused(args.audio) if args.audio else ():

@@ -84,6 +84,8 @@ def _of_object(fields: Any, *, named: bool = False) -> Iterator[Found | Manifest
         recording = _recording(fields, named=named)
         listed = next((name for name in _LISTS if fields.get(name) is not None), None)
         if listed is None:
+            if "error" in fields:  # of our results: its offset and duration are no segment
+                raise ManifestError("failed and has no segments: transcribe the recording again")
             yield recording, (_span(fields),)
             return
         parts, offset_s = _parts(fields, listed), _offset_s(fields)

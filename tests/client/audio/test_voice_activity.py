@@ -192,7 +192,8 @@ def test_all_speech_is_in_and_every_long_pause_out(probabilities, options):
     for start, end in speech:
         assert start < end
         covered[start // CHUNK : end // CHUNK] = True
-        assert probabilities[end // CHUNK - 1] > 0
+        if not options["max_speech_s"]:  # else it may be divided within a short pause
+            assert probabilities[end // CHUNK - 1] > 0
     surely = np.array(probabilities) >= options["threshold"]
     assert covered[surely].all()
     low = max(options["threshold"] - 0.15, options["threshold"] / 2)
