@@ -68,15 +68,13 @@ class VadOptions:
         if not (0 <= self.padding_s < math.inf and 0 <= self.min_speech_s < math.inf):
             raise AudioError(
                 f"padding_s is {self.padding_s} and min_speech_s {self.min_speech_s}, expected "
-                "seconds, at least 0",
-                options=("VadOptions.padding_s", "VadOptions.min_speech_s"),
+                "seconds, at least 0"
             )
         least_s = max(1, 2 * self.min_speech_s)
         if self.max_speech_s is not None and not least_s <= self.max_speech_s < math.inf:
             raise AudioError(
                 f"max_speech_s is {self.max_speech_s}, expected at least 1 and twice min_speech_s, "
-                "or None for speech of any length",
-                options=("VadOptions.max_speech_s",),
+                "or None for speech of any length"
             )
 
 

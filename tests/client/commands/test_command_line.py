@@ -425,7 +425,7 @@ def test_standard_input_is_a_recording_like_others(folder, server):
     [
         (["--channel", "0"], 1, "the channel is 0, expected 1 to"),
         (["--channel", "2"], 1, "channel"),
-        (["--window", "nan"], 1, "--window, --overlap: window_s is nan"),
+        (["--window", "nan"], 1, "windows are nan s long, expected at least 1 (--window)"),
         (["--raw", "fast"], 2, "'fast': expected HZ"),
         (["--raw", "16000:1:opus"], 2, "the encoding is 'opus'"),
     ],
