@@ -127,11 +127,8 @@ class SpeechDetector:
     def finish(self) -> list[Stretch]:
         """The rest, at the end of the recording."""
         found = self._stretches(self._network.finish())
-        if (speech := self._speech) is not None:
-            pause = self._at if speech.pause is None else speech.pause
-            if self._is_speech(speech, pause):
-                found.append(self._ending(speech, min(self._padded(pause), self._received)))
-            self._speech = None
+        if (speech := self._speech) is not None and (rest := self._paused(speech)) is not None:
+            found.append(rest)
         return found
 
     def _stretches(self, probabilities: NDArray[np.float32]) -> list[Stretch]:
@@ -159,16 +156,18 @@ class SpeechDetector:
         elif speech.pause is None:
             speech.pause = at
         if speech.pause is not None and self._at - speech.pause >= self._least_silence:
-            return self._paused(speech, speech.pause)
+            return self._paused(speech)
         if self._longest is not None and self._at - speech.start >= self._longest:
             return self._split(speech)
         return None
 
-    def _paused(self, speech: "_Speech", pause: int) -> Stretch | None:
+    def _paused(self, speech: "_Speech") -> Stretch | None:
+        """End the speech at its pause, or at the end of the recording."""
         self._speech = None
+        pause = self._pause_of(speech)
         if not self._is_speech(speech, pause):
             return None
-        return self._ending(speech, self._padded(pause))
+        return self._ending(speech, min(self._sample(pause) + self._padding, self._received))
 
     def _split(self, speech: "_Speech") -> Stretch:
         """End the speech where it is least probable, and go on with the rest."""
@@ -186,7 +185,7 @@ class SpeechDetector:
 
     def _known(self, speech: "_Speech") -> int:
         """Up to where the samples surely belong to the speech, whatever follows."""
-        pause = self._at if speech.pause is None else speech.pause
+        pause = self._pause_of(speech)
         if not self._is_speech(speech, pause):
             return speech.emitted
         if self._longest is not None:  # it may be divided after its first half
@@ -199,8 +198,9 @@ class SpeechDetector:
         least = 1 if speech.goes_on else max(1, self._least_speech)
         return pause - speech.start >= least
 
-    def _padded(self, chunk: int) -> int:
-        return self._sample(chunk) + self._padding
+    def _pause_of(self, speech: "_Speech") -> int:
+        """The first chunk of its pause, or the next chunk if it has not paused."""
+        return self._at if speech.pause is None else speech.pause
 
     def _sample(self, chunk: int) -> int:
         """Where the chunk begins."""
@@ -271,7 +271,7 @@ _gate: Final = Gate()
 @cache
 def _session() -> Any:
     """The network, which detectors share."""
-    # ONNX Runtime's wheels report use to their maker unless emitted not to.
+    # ONNX Runtime's wheels report use to their maker unless told not to.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     onnxruntime = import_extra("onnxruntime", "client", "voice activity detection")
     options = onnxruntime.SessionOptions()

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from ..audio import Clip
 from ..errors import ManifestError
@@ -177,9 +177,14 @@ def parse_object(line: bytes) -> Mapping[str, Any]:
         fields = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"is not JSON in UTF-8 ({error}): one object a line") from error
-    if not isinstance(fields, dict):
-        raise ManifestError(f"is a JSON {type(fields).__name__}, expected an object")
-    return fields
+    check_object(fields)
+    return cast("Mapping[str, Any]", fields)
+
+
+def check_object(value: object) -> None:
+    """Raise ``ManifestError``, without a place, for what is no JSON object."""
+    if not isinstance(value, dict):
+        raise ManifestError(f"is a JSON {type(value).__name__}, expected an object")
 
 
 def _clip(folder: Path, fields: Mapping[str, Any]) -> Clip:

@@ -19,8 +19,8 @@ from ..audio import Span
 from ..audio.options import MOST_CHANNELS
 from ..errors import AsrError, ManifestError
 from ..utils.shortened import shortened
-from .manifest import audio_of, parse_object, seconds_of
-from .segment_lines import Found, exact, numbered, problem
+from .manifest import audio_of, check_object, parse_object, seconds_of
+from .segment_lines import Found, exact, numbered, problem, quoted
 
 _LISTS: Final = ("segments", "diarization")
 _NOBODY: Final = frozenset({"", "UNK", "infer"})
@@ -108,7 +108,7 @@ def _inside(number: int, error: AsrError) -> ManifestError:
 
 def _recording(fields: Any, *, named: bool) -> str | None:
     """The recording's path; ``None`` without one, unless each has to be ``named``."""
-    _check_object(fields)
+    check_object(fields)
     audio = audio_of(fields)
     if audio is None and named:
         raise ManifestError(
@@ -116,20 +116,20 @@ def _recording(fields: Any, *, named: bool) -> str | None:
             "any (jq -s . OLD > NEW)"
         )
     if audio is not None and not (isinstance(audio, str) and audio):
-        raise ManifestError(f"audio_filepath is {_quoted(audio)}, expected a path")
+        raise ManifestError(f"audio_filepath is {quoted(audio)}, expected a path")
     return audio
 
 
 def _parts(fields: Mapping[str, Any], name: str) -> list[Any]:
     parts = fields[name]
     if not isinstance(parts, list):
-        raise ManifestError(f"{name} is {_quoted(parts)}, expected a list of objects")
+        raise ManifestError(f"{name} is {quoted(parts)}, expected a list of objects")
     return parts
 
 
 def _span(fields: Any, from_s: float = 0.0) -> Span:
     """An object's span, with times from ``from_s`` on; raises ``ManifestError``, ``AudioError``."""
-    _check_object(fields)
+    check_object(fields)
     if "start" in fields or "end" in fields:
         start_s, end_s = seconds_of(fields, "start"), seconds_of(fields, "end")
     elif fields.get("duration") is not None:
@@ -144,11 +144,6 @@ def _span(fields: Any, from_s: float = 0.0) -> Span:
     return Span(exact(from_s + start_s), exact(from_s + end_s), channel, speaker)
 
 
-def _check_object(fields: Any) -> None:
-    if not isinstance(fields, dict):
-        raise ManifestError(f"is a JSON {type(fields).__name__}, expected an object")
-
-
 def _offset_s(fields: Mapping[str, Any]) -> float:
     return 0.0 if fields.get("offset") is None else seconds_of(fields, "offset")
 
@@ -158,7 +153,7 @@ def _channel(fields: Mapping[str, Any]) -> int | None:
     if channel is None or (type(channel) is int and 1 <= channel <= MOST_CHANNELS):
         return channel
     raise ManifestError(
-        f"channel is {_quoted(channel)}, expected 1 to {MOST_CHANNELS}: they count from 1"
+        f"channel is {quoted(channel)}, expected 1 to {MOST_CHANNELS}: they count from 1"
     )
 
 
@@ -169,9 +164,5 @@ def _speaker(fields: Mapping[str, Any]) -> str | None:
     if speaker is None:
         return None
     if isinstance(speaker, bool) or not isinstance(speaker, str | int):
-        raise ManifestError(f"speaker is {_quoted(speaker)}, expected a name")
+        raise ManifestError(f"speaker is {quoted(speaker)}, expected a name")
     return None if speaker in _NOBODY else str(speaker)
-
-
-def _quoted(value: Any) -> str:
-    return shortened(repr(value))

@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 
 from ..audio import Span
 from ..audio.options import MOST_CHANNELS
+from ..audio.voice_activity import VadOptions
 from ..errors import AsrError, ManifestError
 from ..utils.shortened import shortened
 from .sources.corpora import read_if_there, segment_of
@@ -33,7 +34,7 @@ Found: TypeAlias = tuple[str | None, tuple[Span, ...]]
 """The recording, as the file calls it, and spans of it; ``None`` for any recording."""
 
 _NONE: Final = "<NA>"
-_PAUSE_S: Final = 0.6
+_PAUSE_S: Final = VadOptions.min_silence_s  # recordings are cut there too
 _RTTM_TYPES: Final = frozenset(
     "SPEAKER SPKR-INFO SEGMENT NOSCORE NO_RT_METADATA LEXEME NON-LEX NON-SPEECH FILLER EDIT SU IP "
     "CB A/P".split()
@@ -133,9 +134,6 @@ def read_kaldi(path: Path, lines: Sequence[bytes]) -> Iterator[Found | ManifestE
             yield problem(number, error)
 
 
-"""Later than the end of any recording; spans are cut there."""
-
-
 def _fields(line: bytes) -> list[str]:
     """Split at ASCII's white space alone; names may be in any encoding, as those of files."""
     return [field.decode("utf-8", "surrogateescape") for field in line.split()]
@@ -153,7 +151,7 @@ def _turns(line: int, fields: Sequence[str]) -> list[_Timed]:
     """The turn of an RTTM line; none of a line of another type."""
     kind, *others = fields
     if kind not in _RTTM_TYPES:
-        raise ManifestError(f"begins with {_quoted(kind)}, expected SPEAKER, as RTTM has it")
+        raise ManifestError(f"begins with {quoted(kind)}, expected SPEAKER, as RTTM has it")
     if kind != "SPEAKER":
         return []
     if len(others) not in {8, 9}:
@@ -178,7 +176,7 @@ def _timed(line: int, fields: Sequence[str], speaker: str | None = None) -> _Tim
     recording, name, start, duration = fields[:4]
     if name.upper() not in _CHANNELS:
         raise ManifestError(
-            f"the channel is {_quoted(name)}, expected 1 to {MOST_CHANNELS}, A, B or {_NONE}"
+            f"the channel is {quoted(name)}, expected 1 to {MOST_CHANNELS}, A, B or {_NONE}"
         )
     start_s, duration_s = _seconds("start", start), _seconds("duration", duration)
     end_s = exact(start_s + duration_s)
@@ -188,12 +186,13 @@ def _timed(line: int, fields: Sequence[str], speaker: str | None = None) -> _Tim
 def _seconds(what: str, field: str) -> float:
     seconds = float(field) if _is_number(field) else math.nan
     if not 0 <= seconds < math.inf:
-        raise ManifestError(f"the {what} is {_quoted(field)}, expected seconds, at least 0")
+        raise ManifestError(f"the {what} is {quoted(field)}, expected seconds, at least 0")
     return seconds
 
 
-def _quoted(field: str) -> str:
-    return shortened(repr(field))
+def quoted(value: object) -> str:
+    """The value in messages."""
+    return shortened(repr(value))
 
 
 def _joined(words: Iterable[_Timed]) -> list[_Timed]:
