@@ -110,8 +110,9 @@ class Pipeline:
         self.transport: Final = transport
         self.max_in_flight: Final = max_in_flight
         self._decoding = decoding
-        plan = plan_segmentation(contract, SegmentationOptions(NONE))
-        self._reader = reader or Reader(contract.sample_rate_hz, plan)
+        self._reader = reader or Reader(
+            contract.sample_rate_hz, plan_segmentation(contract, SegmentationOptions(NONE))
+        )
         self._permits = BoundedSemaphore(max_in_flight)
         self._n_tokens = contract.blank + 1
         self._keep_log_probs = keep_log_probs

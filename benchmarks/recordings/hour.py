@@ -21,7 +21,7 @@ from benchmarks.errors import LoadError, SpeechError
 from benchmarks.recordings.sessions import Session
 from client.evaluation.metrics import word_columns, word_errors
 from client.transcriber import Transcriber
-from client.transcript import Word
+from client.transcript import Segment, Word, joined
 
 _LAST_S: Final = 300.0
 """The end of the hour: where times would have drifted furthest. Of less, its second half."""
@@ -102,13 +102,16 @@ def expected_words(transcriber: Transcriber, session: Session) -> list[Word]:
     """
     unique = {id(each): each for each in session.utterances}
     results = transcriber.transcribe(each.samples for each in unique.values())
-    words = {key: each.unwrap().words for key, each in zip(unique, results, strict=True)}
+    transcripts = {key: each.unwrap() for key, each in zip(unique, results, strict=True)}
     rate_hz = transcriber.contract.sample_rate_hz
-    return [
-        word._replace(start_s=word.start_s + start / rate_hz, end_s=word.end_s + start / rate_hz)
+    placed = joined(
+        (
+            Segment("", start / rate_hz, (start + len(each.samples)) / rate_hz),
+            transcripts[id(each)],
+        )
         for each, start in zip(session.utterances, session.starts, strict=True)
-        for word in words[id(each)]
-    ]
+    )
+    return list(placed.words)
 
 
 def _deviations_ms(

@@ -4,7 +4,7 @@ Flow: ``log_probs`` from their files → the decoder, here or in threads → tra
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -40,13 +40,17 @@ class TimedDecoder:
 
     def decode(self, outputs: NDArray[Any], duration_s: float = math.inf) -> TimedTranscript:
         """As ``Decoder.decode``."""
-        start_s = thread_time()
-        transcript = self._decoder.decode(outputs, duration_s)
-        return TimedTranscript(**vars(transcript), decoding_s=thread_time() - start_s)
+        return _timed(lambda: self._decoder.decode(outputs, duration_s))
 
     def close(self) -> None:
         """Release what the decoder holds."""
         self._decoder.close()
+
+
+def _timed(decode: Callable[[], Transcript]) -> TimedTranscript:
+    start_s = thread_time()
+    transcript = decode()
+    return TimedTranscript(**vars(transcript), decoding_s=thread_time() - start_s)
 
 
 def decode(
@@ -61,9 +65,7 @@ def decode(
 
     def outcome(each: AcousticOutput) -> TimedTranscript | AsrError:
         try:
-            start_s = thread_time()
-            transcript = each.decoded(decoder)
-            return TimedTranscript(**vars(transcript), decoding_s=thread_time() - start_s)
+            return _timed(lambda: each.decoded(decoder))
         except AsrError as error:
             return error
 
